@@ -1,0 +1,1 @@
+"""Packages raw research outputs as cloud-optimised data with measured STAC."""

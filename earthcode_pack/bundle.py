@@ -1,0 +1,125 @@
+"""The folder on disk that holds a prepared product (contract 4.4): where each part lies, and its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from earthcode_pack.errors import UserError
+from earthcode_pack.model import Finding, Level, ManifestEntry, Plan, Receipt, Value
+from earthcode_pack.profile import Profile, load_profile
+
+_MANIFEST = TypeAdapter(tuple[ManifestEntry, ...])
+_FINDINGS = TypeAdapter(tuple[Finding, ...])
+_RECEIPTS = TypeAdapter(tuple[Receipt, ...])
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle by its folder, ``<workdir>/<product id>/v<version>``. Reading is lazy: the files are the truth."""
+
+    root: Path
+
+    @property
+    def product(self) -> Path:
+        """What is published, byte for byte."""
+        return self.root / "product"
+
+    @property
+    def collection_path(self) -> Path:
+        """The STAC Collection."""
+        return self.product / "collection.json"
+
+    @property
+    def digest(self) -> str | None:
+        """``sha256:`` and the digest of the manifest; None while the product is not whole."""
+        manifest = self.product / "manifest.json"
+        return f"sha256:{sha256(manifest)}" if manifest.is_file() else None
+
+    def manifest(self) -> tuple[ManifestEntry, ...]:
+        """Every file of the product but the manifest itself."""
+        return _MANIFEST.validate_json((self.product / "manifest.json").read_bytes())
+
+    def collection(self) -> dict[str, Any]:
+        """The STAC Collection as JSON."""
+        return read_json(self.collection_path)
+
+    def items(self) -> Iterator[dict[str, Any]]:
+        """The STAC Items as JSON, in the order of their ids."""
+        for path in sorted((self.product / "items").glob("*.json")):
+            yield read_json(path)
+
+    def profile(self) -> Profile:
+        """The profile that made it, paths resolved."""
+        return load_profile(self.root / "profile.yaml")
+
+    def plan(self) -> Plan:
+        """The jobs and their fingerprints."""
+        return Plan.from_json((self.root / "plan.json").read_bytes())
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What the checks found; none before they ran."""
+        path = self.root / "findings.json"
+        return _FINDINGS.validate_json(path.read_bytes()) if path.is_file() else ()
+
+    def receipts(self) -> tuple[Receipt, ...]:
+        """Every object published so far."""
+        path = self.root / "receipts.json"
+        return _RECEIPTS.validate_json(path.read_bytes()) if path.is_file() else ()
+
+    def provenance(self) -> dict[str, Any]:
+        """What ran, on what, with what."""
+        path = self.root / "provenance.json"
+        return read_json(path) if path.is_file() else {}
+
+    def standing_errors(self) -> tuple[Finding, ...]:
+        """Findings that block publishing: errors that the profile does not accept."""
+        accepted = self.profile().accept
+        return tuple(f for f in self.findings() if f.level is Level.ERROR and f.rule not in accepted)
+
+
+def open_bundle(path: str | Path) -> Bundle:
+    """The bundle in a folder; raises ``UserError`` where there is none."""
+    root = Path(path).absolute()
+    if not (root / "profile.yaml").is_file():
+        raise UserError(f"{root}: no bundle (it holds no profile.yaml)", "name the folder that `run` printed")
+    return Bundle(root)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file."""
+    return dict(json.loads(path.read_bytes()))
+
+
+def write_atomic(path: Path, data: str | bytes) -> None:
+    """Writes a file whole or not at all; one that holds these bytes already is left alone."""
+    raw = data.encode() if isinstance(data, str) else data
+    if path.is_file() and path.read_bytes() == raw:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.write_bytes(raw)
+    temporary.replace(path)
+
+
+def to_json(data: Any) -> str:
+    """Two-space JSON, UTF-8, with a final newline; NaN is refused (RFC 8259, section 6)."""
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def values_to_json(values: Iterable[Value]) -> str:
+    """A list of values as JSON."""
+    return to_json([value.model_dump(mode="json") for value in values])
+
+
+def sha256(path: Path) -> str:
+    """The hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

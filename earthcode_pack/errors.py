@@ -1,0 +1,86 @@
+"""What can go wrong, by who can mend it.
+
+::
+
+    EarthcodePackError
+    ├── UserError            the profile or the command line is wrong by itself     exit 2
+    │   ├── ProfileError     the profile: file, line, key, remedy
+    │   ├── NotApproved      the bundle's digest is not the approved one
+    │   ├── VersionTaken     this version is published with another digest
+    │   └── UnknownId        an id that the Open Science Catalog does not hold
+    ├── SourceError          one input cannot be used; the others go on             exit 1
+    │   ├── Unreadable       not a file of the format that it seems to be
+    │   ├── Contradiction    the profile and the data, or two files, disagree
+    │   └── NotEqual         the written output differs from the source
+    └── OutsideError         storage, gateway or catalogue failed                   exit 3
+        └── Locked           another run holds the bundle
+
+A message names the file, the variable and the value; ``remedy`` says what to do, most often which key of the
+profile to set. Neither ever holds a secret.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EarthcodePackError(Exception):
+    """The root: carries a remedy and the exit code of contract 4.1."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message, remedy)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} — {self.remedy}" if self.remedy else self.message
+
+
+class UserError(EarthcodePackError):
+    """Wrong by itself, whatever the data say."""
+
+    exit_code = 2
+
+
+class ProfileError(UserError):
+    """The profile cannot be used as it is written."""
+
+
+class NotApproved(UserError):
+    """The bundle's digest is not the approved one."""
+
+
+class VersionTaken(UserError):
+    """The version is already published with another digest; a published version never changes."""
+
+
+class UnknownId(UserError):
+    """An id that the Open Science Catalog does not hold and that ``catalog.new`` does not describe."""
+
+
+class SourceError(EarthcodePackError):
+    """One source cannot be used; reported with the others, which go on."""
+
+
+class Unreadable(SourceError):
+    """The bytes are not what their name says, or hold nothing that can be used."""
+
+
+class Contradiction(SourceError):
+    """The profile and the data, or two files, say different things; the message shows both."""
+
+
+class NotEqual(SourceError):
+    """The output, read back, is not the source: says where and by how much."""
+
+
+class OutsideError(EarthcodePackError):
+    """Storage, gateway or catalogue failed; running again resumes."""
+
+    exit_code = 3
+
+
+class Locked(OutsideError):
+    """Another run holds the bundle."""

@@ -1,0 +1,289 @@
+"""The frozen values that pass between the verbs. Each writes to JSON and reads back as itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
+
+JsonValue = Any  # whatever json.dumps takes; pydantic's own JsonValue refuses tuples
+
+Format = Literal["cog", "zarr", "netcdf"]
+Driver = Literal["GTiff", "netCDF", "GRIB", "Zarr"]
+
+
+def rfc3339(moment: datetime) -> str:
+    """UTC with ``Z``; a fraction of a second only where there is one (RFC 3339, section 5.6).
+
+    >>> rfc3339(datetime(2020, 1, 2, tzinfo=UTC))
+    '2020-01-02T00:00:00Z'
+    >>> rfc3339(datetime(2016, 12, 19, 10, 27, 29, 687763, tzinfo=UTC))
+    '2016-12-19T10:27:29.687763Z'
+    """
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_utc), PlainSerializer(rfc3339, when_used="json")]
+
+
+class Value(BaseModel):
+    """A frozen value; ``model_copy(update=…)`` makes a changed one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    def to_json(self) -> str:
+        """Two-space JSON with a final newline: the form of every file this package writes."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The value that ``to_json`` wrote."""
+        return cls.model_validate_json(text)
+
+
+class Period(Value):
+    """A closed interval in UTC; an instant where both ends agree."""
+
+    start: Moment
+    end: Moment
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether both ends are the same moment."""
+        return self.start == self.end
+
+
+class Grid(Value):
+    """Where the cells lie, in the data's own CRS.
+
+    ``bounds`` are the outer cell *edges* (xmin, ymin, xmax, ymax) in the units and the axis order x, y of the CRS.
+    ``transform`` is GDAL's affine (a, b, c, d, e, f) where the cells are regular, None where they are not.
+    ``digest`` identifies the coordinate values: two grids with one digest are the same grid.
+    ``lonlat`` holds the true box of a curvilinear grid (west, south, east, north), which has no bounds in a CRS.
+    """
+
+    crs: str
+    shape: tuple[int, int]
+    dims: tuple[str, str]
+    bounds: tuple[float, float, float, float]
+    transform: tuple[float, float, float, float, float, float] | None
+    digest: str
+    lonlat: tuple[float, float, float, float] | None = None
+
+
+class Variable(Value):
+    """One data variable of a source: ``name`` in the product, ``source_name`` in the file."""
+
+    name: str
+    source_name: str
+    bands: tuple[int, ...] = ()  # of a GeoTIFF, counted from one; more than one is an RGB picture
+    dtype: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    nodata: float | int | None = None
+    scale: float | None = None
+    offset: float | None = None
+    units: str | None = None
+    attrs: dict[str, JsonValue] = {}
+
+
+class Source(Value):
+    """One input file or store, with what its header says.
+
+    ``times`` has one period for each step of ``time_dim``; exactly one where there is no such dimension.
+    ``scene`` tells apart files of one time: the stem of the name, or what ``*`` stands for in a variable's pattern.
+    """
+
+    href: str
+    driver: Driver
+    size: int
+    sha256: str
+    scene: str
+    grid: Grid
+    variables: tuple[Variable, ...]
+    times: tuple[Period, ...]
+    time_dim: str | None = None
+    stated_period: bool = False  # the period is the profile's, for want of any in the data
+
+
+class Failure(Value):
+    """A source, or a job, that could not be used, and what would help."""
+
+    source: str
+    error: str
+    remedy: str = ""
+
+
+class Sources(Value):
+    """What discover found: the usable sources and the others."""
+
+    sources: tuple[Source, ...]
+    failures: tuple[Failure, ...] = ()
+
+
+class Input(Value):
+    """What a job reads of one source: variables, and the steps of the time axis in the order they are written."""
+
+    source: Source
+    variables: tuple[str, ...]
+    steps: tuple[int, ...] = ()
+
+
+class Job(Value):
+    """One output file or store, and all that a worker needs to make it."""
+
+    format: Format
+    item: str
+    asset: str
+    key: str  # relative to product/
+    inputs: tuple[Input, ...]
+    period: Period
+    grid: Grid  # of the output: north-up and within ±180 for COG
+    options: dict[str, JsonValue]
+    attributes: dict[str, JsonValue] = {}  # global attributes to add (CF, ACDD), from the profile
+    variables: dict[str, dict[str, JsonValue]] = {}  # attributes and classes the profile adds, by variable
+    fingerprint: str = ""
+
+
+class Plan(Value):
+    """What would be read, written and skipped."""
+
+    product: str
+    version: str
+    jobs: tuple[Job, ...]
+    failures: tuple[Failure, ...] = ()
+
+
+class File(Value):
+    """One file of the product, as written."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+class Statistics(Value):
+    """Of the valid values, unpacked (scale and offset applied)."""
+
+    minimum: float
+    maximum: float
+    mean: float
+    stddev: float
+    valid_percent: float
+
+
+class WrittenVariable(Value):
+    """A variable as read back from the output; ``dims`` in the order of ``shape``."""
+
+    name: str
+    dtype: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...] = ()
+    nodata: float | int | str | None = None
+    scale: float | None = None
+    offset: float | None = None
+    units: str | None = None
+    standard_name: str | None = None
+    long_name: str | None = None
+    classes: tuple[dict[str, JsonValue], ...] = ()
+    colorinterp: tuple[str, ...] = ()
+    statistics: Statistics | None = None
+
+
+class Dimension(Value):
+    """A dimension of a cube: ends, step where regular, values where few and irregular."""
+
+    name: str
+    size: int
+    axis: Literal["x", "y", "z", "t"] | None
+    units: str | None = None
+    extent: tuple[float | str | None, float | str | None] = (None, None)
+    step: float | str | None = None
+    values: tuple[float | str, ...] | None = None
+    description: str | None = None
+
+
+class Artifact(Value):
+    """What a job left behind, measured on what was written."""
+
+    fingerprint: str
+    item: str
+    asset: str
+    key: str
+    format: Format
+    files: tuple[File, ...]
+    grid: Grid
+    period: Period
+    variables: tuple[WrittenVariable, ...]
+    dimensions: tuple[Dimension, ...] = ()
+    sources: tuple[tuple[str, str], ...]  # href, sha256
+    compared: int  # cells that were read back and compared
+    max_error: float  # 0 where lossless
+    changes: tuple[str, ...] = ()  # what was added, changed or dropped, in words
+    engine: str = ""
+    metadata_only: dict[str, JsonValue] = {}  # what only describe needs, such as zarr_format
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(file.size for file in self.files)
+
+
+class Level(StrEnum):
+    """How bad a finding is; only an error blocks publishing."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Finding(Value):
+    """A rule that something does not keep."""
+
+    rule: str
+    level: Level
+    subject: str
+    message: str
+    measured: JsonValue = None
+    allowed: JsonValue = None
+    remedy: str = ""
+
+
+class ManifestEntry(Value):
+    """One line of ``manifest.json``: ``sha256`` is a multihash in hex, ``1220`` and the digest."""
+
+    key: str
+    size: int
+    sha256: str
+    media_type: str
+    sources: tuple[dict[str, str], ...] = ()
+
+
+class Receipt(Value):
+    """One object as published and verified."""
+
+    key: str
+    size: int
+    sha256: str
+    etag: str | None = None
+    verified_at: Moment
+
+
+class Summary(Value):
+    """The object of ``run --json`` (contract 4.1)."""
+
+    bundle: str
+    digest: str | None
+    items: int
+    assets: int
+    skipped: int
+    failed: tuple[Failure, ...]
+    findings: dict[str, int]
+    published: str | None

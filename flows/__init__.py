@@ -1,0 +1,1 @@
+"""The Prefect flows: they call the package and touch no file or socket themselves."""
