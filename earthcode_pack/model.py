@@ -91,6 +91,7 @@ class Variable(Value):
     offset: float | None = None
     units: str | None = None
     attrs: dict[str, JsonValue] = {}
+    categorical: bool = False  # flags or a colour table: values are names, not amounts
 
 
 class Source(Value):
@@ -128,11 +129,19 @@ class Sources(Value):
 
 
 class Input(Value):
-    """What a job reads of one source: variables, and the steps of the time axis in the order they are written."""
+    """What a job reads of one source: variables, and the steps of its time axis in the order they are written.
 
-    source: Source
-    variables: tuple[str, ...]
+    ``steps`` is empty where the source has no time axis; then ``periods`` holds its one period.
+    """
+
+    href: str
+    driver: Driver
+    sha256: str
+    grid: Grid
+    variables: tuple[Variable, ...]
+    time_dim: str | None = None
     steps: tuple[int, ...] = ()
+    periods: tuple[Period, ...] = ()
 
 
 class Job(Value):
@@ -147,7 +156,8 @@ class Job(Value):
     grid: Grid  # of the output: north-up and within ±180 for COG
     options: dict[str, JsonValue]
     attributes: dict[str, JsonValue] = {}  # global attributes to add (CF, ACDD), from the profile
-    variables: dict[str, dict[str, JsonValue]] = {}  # attributes and classes the profile adds, by variable
+    described: dict[str, dict[str, JsonValue]] = {}  # attributes and classes the profile adds, by variable
+    crs_override: bool = False  # the grid's CRS replaces what the files state
     fingerprint: str = ""
 
 
@@ -228,7 +238,8 @@ class Artifact(Value):
     max_error: float  # 0 where lossless
     changes: tuple[str, ...] = ()  # what was added, changed or dropped, in words
     engine: str = ""
-    metadata_only: dict[str, JsonValue] = {}  # what only describe needs, such as zarr_format
+    facts: dict[str, JsonValue] = {}  # what only describe needs, such as zarr_format
+    processed: Moment
 
     @property
     def size(self) -> int:

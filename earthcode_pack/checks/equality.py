@@ -1,0 +1,62 @@
+"""Whether what was written is what was read: bit for bit, or within the bound that the profile allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from earthcode_pack.errors import NotEqual
+
+Array = np.ndarray[Any, Any]
+
+
+def compare(source: Array, written: Array, where: str, *, max_error: float = 0.0, nodata: float | None = None) -> float:
+    """The largest difference between two blocks of stored values, 0.0 where they are equal bit for bit.
+
+    NaN payloads and the sign of zero count. With ``max_error`` values may differ by so much; missing values may not.
+    Raises ``NotEqual`` that says where the first difference lies, both values, and how many there are.
+    """
+    if source.shape != written.shape or source.dtype != written.dtype:
+        raise NotEqual(
+            f"{where}: written as {written.dtype}{written.shape}, read as {source.dtype}{source.shape}", _REPORT
+        )
+    differs = _bits(source) != _bits(written)
+    if not differs.any():
+        return 0.0
+    if max_error > 0:
+        return _bounded(source, written, where, max_error, nodata)
+    raise NotEqual(_first(source, written, differs, where), _REPORT)
+
+
+_REPORT = "run again; if it stays, report it with this message: the conversion must not be used"
+
+
+def _bits(block: Array) -> Array:
+    """The block as unsigned integers of its own width, so that NaN compares too."""
+    return np.ascontiguousarray(block).view(f"u{block.dtype.itemsize}")
+
+
+def _missing(block: Array, nodata: float | None) -> Array:
+    missing = np.isnan(block) if block.dtype.kind == "f" else np.zeros(block.shape, bool)
+    return missing if nodata is None else missing | (block == nodata)
+
+
+def _bounded(source: Array, written: Array, where: str, max_error: float, nodata: float | None) -> float:
+    gaps = _missing(source, nodata)
+    moved = gaps != _missing(written, nodata)
+    if moved.any():
+        raise NotEqual(f"{_first(source, written, moved, where)}: missing in one of them", _REPORT)
+    error = np.abs(source.astype(np.float64) - written.astype(np.float64))[~gaps]
+    worst = float(error.max(initial=0.0))
+    if worst > max_error:
+        raise NotEqual(
+            f"{where}: differs by up to {worst:g}, target.tolerance allows {max_error:g}",
+            "raise the tolerance, or use a lossless compression",
+        )
+    return worst
+
+
+def _first(source: Array, written: Array, differs: Array, where: str) -> str:
+    place = tuple(int(i) for i in np.argwhere(differs)[0])
+    return f"{where}: {int(differs.sum())} of {differs.size} values differ, the first at {place}: read {source[place]!r}, wrote {written[place]!r}"

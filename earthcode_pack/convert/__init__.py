@@ -1,0 +1,116 @@
+"""From raw files to COG, Zarr and NetCDF: a job is cut into parts, each part done by one worker, then finished.
+
+A format is a module with ``write(part)``; one whose jobs have several parts adds ``begin`` and ``finish``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyproj  # noqa: F401 - before rasterio and ecCodes: see read/__init__.py
+
+from earthcode_pack.bundle import sha256
+from earthcode_pack.convert import work
+from earthcode_pack.errors import EarthcodePackError, OutsideError
+from earthcode_pack.model import Artifact, Failure, File, Job
+
+if TYPE_CHECKING:
+    from earthcode_pack.convert.work import Part, Record
+
+_SUFFIX = {"cog": "out.tif", "netcdf": "out.nc"}
+
+
+def begin(job: Job, folder: Path) -> list[Part]:
+    """The parts of a job, in a folder of its own that is made anew. Raises ``SourceError`` where files cannot be joined."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if job.format == "zarr":
+        from earthcode_pack.convert import zarr  # noqa: PLC0415 - each format's libraries only where they are used
+
+        return zarr.begin(job, folder)
+    return [work.Part(job=job, folder=str(folder))]
+
+
+def write(part: Part) -> Record | Failure:
+    """Writes one part and compares it with its source. Runs on any worker and never raises for a bad file."""
+    try:
+        return _write(part)
+    except EarthcodePackError as error:
+        if isinstance(error, OutsideError):
+            raise
+        return Failure(source=part.job.inputs[0].href, error=error.message, remedy=error.remedy)
+    except Exception as error:  # noqa: BLE001 - one bad file does not stop the rest, whatever its library raises
+        message = f"{part.job.key}: {type(error).__name__}: {error}"
+        return Failure(source=part.job.inputs[0].href, error=message, remedy="see the log; repair the file or leave it out")
+
+
+def _write(part: Part) -> Record:
+    if part.job.format == "cog":
+        from earthcode_pack.convert import cog  # noqa: PLC0415
+
+        return cog.write(part)
+    if part.job.format == "zarr":
+        from earthcode_pack.convert import zarr  # noqa: PLC0415
+
+        return zarr.write(part)
+    from earthcode_pack.convert import netcdf  # noqa: PLC0415
+
+    return netcdf.write(part)
+
+
+def finish(job: Job, records: list[Record], folder: Path, product: Path) -> Artifact:
+    """Measures the whole output, then moves it to its place in the product, in one rename."""
+    from earthcode_pack.convert import measure, zarr  # noqa: PLC0415
+
+    tallies, compared, max_error, changes = work.total(records)
+    output = zarr.finish(job, folder) if job.format == "zarr" else folder / _SUFFIX[job.format]
+    if job.format == "cog":
+        (grid, variables), dimensions = measure.measure_cog(output, job, tallies), ()
+    else:
+        driver = "Zarr" if job.format == "zarr" else "netCDF"
+        grid, variables, dimensions = measure.measure_cube(output, driver, job, tallies)
+    changes = zarr.changes(job, folder) if job.format == "zarr" else changes
+    return Artifact(
+        fingerprint=job.fingerprint,
+        item=job.item,
+        asset=job.asset,
+        key=job.key,
+        format=job.format,
+        files=_publish(output, job.key, product),
+        grid=grid,
+        period=job.period,
+        variables=variables,
+        dimensions=dimensions,
+        sources=tuple(dict.fromkeys((source.href, source.sha256) for source in job.inputs)),
+        compared=compared,
+        max_error=max_error,
+        changes=changes,
+        engine=records[0].engine,
+        facts={key: job.options[key] for key in ("version", "zipped", "compression") if key in job.options},
+        processed=_now(),
+    )
+
+
+def _publish(output: Path, key: str, product: Path) -> tuple[File, ...]:
+    """Hashes the files of an output, and makes them visible by one rename."""
+    files = sorted(p for p in output.rglob("*") if p.is_file()) if output.is_dir() else [output]
+    hashed = tuple(
+        File(key=f"{key}/{path.relative_to(output).as_posix()}" if output.is_dir() else key, size=path.stat().st_size, sha256=sha256(path))
+        for path in files
+    )
+    target = product / key
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        shutil.rmtree(target)
+    output.replace(target)
+    return hashed
+
+
+def _now() -> datetime:
+    """The time stamp of this run, or ``SOURCE_DATE_EPOCH`` (reproducible-builds.org)."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    return datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC).replace(microsecond=0)

@@ -1,0 +1,178 @@
+"""What an output is, read back from its own header: the facts that describe hands to STAC."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rasterio
+from pyproj import CRS
+
+from earthcode_pack.convert.read import cf, times
+from earthcode_pack.convert.read.header import plain
+from earthcode_pack.convert.read.open import open_raw
+from earthcode_pack.convert.read.raster import GDAL_OPTIONS, raster_grid
+from earthcode_pack.convert.work import classes_of
+from earthcode_pack.model import Dimension, Driver, Grid, Job, Variable, WrittenVariable, rfc3339
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from earthcode_pack.convert.statistics import Tally
+
+_FEW = 100  # values of an irregular dimension that are worth listing
+
+
+def measure_cog(path: Path, job: Job, tallies: dict[str, Tally]) -> tuple[Grid, tuple[WrittenVariable, ...]]:
+    """Grid and variable of a COG."""
+    source = job.inputs[0].variables[0]
+    with rasterio.Env(**GDAL_OPTIONS), rasterio.open(path, driver="GTiff") as dataset:
+        crs = CRS.from_wkt(dataset.crs.to_wkt())
+        grid = raster_grid(dataset, crs)
+        scale, offset = _unless(dataset.scales[0], 1), _unless(dataset.offsets[0], 0)
+        written = WrittenVariable(
+            name=source.name,
+            dtype=dataset.dtypes[0],
+            dims=("y", "x"),
+            shape=dataset.shape,
+            chunks=dataset.block_shapes[0],
+            nodata=_number(dataset.nodatavals[0], dataset.dtypes[0]),
+            scale=scale,
+            offset=offset,
+            units=dataset.units[0] or None,
+            colorinterp=tuple(interp.name for interp in dataset.colorinterp),
+            classes=_colored(classes_of(job.described.get(source.name, {}), source.attrs), dataset),
+            statistics=_statistics(tallies, source, scale, offset),
+            **_names(source, job),
+        )
+    return grid, (written,)
+
+
+def _unless(value: float, neutral: float) -> float | None:
+    return None if value == neutral else float(value)
+
+
+def _number(value: float | None, dtype: str) -> float | int | str | None:
+    if value is None:
+        return None
+    if value != value:  # noqa: PLR0124 - NaN, which JSON lacks
+        return "nan"
+    if value in (float("inf"), float("-inf")):
+        return "inf" if value > 0 else "-inf"
+    return int(value) if "int" in dtype else float(value)
+
+
+def _names(source: Variable, job: Job) -> dict[str, str | None]:
+    """Standard and long name: the profile's, else the source's."""
+    said = {**source.attrs, **job.described.get(source.name, {})}
+    words = {key: said.get(key) for key in ("standard_name", "long_name")}
+    return {key: None if value in (None, "unknown", "") else str(value) for key, value in words.items()}
+
+
+def _colored(classes: tuple[dict[str, Any], ...], dataset: Any) -> tuple[dict[str, Any], ...]:
+    """Classes with the colours of the colour table, where the profile gives none."""
+    try:
+        table = dataset.colormap(1)
+    except ValueError:
+        return classes
+    return tuple({**item, "color": item.get("color") or _hex(table.get(item["value"]))} for item in classes)
+
+
+def _hex(color: tuple[int, ...] | None) -> str | None:
+    return None if color is None else "".join(f"{part:02X}" for part in color[:3])
+
+
+def _statistics(tallies: dict[str, Tally], source: Variable, scale: float | None, offset: float | None) -> Any:
+    sums = tallies.get(source.name)
+    return sums.statistics(scale, offset) if sums else None
+
+
+def measure_cube(
+    path: Path, driver: Driver, job: Job, tallies: dict[str, Tally]
+) -> tuple[Grid, tuple[WrittenVariable, ...], tuple[Dimension, ...]]:
+    """Grid, variables and dimensions of a Zarr store or a NetCDF file."""
+    sources = {v.name: v for i in job.inputs for v in i.variables}
+    with open_raw(path, driver) as dataset:
+        names = [name for name in cf.data_variables(dataset) if name in sources]
+        axes = cf.axes_of(dataset, names[0])
+        crs = cf.crs_of(dataset, names[0])
+        assert axes is not None and crs is not None, "the layout gave every variable a grid mapping"  # noqa: PT018
+        grid = cf.grid_of(dataset, axes, crs)
+        variables = tuple(_written(dataset, name, sources[name], job, tallies) for name in names)
+        dims = dict.fromkeys(str(dim) for name in names for dim in dataset[name].dims)
+        dimensions = tuple(_dimension(dataset, dim, grid) for dim in dims)
+    return grid, variables, dimensions
+
+
+def _written(dataset: xr.Dataset, name: str, source: Variable, job: Job, tallies: dict[str, Tally]) -> WrittenVariable:
+    variable = dataset[name]
+    attrs = {key: plain(value) for key, value in variable.attrs.items()}
+    scale, offset = attrs.get("scale_factor"), attrs.get("add_offset")
+    fill = attrs.get("_FillValue", attrs.get("missing_value"))
+    return WrittenVariable(
+        name=name,
+        dtype=variable.dtype.newbyteorder("=").name,
+        dims=tuple(str(dim) for dim in variable.dims),
+        shape=variable.shape,
+        chunks=tuple(job.options["chunks"][name].values()),
+        nodata=_number(fill[0] if isinstance(fill, list) else fill, variable.dtype.name),
+        scale=scale,
+        offset=offset,
+        units=attrs.get("units"),
+        classes=classes_of(job.described.get(name, {}), attrs),
+        statistics=_statistics(tallies, source.model_copy(update={"name": name}), scale, offset),
+        **_names(source.model_copy(update={"attrs": attrs}), job),
+    )
+
+
+def _dimension(dataset: xr.Dataset, dim: str, grid: Grid) -> Dimension:
+    axis = cf.axis_of(dataset, dim)
+    size = dataset.sizes[dim]
+    if dim not in dataset.variables:
+        return Dimension(name=dim, size=size, axis=None, extent=(0, size - 1), step=1)
+    if axis == "t":
+        return _time_dimension(dataset, dim)
+    values = dataset[dim].values
+    if values.dtype.kind not in "iuf":
+        return Dimension(name=dim, size=size, axis=None, values=tuple(str(v) for v in values[:_FEW]))
+    known = axis if axis in ("x", "y", "z") else None
+    return Dimension(name=dim, size=size, axis=known, units=dataset[dim].attrs.get("units"), **_extent(values, known, grid, dim))
+
+
+def _extent(values: np.ndarray[Any, Any], axis: str | None, grid: Grid, dim: str) -> dict[str, Any]:
+    """Ends of the centres, and the step where it is one."""
+    numbers = values.astype(np.float64)
+    out: dict[str, Any] = {"extent": (float(numbers.min()), float(numbers.max()))}
+    if axis in ("x", "y") and grid.transform is not None and dim in grid.dims:
+        return out | {"step": abs(grid.transform[0] if axis == "x" else grid.transform[4])}
+    steps = np.diff(numbers)
+    if steps.size and np.allclose(steps, steps[0], rtol=1e-6):
+        return out | {"step": abs(float(steps[0]))}
+    return out | ({"values": tuple(numbers.tolist())} if values.size <= _FEW else {})
+
+
+def _time_dimension(dataset: xr.Dataset, dim: str) -> Dimension:
+    periods = times.periods_of(dataset, dim)
+    starts = [period.start for period in periods]
+    steps = {later - earlier for earlier, later in zip(starts, starts[1:], strict=False)}
+    return Dimension(
+        name=dim,
+        size=len(periods),
+        axis="t",
+        extent=(rfc3339(min(starts)), rfc3339(max(period.end for period in periods))),
+        step=duration(steps.pop().total_seconds()) if len(steps) == 1 else None,
+        values=tuple(rfc3339(start) for start in starts) if len(steps) > 1 and len(starts) <= _FEW else None,
+    )
+
+
+def duration(seconds: float) -> str:
+    """An ISO 8601 duration.
+
+    >>> duration(86400.0), duration(3600.0), duration(90.5)
+    ('P1D', 'PT1H', 'PT90.5S')
+    """
+    for size, unit in ((86400, "P{:d}D"), (3600, "PT{:d}H"), (60, "PT{:d}M")):
+        if seconds % size == 0:
+            return unit.format(int(seconds // size))
+    return f"PT{seconds:g}S"

@@ -1,0 +1,223 @@
+"""What CF metadata say of a dataset of stored values: axes, CRS, cells and times.
+
+Clauses are those of the CF conventions 1.11.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from earthcode_pack.errors import Unreadable
+from earthcode_pack.model import Grid
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_LATITUDE = {"degrees_north", "degree_north", "degrees_n", "degree_n", "degreesn", "degreen"}  # 4.1
+_LONGITUDE = {"degrees_east", "degree_east", "degrees_e", "degree_e", "degreese", "degreee"}  # 4.2
+_STANDARD_NAMES = {
+    "latitude": "y", "projection_y_coordinate": "y", "grid_latitude": "y",
+    "longitude": "x", "projection_x_coordinate": "x", "grid_longitude": "x",
+    "time": "t",
+}  # fmt: skip
+_NAMES = {
+    "y": "y", "lat": "y", "latitude": "y", "northing": "y", "rlat": "y", "yc": "y", "nav_lat": "y",
+    "x": "x", "lon": "x", "long": "x", "longitude": "x", "easting": "x", "rlon": "x", "xc": "x", "nav_lon": "x",
+    "time": "t", "t": "t", "valid_time": "t",
+}  # fmt: skip
+# A coordinate in float32 is off its place by about 1e-7 of its size: regular means within a hundredth of a cell.
+_REGULAR = 0.01
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The dimensions of a variable by their meaning; ``others`` are vertical, ensemble and the like."""
+
+    y: str
+    x: str
+    time: str | None
+    others: tuple[str, ...]
+
+
+def axis_of(dataset: xr.Dataset, dim: str) -> str | None:
+    """``x``, ``y``, ``z`` or ``t`` for a dimension, by axis, standard name, units and, last, its name (CF 4)."""
+    attrs = dataset[dim].attrs if dim in dataset.variables else {}
+    units = str(attrs.get("units", "")).lower()
+    if str(attrs.get("axis", "")).lower() in ("x", "y", "z", "t"):
+        return str(attrs["axis"]).lower()
+    if attrs.get("standard_name") in _STANDARD_NAMES:
+        return _STANDARD_NAMES[attrs["standard_name"]]
+    if units in _LATITUDE or units in _LONGITUDE:
+        return "y" if units in _LATITUDE else "x"
+    if " since " in units:
+        return "t"
+    if "positive" in attrs:  # 4.3
+        return "z"
+    return _NAMES.get(dim.lower())
+
+
+def axes_of(dataset: xr.Dataset, name: str) -> Axes | None:
+    """The axes of a variable; None where it does not lie on a map."""
+    dims = [str(dim) for dim in dataset[name].dims]
+    kinds = {dim: axis_of(dataset, dim) for dim in dims}
+    by_kind = {kind: dim for dim, kind in reversed(kinds.items()) if kind}
+    if "x" not in by_kind or "y" not in by_kind:
+        return None
+    named = (by_kind["y"], by_kind["x"], by_kind.get("t"))
+    return Axes(*named, tuple(dim for dim in dims if dim not in named))
+
+
+def data_variables(dataset: xr.Dataset) -> list[str]:
+    """The numeric variables that lie on a map and are not coordinates, bounds or grid mappings of others."""
+    helpers = _referenced(dataset) | {str(dim) for dim in dataset.dims}
+    return [
+        str(name) for name, variable in dataset.variables.items()
+        if name not in helpers and variable.dtype.kind in "iufb" and axes_of(dataset, str(name)) is not None
+        and variable.attrs.get("standard_name") not in _STANDARD_NAMES
+    ]  # fmt: skip
+
+
+def _referenced(dataset: xr.Dataset) -> set[str]:
+    """Names that other variables point to as coordinates, bounds, cell measures or grid mappings."""
+    keys = ("coordinates", "bounds", "climatology", "cell_measures", "grid_mapping")
+    texts = [str(v.attrs[key]) for v in dataset.variables.values() for key in keys if key in v.attrs]
+    texts.append(str(dataset.attrs.get("coordinates", "")))
+    return {word.rstrip(":") for text in texts for word in text.split()}
+
+
+# --- CRS ------------------------------------------------------------------------------------------------------------
+
+
+def grid_mapping_of(dataset: xr.Dataset, name: str) -> str | None:
+    """The name of the grid mapping variable (CF 5.6; the extended form names it before a colon)."""
+    stated = str(dataset[name].attrs.get("grid_mapping", "")).split(":")[0].strip()
+    if stated in dataset.variables:
+        return stated
+    return next((candidate for candidate in ("spatial_ref", "crs") if candidate in dataset.variables), None)
+
+
+def crs_of(dataset: xr.Dataset, name: str) -> CRS | None:
+    """The CRS that the file states for a variable: grid mapping, then a ``crs`` attribute, then GRIB's own Earth.
+
+    None where it states none: latitude and longitude alone name no datum. Raises ``Unreadable`` for a CRS that PROJ
+    does not take.
+    """
+    mapping = grid_mapping_of(dataset, name)
+    if mapping is not None and (crs := _from_mapping(dict(dataset[mapping].attrs), mapping)) is not None:
+        return crs
+    stated = dataset[name].attrs.get("crs", dataset.attrs.get("crs", dataset.attrs.get("geospatial_bounds_crs")))
+    if stated is not None:
+        return _parse_crs(stated, f"the crs attribute of {name}")
+    return _grib_earth(dataset[name].attrs)
+
+
+def _from_mapping(attrs: dict[str, Any], mapping: str) -> CRS | None:
+    for key in ("crs_wkt", "spatial_ref", "epsg_code", "crs"):
+        if attrs.get(key):
+            return _parse_crs(attrs[key], f"{mapping}.{key}")
+    if "grid_mapping_name" not in attrs:
+        return None
+    try:
+        return CRS.from_cf(attrs)
+    except (CRSError, KeyError) as error:
+        raise Unreadable(f"grid mapping {mapping}: {error}", "set source.crs with override: true") from error
+
+
+def _parse_crs(stated: Any, where: str) -> CRS:
+    try:
+        return CRS.from_user_input(stated.item() if isinstance(stated, np.generic) else stated)
+    except CRSError as error:
+        raise Unreadable(
+            f"{where}: {stated!r} is no CRS that PROJ knows", "set source.crs with override: true"
+        ) from error
+
+
+def _grib_earth(attrs: dict[str, Any]) -> CRS | None:
+    """A regular GRIB grid on the sphere or spheroid that the message names (WMO code table 3.2)."""
+    if not str(attrs.get("GRIB_gridType", "")).endswith(("_ll", "_gg")) or "rotated" in str(attrs["GRIB_gridType"]):
+        return None
+    major, minor = attrs.get("GRIB_earthMajorAxisInMetres"), attrs.get("GRIB_earthMinorAxisInMetres")
+    if major and minor:
+        return CRS.from_dict({"proj": "longlat", "a": float(major), "b": float(minor)})
+    return CRS.from_dict({"proj": "longlat", "R": float(attrs["GRIB_radius"])}) if attrs.get("GRIB_radius") else None
+
+
+# --- cells ----------------------------------------------------------------------------------------------------------
+
+
+def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
+    """The cells of a dataset with one-dimensional x and y, from their bounds (CF 7.1) or half way between centres.
+
+    Raises ``Unreadable`` for curvilinear grids, and where one column or row leaves the cell size unknown.
+    """
+    x, y = edges_of(dataset, axes.x), edges_of(dataset, axes.y)
+    steps = _step(x), _step(y)
+    regular = steps[0] is not None and steps[1] is not None
+    return Grid(
+        crs=crs.to_wkt(),
+        shape=(dataset.sizes[axes.y], dataset.sizes[axes.x]),
+        dims=(axes.y, axes.x),
+        bounds=(float(x.min()), float(y.min()), float(x.max()), float(y.max())),
+        transform=(steps[0], 0.0, float(x[0]), 0.0, steps[1], float(y[0])) if regular else None,  # type: ignore[arg-type]
+        digest=_digest(crs, dataset[axes.x].values, dataset[axes.y].values),
+    )
+
+
+def edges_of(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The n + 1 cell edges of a one-dimensional coordinate with n values, in its own order and units."""
+    if dim not in dataset.variables or dataset[dim].ndim != 1:
+        raise Unreadable(
+            f"dimension {dim} has no coordinate of its own: the grid is curvilinear or bare",
+            "resample it to a regular grid first; curvilinear grids are not packaged yet",
+        )
+    centres = dataset[dim].values.astype(np.float64)
+    stated = _stated_edges(dataset, dim)
+    if stated is not None:
+        return stated
+    if centres.size == 1:
+        raise Unreadable(f"{dim} has one value and no bounds: the size of its cell is unknown", f"give {dim} CF bounds")
+    return _half_way(centres)
+
+
+def _stated_edges(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    name = dataset[dim].attrs.get("bounds")
+    if name not in dataset.variables or dataset[name].shape != (dataset.sizes[dim], 2):
+        return None
+    pairs = dataset[name].values.astype(np.float64)
+    descending = dataset[dim].values[0] > dataset[dim].values[-1]
+    first, last = (1, 0) if descending == (pairs[0, 0] < pairs[0, 1]) else (0, 1)
+    return np.append(pairs[:, first], pairs[-1, last])
+
+
+def _half_way(centres: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Edges from centres: exact multiples of one step where the centres are regular."""
+    n = centres.size
+    step = (centres[-1] - centres[0]) / (n - 1)
+    even = centres[0] + step * np.arange(n)
+    if np.abs(centres - even).max() <= _REGULAR * abs(step):
+        return np.asarray(centres[0] - step / 2 + step * np.arange(n + 1))
+    middles = (centres[:-1] + centres[1:]) / 2
+    return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
+
+
+def _step(edges: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
+    """The size of the cells, negative where they descend; None where they differ."""
+    n = edges.size - 1
+    step = (edges[-1] - edges[0]) / n
+    even = edges[0] + step * np.arange(n + 1)
+    return float(step) if np.abs(edges - even).max() <= _REGULAR * abs(step) else None
+
+
+def _digest(crs: CRS, *coordinates: np.ndarray[Any, Any]) -> str:
+    """One hash for one grid: the CRS as PROJ writes it and the coordinates to a millionth of a cell."""
+    text = [crs.to_json()]
+    for values in coordinates:
+        cell = abs(float(values[-1]) - float(values[0])) / max(values.size - 1, 1) or 1.0
+        text.append(str(np.round(values.astype(np.float64) / cell * 1e3).astype(np.int64).tobytes()))
+    return hashlib.sha256("|".join(text).encode()).hexdigest()[:16]

@@ -1,0 +1,156 @@
+"""Opens GeoTIFF, NetCDF, HDF5, GRIB and Zarr as a dataset of *stored* values: no unpacking, no decoding of times."""
+
+from __future__ import annotations
+
+import threading
+import zipfile
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from earthcode_pack.convert.read.raster import open_raster
+from earthcode_pack.errors import Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from earthcode_pack.model import Driver
+
+# netCDF-C and ecCodes are not thread-safe while they open and close; reading itself is locked by xarray.
+_OPENING = threading.RLock()
+
+_MAGIC: dict[bytes, Driver] = {
+    b"II*\0": "GTiff", b"MM\0*": "GTiff", b"II+\0": "GTiff", b"MM\0+": "GTiff",
+    b"\x89HDF": "netCDF", b"CDF\x01": "netCDF", b"CDF\x02": "netCDF", b"CDF\x05": "netCDF",
+    b"GRIB": "GRIB",
+}  # fmt: skip
+_ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata")
+_FORMATS = "GeoTIFF, NetCDF, HDF5, GRIB or Zarr"
+
+
+def driver_of(path: Path) -> Driver:
+    """What the bytes are, whatever the name says.
+
+    Raises ``Unreadable`` for anything but the formats that this package opens.
+    """
+    if path.is_dir():
+        if any((path / name).is_file() for name in _ZARR_FILES):
+            return "Zarr"
+        raise Unreadable(f"{path.name}: a folder that holds no Zarr group", f"source.href must match {_FORMATS} files")
+    magic = path.open("rb").read(4) if path.stat().st_size else b""
+    if magic in _MAGIC:
+        return _MAGIC[magic]
+    if magic == b"PK\x03\x04" and _is_zipped_zarr(path):
+        return "Zarr"
+    raise Unreadable(
+        f"{path.name}: not {_FORMATS} (it begins with {magic!r})", "leave it out of source.href, or repair it"
+    )
+
+
+def _is_zipped_zarr(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name in archive.namelist() for name in _ZARR_FILES)
+    except zipfile.BadZipFile:
+        return False
+
+
+@contextmanager
+def open_raw(path: Path, driver: Driver) -> Iterator[xr.Dataset]:
+    """The file as a lazy dataset whose values are the stored ones, bit for bit.
+
+    Attributes keep packing (``scale_factor``, ``add_offset``, ``_FillValue``) and time ``units``. Safe in threads.
+    Raises ``Unreadable`` with the library's own words.
+    """
+    try:
+        with _OPENING:
+            dataset = _OPENERS[driver](path)
+    except Unreadable:
+        raise
+    except Exception as error:  # every library has exceptions of its own
+        raise Unreadable(
+            f"{path.name}: cannot be read as {driver} ({_words(error)})", "repair the file, or leave it out"
+        ) from error
+    try:
+        yield dataset
+    finally:
+        with _OPENING:
+            dataset.close()
+
+
+def _words(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _raw(path: Path, engine: str, **options: Any) -> xr.Dataset:
+    # The engine is always named: guessing loads every engine there is.
+    return xr.open_dataset(
+        path, engine=engine, decode_times=False, decode_timedelta=False, mask_and_scale=False, decode_coords=False,
+        chunks=None, cache=False, **options,
+    )  # fmt: skip
+
+
+def _netcdf(path: Path) -> xr.Dataset:
+    if path.open("rb").read(4) == b"\x89HDF":
+        return _raw(path, "h5netcdf", phony_dims="sort")
+    return _raw(path, "netcdf4")
+
+
+def _grib(path: Path) -> xr.Dataset:
+    return _with_coordinates(_grib_index(path, path.stat().st_mtime_ns).copy())
+
+
+@lru_cache(maxsize=4)  # the index of the messages costs far more than a map, and every map of a cube needs it
+def _grib_index(path: Path, _changed: int) -> xr.Dataset:
+    """One hypercube; ``errors=raise`` drops no message in silence, and no index file is left beside the GRIB."""
+    keys = ["radius", "earthMajorAxisInMetres", "earthMinorAxisInMetres"]
+    dataset = _raw(path, "cfgrib", backend_kwargs={"indexpath": "", "errors": "raise", "read_keys": keys})
+    dataset.attrs.pop("history", None)  # holds the time of reading, and the path
+    return _forecast_as_time(dataset, path)
+
+
+def _with_coordinates(dataset: xr.Dataset) -> xr.Dataset:
+    """A GRIB's step, level and number as auxiliary coordinates of its variables (CF 5.7)."""
+    maps = [name for name in dataset.data_vars if "GRIB_gridType" in dataset[name].attrs]
+    helpers = [str(name) for name in dataset.variables if name not in maps and name not in dataset.dims]
+    for name in maps:
+        dataset[name].attrs["coordinates"] = " ".join(sorted(helpers))
+    return dataset
+
+
+def _forecast_as_time(dataset: xr.Dataset, path: Path) -> xr.Dataset:
+    """One forecast run: its steps become the time axis, at the time that they are valid for."""
+    if "step" not in dataset.dims:
+        return dataset
+    if "time" in dataset.dims:
+        raise Unreadable(
+            f"{path.name}: {dataset.sizes['time']} forecast runs with {dataset.sizes['step']} steps each",
+            "split the file by run, with `grib_copy -w date=…`",
+        )
+    run = dataset.rename({"time": "forecast_reference_time"}).swap_dims(step="valid_time")
+    return run.rename({"valid_time": "time"})
+
+
+def _zarr(path: Path) -> xr.Dataset:
+    import zarr  # noqa: PLC0415 - half a second, and only for Zarr
+
+    store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else zarr.storage.LocalStore(path, read_only=True)
+    return _raw(store, "zarr", consolidated=_is_consolidated(store))  # type: ignore[arg-type]
+
+
+def _is_consolidated(store: Any) -> bool:
+    import zarr  # noqa: PLC0415
+
+    return zarr.open_group(store, mode="r").metadata.consolidated_metadata is not None
+
+
+_OPENERS: dict[str, Callable[[Path], xr.Dataset]] = {
+    "GTiff": open_raster,
+    "netCDF": _netcdf,
+    "GRIB": _grib,
+    "Zarr": _zarr,
+}

@@ -1,0 +1,86 @@
+"""The time axis of a dataset as periods in UTC, whatever its calendar (CF 4.4, 7.1, 7.4)."""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import cftime
+import numpy as np
+
+from earthcode_pack.errors import Unreadable
+from earthcode_pack.model import Period
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_REAL = ("standard", "gregorian", "proleptic_gregorian", "julian")
+
+
+def periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
+    """One period for each step: the CF bounds where there are any, else instants.
+
+    Raises ``Unreadable`` where the units hold no reference time or a value is missing.
+    """
+    coordinate = dataset[dim]
+    units, calendar = time_units(coordinate)
+    bounds = dataset.variables.get(coordinate.attrs.get("bounds", coordinate.attrs.get("climatology")))
+    if bounds is not None and bounds.shape == (dataset.sizes[dim], 2):
+        pairs = decode(bounds.values, bounds.attrs.get("units", units), bounds.attrs.get("calendar", calendar), dim)
+        return tuple(Period(start=min(pair), end=max(pair)) for pair in pairs)
+    return tuple(Period(start=moment, end=moment) for moment in decode(coordinate.values, units, calendar, dim))
+
+
+def time_units(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str]:
+    """Units and calendar as they are stated; the CF default calendar is ``standard`` (4.4.1)."""
+    units = str(coordinate.attrs.get("units", ""))
+    if " since " not in units:
+        raise Unreadable(
+            f"time coordinate {getattr(coordinate, 'name', '')!s}: units {units!r} name no reference time",
+            'give it units such as "days since 2020-01-01", or set source.time: {from: filename, pattern: …}',
+        )
+    return units, str(coordinate.attrs.get("calendar", "standard")).lower()
+
+
+def decode(values: np.ndarray[Any, Any], units: str, calendar: str, name: str) -> np.ndarray[Any, Any]:
+    """Moments (aware, UTC, to the microsecond) in the shape of ``values``."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise Unreadable(f"time coordinate {name}: a value is missing", "fill the time axis, or leave the file out")
+    try:
+        moments = cftime.num2date(values, units, calendar, only_use_cftime_datetimes=True)
+    except (ValueError, OverflowError) as error:
+        raise Unreadable(
+            f"time coordinate {name}: {units!r}, calendar {calendar!r}: {error}", "correct its units"
+        ) from error
+    to_utc = np.frompyfunc(lambda moment: gregorian(moment, calendar), 1, 1)
+    return np.asarray(to_utc(moments), dtype=object)
+
+
+def gregorian(moment: Any, calendar: str) -> datetime:
+    """The moment in the Gregorian calendar: real calendars by the day, model calendars by the label.
+
+    A date that the Gregorian calendar lacks (30 February of ``360_day``) becomes the last day of its month.
+    """
+    if calendar in _REAL:
+        moment = moment.change_calendar("proleptic_gregorian")
+    day = min(moment.day, monthrange(moment.year, moment.month)[1])
+    return datetime(
+        moment.year, moment.month, day, moment.hour, moment.minute, moment.second, moment.microsecond, tzinfo=UTC
+    )
+
+
+def lacks_days(dataset: xr.Dataset, dim: str) -> bool:
+    """Whether the axis holds a date that the Gregorian calendar lacks."""
+    units, calendar = time_units(dataset[dim])
+    if calendar in _REAL:
+        return False
+    moments = np.atleast_1d(cftime.num2date(dataset[dim].values, units, calendar, only_use_cftime_datetimes=True))
+    return any(moment.day > monthrange(moment.year, moment.month)[1] for moment in moments)
+
+
+def names_an_interval(attrs: dict[str, Any], dim: str) -> bool:
+    """Whether ``cell_methods`` says that values stand for intervals of time (CF 7.3), such as ``time: mean``."""
+    methods = str(attrs.get("cell_methods", ""))
+    return bool(re.search(rf"\b{re.escape(dim)}:\s*(?!point)\w+", methods))

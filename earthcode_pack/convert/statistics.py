@@ -1,0 +1,76 @@
+"""Statistics that are gathered block by block while converting, never by reading twice."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from earthcode_pack.model import Statistics, Value
+
+
+class Tally(Value):
+    """Count, extremes, mean and sum of squared deviations of the valid values; two tallies add up.
+
+    The sum follows Chan, Golub and LeVeque (1983), «Algorithms for computing the sample variance», formula 2.1.
+    """
+
+    total: int = 0
+    count: int = 0
+    minimum: float = math.inf
+    maximum: float = -math.inf
+    mean: float = 0.0
+    deviations: float = 0.0
+
+    def __add__(self, other: Tally) -> Tally:
+        count = self.count + other.count
+        if count == 0:
+            return Tally(total=self.total + other.total)
+        delta = other.mean - self.mean
+        return Tally(
+            total=self.total + other.total,
+            count=count,
+            minimum=min(self.minimum, other.minimum),
+            maximum=max(self.maximum, other.maximum),
+            mean=self.mean + delta * other.count / count,
+            deviations=self.deviations + other.deviations + delta**2 * self.count * other.count / count,
+        )
+
+    def statistics(self, scale: float | None, offset: float | None) -> Statistics | None:
+        """Of the unpacked values (``stored * scale + offset``); None where no value is valid."""
+        if self.count == 0:
+            return None
+        factor, shift = 1.0 if scale is None else scale, 0.0 if offset is None else offset
+        ends = sorted((self.minimum * factor + shift, self.maximum * factor + shift))
+        return Statistics(
+            minimum=ends[0],
+            maximum=ends[1],
+            mean=self.mean * factor + shift,
+            stddev=math.sqrt(self.deviations / self.count) * abs(factor),
+            valid_percent=100 * self.count / self.total,
+        )
+
+
+def tally(block: np.ndarray[Any, Any], nodata: float | str | None) -> Tally:
+    """The tally of one block of stored values; NaN, infinities and nodata do not count."""
+    valid = _valid(block, nodata)
+    if valid.size == 0:
+        return Tally(total=block.size)
+    mean = float(valid.mean(dtype=np.float64))
+    return Tally(
+        total=block.size,
+        count=valid.size,
+        minimum=float(valid.min()),
+        maximum=float(valid.max()),
+        mean=mean,
+        deviations=float(((valid - np.float64(mean)) ** 2).sum(dtype=np.float64)),
+    )
+
+
+def _valid(block: np.ndarray[Any, Any], nodata: float | str | None) -> np.ndarray[Any, Any]:
+    keep = np.isfinite(block) if block.dtype.kind == "f" else None
+    if nodata is not None and not isinstance(nodata, str) and nodata == nodata:  # noqa: PLR0124 - NaN is not finite
+        differs = block != np.asarray(nodata).astype(block.dtype)
+        keep = differs if keep is None else keep & differs
+    return block.ravel() if keep is None else block[keep]

@@ -1,0 +1,71 @@
+"""How a conversion is cut into parts: what a worker gets, and the record that it gives back."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from earthcode_pack import storage
+from earthcode_pack.convert.statistics import Tally
+from earthcode_pack.model import Input, Job, JsonValue, Value
+
+
+class Part(Value):
+    """A piece of a job that one worker does alone: a file, or one region of one variable of a store.
+
+    ``region`` is start and stop by dimension; empty where the part is the whole job.
+    """
+
+    job: Job
+    folder: str  # of this job alone, on a disk that all workers of the job see
+    number: int = 0
+    variable: str | None = None
+    region: dict[str, tuple[int, int]] = {}
+
+
+class Record(Value):
+    """What was measured on a part while its source was at hand and its output was read back."""
+
+    number: int
+    tallies: dict[str, Tally]
+    compared: int
+    max_error: float = 0.0
+    changes: tuple[str, ...] = ()
+    engine: str = ""
+
+
+@contextmanager
+def local_sources(inputs: tuple[Input, ...], folder: Path) -> Iterator[dict[str, Path]]:
+    """Each input as a local path, fetched into ``folder`` where it is remote and removed at the end."""
+    scratch = folder / "sources"
+    scratch.mkdir(parents=True, exist_ok=True)
+    try:
+        yield {href: storage.fetch(href, scratch) for href in dict.fromkeys(i.href for i in inputs)}
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def total(records: list[Record]) -> tuple[dict[str, Tally], int, float, tuple[str, ...]]:
+    """Tallies by variable, compared cells, largest error and the changes, over all parts in their order."""
+    tallies: dict[str, Tally] = {}
+    changes: dict[str, None] = {}
+    for record in sorted(records, key=lambda record: record.number):
+        for name, part in record.tallies.items():
+            tallies[name] = tallies.get(name, Tally()) + part
+        changes.update(dict.fromkeys(record.changes))
+    return tallies, sum(r.compared for r in records), max((r.max_error for r in records), default=0.0), tuple(changes)
+
+
+def classes_of(described: dict[str, JsonValue], attrs: dict[str, JsonValue]) -> tuple[dict[str, JsonValue], ...]:
+    """Classes by the profile, else by CF flags (CF 3.5)."""
+    if described.get("classes"):
+        return tuple(described["classes"])
+    values, meanings = attrs.get("flag_values"), str(attrs.get("flag_meanings", "")).split()
+    values = [values] if isinstance(values, int) else values
+    if isinstance(values, str):
+        values = [int(v) for v in values.replace(",", " ").split()]
+    if not values or len(values) != len(meanings):
+        return ()
+    return tuple({"value": int(value), "name": name} for value, name in zip(values, meanings, strict=True))

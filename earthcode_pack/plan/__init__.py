@@ -1,0 +1,39 @@
+"""From sources to jobs: what would be read and written. Pure: writes nothing, opens nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from earthcode_pack import __version__
+from earthcode_pack.model import Job, Plan, Sources
+from earthcode_pack.plan.cubes import plan_files, plan_store
+from earthcode_pack.plan.scenes import plan_scenes
+
+if TYPE_CHECKING:
+    from earthcode_pack.profile import Profile
+
+# Raise it when the same job would write other bytes.
+CONVERTER = 1
+_PLANNERS = {"cog": plan_scenes, "zarr": plan_store, "netcdf": plan_files}
+
+
+def plan(profile: Profile, sources: Sources) -> Plan:
+    """The jobs of a product, each with its fingerprint, and the sources that cannot be used with the reason."""
+    jobs, failures = _PLANNERS[profile.target.format](profile, sources.sources)
+    return Plan(
+        product=profile.product.id,
+        version=profile.product.version,
+        jobs=tuple(
+            job.model_copy(update={"fingerprint": fingerprint(job)}) for job in sorted(jobs, key=lambda job: job.key)
+        ),
+        failures=(*sources.failures, *failures),
+    )
+
+
+def fingerprint(job: Job) -> str:
+    """The hash of the sources' identity, the encoding and the converter's version; where files lie does not matter."""
+    data = job.model_dump(mode="json", exclude={"fingerprint": True, "inputs": {"__all__": {"href"}}})
+    text = json.dumps([CONVERTER, __version__, data], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

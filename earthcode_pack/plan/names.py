@@ -1,0 +1,41 @@
+"""Ids and file names (contract 4.3)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from earthcode_pack.model import Period
+
+
+def safe(name: str) -> str:
+    """Ids and file names keep to ``[A-Za-z0-9._-]``.
+
+    >>> safe("Größe (m)")
+    'Gr--e--m-'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name)
+
+
+def with_times_of_day(periods: Iterable[Period]) -> bool:
+    """Whether any period begins at another time than midnight UTC."""
+    return any(_time_of_day(period.start) for period in periods)
+
+
+def _time_of_day(moment: datetime) -> bool:
+    return (moment.hour, moment.minute, moment.second, moment.microsecond) != (0, 0, 0, 0)
+
+
+def dated_id(product: str, period: Period, *, times_of_day: bool, scene: str | None = None) -> str:
+    """``<product id>_<YYYYMMDD>[T<HHMMSS>][_<scene>]``, by the start of the period."""
+    stamp = f"{period.start:%Y%m%dT%H%M%S}" if times_of_day else f"{period.start:%Y%m%d}"
+    return safe("_".join(part for part in (product, stamp, scene) if part))
+
+
+def scene_id(product: str, scene: str) -> str:
+    """``<product id>_<stem>``, where there is only a stated period."""
+    return safe(f"{product}_{scene}")
