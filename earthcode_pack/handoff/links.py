@@ -1,0 +1,103 @@
+"""Links as the Open Science Catalog writes them, and how a record's old and new ones become one list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from earthcode_pack.handoff.catalog import PREFIXES, Kind, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+JSON = "application/json"
+PUBLIC = "https://esa-earthcode.github.io/open-science-catalog-metadata/"
+
+Link = dict[str, Any]
+
+
+def link(rel: str, href: str, title: str | None = None, media_type: str | None = JSON) -> Link:
+    """A link, its members in the catalogue's order."""
+    return (
+        {"rel": rel, "href": href} | ({"type": media_type} if media_type else {}) | ({"title": title} if title else {})
+    )
+
+
+def self_link(path: str) -> Link:
+    """Where the catalogue publishes a file."""
+    return link("self", PUBLIC + path)
+
+
+def related(kind: Kind, entry: str, title: str) -> Link:
+    """``related`` from one entry to another, titled as the validator wants it.
+
+    >>> related("themes", "land", "Land")["title"]
+    'Theme: Land'
+    """
+    return link("related", f"../../{path_of(kind, entry)}", f"{PREFIXES[kind]}: {title}")
+
+
+def child(kind: Kind, entry: str, title: str) -> Link:
+    """``child`` from one entry to another of a different kind."""
+    return link("child", f"../../{path_of(kind, entry)}", title)
+
+
+def with_link(links: list[Link], new: Link) -> list[Link]:
+    """The links with one that points where none did, behind the last of its relation; the same list where one does."""
+    for index, old in enumerate(links):
+        if (old.get("rel"), old.get("href")) == (new["rel"], new["href"]):
+            return [*links[:index], {**old, **new}, *links[index + 1 :]]
+    peers = [index for index, old in enumerate(links) if old.get("rel") == new["rel"]]
+    at = peers[-1] + 1 if peers else len(links)
+    return [*links[:at], new, *links[at:]]
+
+
+def without_link(links: list[Link], rel: str, href: str) -> list[Link]:
+    """The links without the one that is no longer true."""
+    return [old for old in links if (old.get("rel"), old.get("href")) != (rel, href)]
+
+
+def merged_links(old: list[Link], new: Iterable[Link], base: str = "") -> list[Link]:
+    """A record's links: the old in their order, renewed or dropped, then the new ones, each behind its relation.
+
+    Dropped are ``item`` links and ``related`` links to themes, variables, missions and projects that are no longer
+    named, where the new record names any of that kind. ``base`` tells an earlier version's ``child`` from a stranger's.
+    """
+    fresh = {_slot(entry, base): entry for entry in new}
+    kinds = {kind for kind in map(_kind, fresh.values()) if kind}
+    kept = [entry for entry in old if _slot(entry, base) in fresh or _kind(entry) not in kinds]
+    links = [{**entry, **fresh[_slot(entry, base)]} if _slot(entry, base) in fresh else entry for entry in kept]
+    known = {_slot(entry, base) for entry in kept}
+    for slot, entry in fresh.items():
+        links = links if slot in known else with_link(links, entry)
+    return _access_first(links)
+
+
+def _slot(entry: Link, base: str) -> tuple[str, str]:
+    """What makes two links the same place in a record."""
+    rel, href = str(entry.get("rel")), str(entry.get("href"))
+    if rel in ("root", "parent", "self", "license", "collection"):
+        return rel, ""
+    if rel == "via" and entry.get("title") in ("Access", "Documentation"):
+        return rel, str(entry["title"])
+    if rel == "child" and base and href.startswith(base):
+        return rel, base
+    return rel, href
+
+
+def _kind(entry: Link) -> str | None:
+    """The kind of catalogue entry that a link names and that the record decides on."""
+    if entry.get("rel") == "item":
+        return "item"
+    folder = str(entry.get("href")).removeprefix("../../").partition("/")[0]
+    decided = entry.get("rel") == "related" and folder in ("projects", "themes", "variables", "eo-missions")
+    return folder if decided else None
+
+
+def _access_first(links: list[Link]) -> list[Link]:
+    """The first ``via`` is "Access": readers and the catalogue's pages take the first."""
+    vias = [index for index, entry in enumerate(links) if entry.get("rel") == "via"]
+    access = next((index for index in vias if links[index].get("title") == "Access"), None)
+    if access is None or access == vias[0]:
+        return links
+    rest = [entry for index, entry in enumerate(links) if index != access]
+    return [*rest[: vias[0]], links[access], *rest[vias[0] :]]

@@ -1,0 +1,158 @@
+"""Getting hold of the catalogue: a folder, an archive (local or any fsspec URL), or a git URL."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from earthcode_pack.errors import OutsideError, ProfileError, UserError
+from earthcode_pack.handoff.catalog import Catalog, catalog_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ARCHIVE = re.compile(r"\.(tar|tar\.gz|tgz|zip)$")
+_GIT = re.compile(r"^(git@[\w.-]+:|ssh://|git://|git\+|https?://|file://)")
+_LARGEST = 2 * 1024**3  # unpacked; the catalogue of 2026 has 24 MB
+_CLONE_SECONDS = 600
+
+
+def open_catalog(metadata: str, workdir: Path) -> Catalog:
+    """The catalogue that ``metadata`` names: a checkout, a .tar.gz or .zip archive (any fsspec URL), or a git URL.
+
+    Archives are unpacked and repositories cloned below ``workdir``; a checkout is read where it is.
+
+    Raises ``ProfileError`` where there is no such thing, ``OutsideError`` where it cannot be had, ``UserError`` where
+    it is not the Open Science Catalog or its archive would write outside its folder.
+    """
+    if Path(metadata).is_dir() and not _is_bare(Path(metadata)):
+        return catalog_in(Path(metadata))
+    if _ARCHIVE.search(urlsplit(metadata).path):
+        return catalog_in(_unpacked(metadata, workdir))
+    if _GIT.match(metadata) or Path(metadata).is_dir():
+        return catalog_in(_cloned(metadata, workdir))
+    raise ProfileError(
+        f"catalog.metadata: {metadata} is no folder, archive or git URL",
+        "set it to a checkout, a .tar.gz or .zip archive or a git URL of open-science-catalog-metadata",
+    )
+
+
+def _is_bare(folder: Path) -> bool:
+    return (folder / "HEAD").is_file() and (folder / "objects").is_dir()
+
+
+def _cloned(url: str, workdir: Path) -> Path:
+    """A fresh clone; the one before goes, for the catalogue moves on."""
+    target = workdir / f"catalog-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
+    shutil.rmtree(target, ignore_errors=True)
+    workdir.mkdir(parents=True, exist_ok=True)
+    command = ["git", "clone", "--quiet", "--depth", "1", "-c", "core.autocrlf=false"]
+    command += ["--", url.removeprefix("git+"), str(target)]
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=_CLONE_SECONDS, env=environment)  # noqa: S603
+    except (OSError, subprocess.SubprocessError) as error:
+        raise OutsideError(
+            f"catalog.metadata: {url} cannot be cloned ({_reason(error)})",
+            "see that git is installed and may read it, or name a checkout or an archive",
+        ) from error
+    return target
+
+
+def _reason(error: Exception) -> str:
+    stderr = getattr(error, "stderr", None)
+    lines = stderr.decode(errors="replace").strip().splitlines() if stderr else []
+    return lines[-1] if lines else str(error)
+
+
+def _unpacked(href: str, workdir: Path) -> Path:
+    """The archive's files in a folder named by its content, so that a second run unpacks nothing."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=workdir) as scratch:
+        archive = Path(scratch) / "archive"
+        digest = _fetched(href, archive)
+        target = workdir / f"catalog-{digest[:16]}"
+        if not target.is_dir():
+            files = Path(scratch) / "files"
+            _unpack(href, archive, files)
+            _inner(files).rename(target)
+    return target
+
+
+def _fetched(href: str, target: Path) -> str:
+    """Copies an archive here; returns its sha256."""
+    import fsspec  # noqa: PLC0415 - keeps the import of this module light
+
+    try:
+        with fsspec.open(href, "rb") as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
+    except (OSError, ValueError, ImportError) as error:
+        raise OutsideError(f"catalog.metadata: {href} cannot be read ({error})", "name one that can be read") from error
+    with target.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unpack(href: str, archive: Path, folder: Path) -> None:
+    members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
+    room = _LARGEST
+    folder.mkdir()
+    try:
+        for name, size, content in members(archive):
+            room -= size
+            _refuse(href, name, "a path outside the archive", wrong=_leaves(name))
+            _refuse(href, name, f"more than {_LARGEST} bytes", wrong=room < 0)
+            _write(folder / name, content, size)
+    except (OSError, EOFError, RuntimeError, zlib.error, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise OutsideError(f"catalog.metadata: {href} is no whole archive ({error})", "fetch it again") from error
+
+
+def _refuse(href: str, name: str, what: str, *, wrong: bool) -> None:
+    if wrong:
+        raise UserError(f"catalog.metadata: {href}: refused, its member {name!r} is {what}", "use an archive you trust")
+
+
+def _leaves(name: str) -> bool:
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts[:1])
+
+
+def _write(path: Path, content: IO[bytes], size: int) -> None:
+    """Takes no more bytes than the archive's index promised."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.read(size))
+
+
+def _tar_members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            _refuse(archive.name, member.name, "a link or a device", wrong=not (member.isfile() or member.isdir()))
+            content = tar.extractfile(member) if member.isfile() else None
+            if content is not None:
+                yield member.name, member.size, content
+
+
+def _zip_members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    with zipfile.ZipFile(archive) as packed:
+        for member in packed.infolist():
+            link = stat.S_ISLNK(member.external_attr >> 16)
+            _refuse(archive.name, member.filename, "a link", wrong=link)
+            if not member.is_dir():
+                with packed.open(member) as content:
+                    yield member.filename, member.file_size, content
+
+
+def _inner(folder: Path) -> Path:
+    """The folder itself, or the one folder in it that archives of repositories have at their top."""
+    inside = list(folder.iterdir())
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder

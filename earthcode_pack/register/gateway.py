@@ -1,0 +1,158 @@
+"""The rules that the PRR's registration gateway enforces on an Item (github EOEPCA/reg-api, server and client)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from earthcode_pack.model import Finding, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FILE_EXTENSION = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_FORM = "[A-Za-z0-9._-]{1,100}"
+_FIELDS: dict[str, type] = {"href": str, "type": str, "roles": list, "file:size": int}
+_MULTIHASH = re.compile(r"1220[0-9a-f]{64}")
+_STRUCTURE = {"root", "parent", "collection", "self", "items", "item"}
+
+Item = dict[str, Any]
+
+
+def gateway_item(item: Item, collection: str, public: str | None = None) -> Item:
+    """An Item as the gateway takes it: the PRR's Collection, the file extension, hrefs ``<item id>/<file name>``.
+
+    ``public`` is the href of the published product's folder; what lies elsewhere keeps its absolute href, and the
+    gateway does not move it.
+    """
+    extensions = list(dict.fromkeys([*item.get("stac_extensions", ()), FILE_EXTENSION]))
+    kept = [link for link in item.get("links", ()) if link.get("rel") not in _STRUCTURE and "://" in link["href"]]
+    assets = {key: {**asset, "href": _staged(item, asset["href"], public)} for key, asset in item["assets"].items()}
+    links = [{"rel": rel, "href": "../collection.json", "type": "application/json"} for rel in ("root", "collection")]
+    changed = {"stac_extensions": extensions, "collection": collection, "links": [*links, *kept], "assets": assets}
+    return {**item, **changed, "properties": _timed(item["properties"])}
+
+
+def _timed(properties: dict[str, Any]) -> dict[str, Any]:
+    """An instant as the interval that the gateway wants."""
+    instant = properties.get("datetime")
+    ends = {key: properties.get(key) or instant for key in ("start_datetime", "end_datetime")}
+    return {**properties, "datetime": instant or ends["start_datetime"], **ends}
+
+
+def _staged(item: Item, href: str, public: str | None) -> str:
+    own = "://" not in href or (public is not None and href.startswith(f"{public}/"))
+    return f"{item['id']}/{PurePosixPath(href).name}" if own else href
+
+
+def product_key(item: Item, href: str, public: str | None = None) -> str:
+    """Where an asset of a bundle's Item lies, relative to ``product/``; an absolute href elsewhere as it is."""
+    if public is not None and href.startswith(f"{public}/"):
+        return href.removeprefix(f"{public}/")
+    return href if "://" in href else urljoin(f"/items/{item['id']}.json", href).lstrip("/")
+
+
+def gateway_findings(item: Item, collection: str | None = None) -> list[Finding]:
+    """What the gateway would refuse of an Item (422), as errors, and what it would leave undone, as warnings.
+
+    ``collection`` is the one in the gateway's URL. Not seen from here: whether the files are staged, and their sizes.
+    """
+    assets = item.get("assets") if isinstance(item.get("assets"), dict) else {}
+    return [
+        *_of_item(item, collection),
+        *_of_times(item),
+        *_of_roles(item, assets or {}),
+        *_of_names(item, assets or {}),
+        *(found for key, asset in (assets or {}).items() for found in _of_asset(item, key, asset)),
+    ]
+
+
+def finding(rule: str, item: Item, message: str, remedy: str, **more: Any) -> Finding:
+    """A finding of the gateway's about an Item."""
+    level = more.pop("level", Level.ERROR)
+    return Finding(
+        rule=f"PRR-GATEWAY-{rule}", level=level, subject=str(item.get("id")), message=message, remedy=remedy, **more
+    )
+
+
+def _of_item(item: Item, collection: str | None) -> Iterator[Finding]:
+    name = item.get("id")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        yield finding("ID", item, f"the id {name!r} has other characters", "rename it", measured=name, allowed=_FORM)
+    listed = item.get("stac_extensions") or ()
+    if FILE_EXTENSION not in listed:
+        yield finding("FILE-EXTENSION", item, "the file extension is not listed", f"list {FILE_EXTENSION}")
+    own = item.get("collection")
+    if own is not None and collection is not None and own != collection:
+        message = f"the Item belongs to {own!r}, the gateway is asked for {collection!r}"
+        yield finding("COLLECTION", item, message, "set store.prr.collection", measured=own, allowed=collection)
+
+
+def _of_times(item: Item) -> Iterator[Finding]:
+    """``datetime`` may be null, the other two may not."""
+    properties = item.get("properties") or {}
+    for key in ("start_datetime", "end_datetime", "datetime"):
+        value = properties.get(key)
+        if value is None and key != "datetime":
+            yield finding("TIME", item, f"{key} is missing", "state the period: source.time")
+        if value is not None and not _is_iso(value):
+            message = f"{key} {value!r} is not ISO 8601"
+            yield finding("TIME", item, message, "write YYYY-MM-DDTHH:MM:SSZ", measured=value)
+
+
+def _is_iso(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(datetime.fromisoformat(value))
+    except ValueError:
+        return False
+
+
+def _of_roles(item: Item, assets: dict[str, Any]) -> Iterator[Finding]:
+    roles = [role for asset in assets.values() if isinstance(asset, dict) for role in asset.get("roles") or ()]
+    if not {"data", "documentation"} & set(roles):
+        yield finding("DATA-ROLE", item, "no asset has the role data or documentation", "give one the role data")
+
+
+def _of_names(item: Item, assets: dict[str, Any]) -> Iterator[Finding]:
+    """Folders in an href are dropped: the file name alone must be right, and the only one in its Item."""
+    hrefs = [asset.get("href") for asset in assets.values() if isinstance(asset, dict)]
+    moved = [PurePosixPath(href).name for href in hrefs if isinstance(href, str) and "://" not in href]
+    for name, count in Counter(moved).items():
+        if not _NAME.fullmatch(name):
+            yield finding("NAME", item, f"the file name {name!r} has other characters", "rename it", allowed=_FORM)
+        if count > 1:
+            message = f"{count} assets are named {name!r}: the gateway drops the folders"
+            yield finding("NAME-UNIQUE", item, message, "rename all but one", measured=count, allowed=1)
+
+
+def _of_asset(item: Item, key: str, asset: Any) -> Iterator[Finding]:
+    if not isinstance(asset, dict):
+        yield finding("ASSET", item, f"the asset {key!r} is not an object", "write it as an object")
+        return
+    for field, kind in _FIELDS.items():
+        value = asset.get(field)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            message = f"the asset {key!r} has no {field} of type {kind.__name__}"
+            yield finding("ASSET", item, message, f"set {field}", measured=value)
+    yield from _of_href(item, key, asset.get("href"))
+    checksum = asset.get("file:checksum")
+    if checksum is not None and not (isinstance(checksum, str) and _MULTIHASH.fullmatch(checksum)):
+        message = f"the asset {key!r} has a file:checksum that is no sha256 multihash in lower-case hex"
+        yield finding("CHECKSUM", item, message, "write 1220 and the sha256", measured=checksum, level=Level.WARNING)
+
+
+def _of_href(item: Item, key: str, href: Any) -> Iterator[Finding]:
+    if not isinstance(href, str):
+        return
+    if "://" in href:
+        message = f"the asset {key!r} is remote: the gateway keeps {href} and does not archive it"
+        yield finding("REMOTE", item, message, "stage the file, with a relative href", level=Level.WARNING)
+    elif href.startswith("/") or ".." in PurePosixPath(href).parts:
+        message = f"the href {href} of the asset {key!r} is not relative to the stage-in bucket's root"
+        yield finding("HREF", item, message, "write <item id>/<file name>", measured=href)
