@@ -1,0 +1,25 @@
+"""Raw inputs and published objects: the only place that knows S3.
+
+Reading: ``glob``, ``size``, ``sha256``, ``identify`` and ``fetch`` take a path or any fsspec URL.
+Publishing: ``open_store`` gives a ``Store``, on disk or on S3; ``open_reader`` one that can only be read.
+"""
+
+from earthcode_pack.storage.identity import IdentityCache, identify, sha256
+from earthcode_pack.storage.inputs import fetch, glob, size
+from earthcode_pack.storage.stores import LocalStore, Reader, Store, Stored, UrlReader, open_reader, open_store
+
+__all__ = [
+    "IdentityCache",
+    "LocalStore",
+    "Reader",
+    "Store",
+    "Stored",
+    "UrlReader",
+    "fetch",
+    "glob",
+    "identify",
+    "open_reader",
+    "open_store",
+    "sha256",
+    "size",
+]

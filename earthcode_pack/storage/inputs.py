@@ -1,0 +1,243 @@
+"""Raw inputs, wherever they lie: a path, or any fsspec URL."""
+
+from __future__ import annotations
+
+import glob as local_glob
+import os
+import posixpath
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from earthcode_pack.errors import OutsideError, Unreadable, UserError
+from earthcode_pack.storage.words import outside, safe_key, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
+
+BLOCK = 8 * 2**20
+
+# Listings of s3fs go stale under a long run; botocore's own checksums fail on Ceph over TLS.
+_S3_OPTIONS: dict[str, Any] = {
+    "use_listings_cache": False,
+    "skip_instance_cache": True,
+    "config_kwargs": {
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+        "connect_timeout": 10,
+        "read_timeout": 30,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The files behind an href: path by relative key; for a single file the key is its own name.
+
+    ``fs`` is None for local files.
+    """
+
+    href: str
+    fs: Any
+    files: dict[str, str]
+    is_folder: bool
+
+    def blocks(self, path: str) -> Iterator[bytes]:
+        """The bytes of one file, in blocks."""
+        with reading(self.href), self.fs.open(path, "rb", block_size=BLOCK) if self.fs else open(path, "rb") as file:  # noqa: PTH123
+            while block := file.read(BLOCK):
+                yield block
+
+
+def local_path(href: str) -> str | None:
+    """The path of a local href, None for a remote one.
+
+    >>> local_path("file:///data/a%20b.nc"), local_path("s3://bucket/a.nc")
+    ('/data/a b.nc', None)
+    """
+    if href.startswith("file://"):
+        return unquote(urlsplit(href).path)
+    return None if "://" in href else href
+
+
+def glob(href: str) -> list[str]:
+    """The files and folders that an href names, sorted; one without a wildcard names itself, where it exists.
+
+    ``**`` matches any depth of folders. A Zarr store matches as the folder that it is. An empty list: nothing matches.
+    Raises ``OutsideError`` where the storage does not answer, or has no such bucket.
+    """
+    path = local_path(href)
+    if path is not None:
+        return [path] if Path(path).exists() else sorted(local_glob.glob(path, recursive=True))  # noqa: PTH207
+    fs, path = filesystem(href)
+    if not _has_wildcard(href):
+        return [href] if _info(fs, path, href) else []
+    with outside(href):
+        return sorted(_with_protocol(fs, match, href) for match in fs.glob(path))
+
+
+def size(href: str) -> int:
+    """Bytes of a file, or of all files of a folder.
+
+    Raises ``Unreadable`` where there is none, ``OutsideError`` where the storage does not answer.
+    """
+    found = tree(href)
+    with reading(href):
+        if found.fs is None:
+            return sum(Path(path).stat().st_size for path in found.files.values())
+        return sum(_remote_size(found, path) for path in found.files.values())
+
+
+def fetch(href: str, folder: Path) -> Path:
+    """A local copy of a remote file or folder, whole or not at all; what is local is not copied.
+
+    The copy has the name it has remotely, in a new folder of its own below ``folder``: it cannot collide.
+    """
+    path = local_path(href)
+    if path is not None:
+        return Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix="fetched-", dir=folder))
+    try:
+        return _download(tree(href), place)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+
+
+def _download(found: Tree, place: Path) -> Path:
+    """All files to a temporary name, their sizes compared, then renamed."""
+    part = place / ".part"
+    targets = {key: part / key if found.is_folder else part for key in map(_safe(found.href), found.files)}
+    for target in targets.values():
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with reading(found.href):
+        found.fs.get(list(found.files.values()), [str(target) for target in targets.values()])
+        for key, target in targets.items():
+            if target.stat().st_size != _remote_size(found, found.files[key]):
+                raise OutsideError(f"{shown(found.href)}: {key} came incomplete", "run again")
+    return part.rename(place / _name(found.href))
+
+
+def _safe(href: str) -> Any:
+    def checked(key: str) -> str:
+        try:
+            return safe_key(key)
+        except UserError:
+            raise Unreadable(f"{shown(href)}: {key!r} would lie outside the folder", "rename the object") from None
+
+    return checked
+
+
+def _name(href: str) -> str:
+    """The last part of an href, as a file name.
+
+    >>> _name("https://host/a%20b.nc?token=x"), _name("s3://bucket/store.zarr/")
+    ('a b.nc', 'store.zarr')
+    """
+    name = posixpath.basename(unquote(urlsplit(href.partition("::")[0]).path).rstrip("/"))
+    return name.replace("\\", "_").replace("\0", "_")[-200:] if name not in ("", ".", "..") else "input"
+
+
+def tree(href: str) -> Tree:
+    """The files behind an href; raises ``Unreadable`` where there are none."""
+    path = local_path(href)
+    if path is not None:
+        return _local_tree(href, Path(path))
+    fs, path = filesystem(href)
+    info = _info(fs, path, href)
+    if info is None:
+        raise Unreadable(f"{shown(href)}: no such file", "correct source.href")
+    if info.get("type") != "directory":
+        return Tree(href, fs, {posixpath.basename(path) or "input": path}, is_folder=False)
+    with reading(href):
+        root = path.rstrip("/") + "/"
+        return Tree(href, fs, {found.removeprefix(root): found for found in sorted(fs.find(path))}, is_folder=True)
+
+
+def _local_tree(href: str, path: Path) -> Tree:
+    if path.is_file():
+        return Tree(href, None, {path.name: str(path)}, is_folder=False)
+    if not path.is_dir():
+        raise Unreadable(f"{href}: no such file", "correct source.href")
+    paths = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+    return Tree(href, None, {found.relative_to(path).as_posix(): str(found) for found in sorted(paths)}, is_folder=True)
+
+
+def filesystem(href: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it. Raises ``UserError`` for a protocol that there is not."""
+    from fsspec.core import url_to_fs  # noqa: PLC0415 - not needed for local files
+
+    try:
+        if href.startswith(("s3://", "s3a://")) and "::" not in href:
+            return _s3(os.getpid(), _aws_environment()), href.partition("://")[2]
+        fs, path = url_to_fs(href, **({"s3": _S3_OPTIONS} if "::" in href else {}))
+    except (ValueError, ImportError) as error:
+        raise UserError(f"{shown(href)}: not a URL that can be read ({type(error).__name__})", "correct it") from None
+    return fs, path
+
+
+@lru_cache(maxsize=4)
+def _s3(process: int, environment: int) -> Any:  # noqa: ARG001 - they are the key
+    """One client per process and environment: a new one takes a tenth of a second and connections of its own."""
+    import s3fs  # noqa: PLC0415
+
+    return s3fs.S3FileSystem(**_S3_OPTIONS)
+
+
+def _aws_environment() -> int:
+    return hash(tuple(sorted((key, value) for key, value in os.environ.items() if key.startswith("AWS_"))))
+
+
+def _info(fs: Any, path: str, href: str) -> dict[str, Any] | None:
+    """What the file system knows of a path; None where there is nothing."""
+    info = ask(fs.info, path, href)
+    return None if info is None else dict(info)
+
+
+def ask(question: Callable[[str], T], path: str, href: str) -> T | None:
+    """The answer of a file system; None where there is nothing. Errors are in words."""
+    with outside(href):
+        try:
+            return question(path)
+        except FileNotFoundError as error:
+            cause = error.__cause__  # fsspec's http says «not found» of a server that is not there, too
+            if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
+                raise cause from None
+            return None
+
+
+def _has_wildcard(href: str) -> bool:
+    return any(sign in href for sign in ("*[" if href.startswith("http") else "*?["))
+
+
+def _with_protocol(fs: Any, path: str, href: str) -> str:
+    """The match as an href of the same form; ``zip://*.nc::…`` keeps what it is chained to."""
+    return str(fs.unstrip_protocol(path)) + "".join(href.partition("::")[1:])
+
+
+def _remote_size(found: Tree, path: str) -> int:
+    """From the listing; a server that does not tell is read to the end."""
+    known = found.fs.info(path).get("size")
+    return int(known) if known is not None else sum(len(block) for block in found.blocks(path))
+
+
+@contextmanager
+def reading(href: str) -> Iterator[None]:
+    """Errors of reading in words: of a local file ``Unreadable``, of a remote one ``OutsideError``."""
+    with outside(href):
+        try:
+            yield
+        except FileNotFoundError:
+            raise Unreadable(f"{shown(href)}: it is gone", "run again") from None
+        except OSError as error:
+            if local_path(href) is None:
+                raise
+            raise Unreadable(f"{href}: cannot be read ({error.strerror})", "check its permissions") from None

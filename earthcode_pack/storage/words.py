@@ -1,0 +1,150 @@
+"""Failures of storage in words, with the remedy; what the server wrote back is read for its code and never shown.
+
+An answer can hold access keys, and a URL its signature: neither may reach a message (design, rule 8).
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from earthcode_pack.errors import EarthcodePackError, OutsideError, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What the code of an answer, or the text of an exception without one, means; the first that fits counts.
+_MEANINGS = (
+    (
+        r"RequestTimeTooSkewed|RequestExpired",
+        "the clock of this machine differs too much from the storage's",
+        "set the clock of this machine and run again",
+    ),
+    (r"ExpiredToken|TokenRefreshRequired", "the credentials have expired", "renew them and run again"),
+    (r"NoSuchBucket|InvalidBucketName", "the bucket does not exist", "create it, or correct the href"),
+    (
+        r"QuotaExceeded|InsufficientStorage|StorageFull|^507$",
+        "the storage is full, or its quota used up",
+        "free space or have the quota raised, and run again: it resumes",
+    ),
+    (
+        r"SignatureDoesNotMatch|InvalidAccessKeyId|InvalidToken|NotSignedUp",
+        "the storage does not accept these credentials",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or name store.profile",
+    ),
+    (
+        r"NoCredentials|PartialCredentials|locate credentials",
+        "there are no credentials for the storage",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or name store.profile",
+    ),
+    (
+        r"AccessDenied|AccountProblem|^40[13]$|Forbidden|Unauthorized|PermissionError|PermissionDenied|Unauthenticated",
+        "the storage refuses access (403)",
+        "check the credentials, and that they may read and write there",
+    ),
+    (
+        r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint|^301$",
+        "the bucket is in another region or at another endpoint",
+        "set store.region, store.endpoint_url",
+    ),
+    (
+        r"XAmzContentSHA256Mismatch|BadDigest|IncompleteBody|InvalidDigest",
+        "the bytes were damaged on their way",
+        "run again: it resumes",
+    ),
+    (
+        r"SlowDown|ServiceUnavailable|TooManyRequests|InternalError|^(429|5\d\d)$",
+        "the storage is overloaded or out of order",
+        "run again later: it resumes",
+    ),
+    (
+        r"[Cc]ertificate|CERTIFICATE|SSLError|UnknownIssuer",
+        "the storage's certificate is not trusted",
+        "set store.ca_bundle, or AWS_CA_BUNDLE, to the authority that signed it",
+    ),
+    (
+        r"EndpointConnection|Connect|HTTPClientError|error sending request|dns error|[Tt]ime(d )?out|Name or service",
+        "the storage cannot be reached",
+        "check store.endpoint_url (or AWS_ENDPOINT_URL) and the network, and run again: it resumes",
+    ),
+)
+_NOT_FOUND = (r"NoSuchKey|^404$|^NotFound$|^FileNotFoundError", "there is no such object", "check the name")
+
+
+def shown(href: str) -> str:
+    """An href as a message may show it: without query, user and password.
+
+    >>> shown("https://me:word@host/a.nc?X-Amz-Signature=abc")
+    'https://host/a.nc'
+    """
+    return re.sub(r"://[^/@]*@", "://", href if "://" not in href else href.partition("?")[0])
+
+
+def in_words(error: BaseException, where: str) -> EarthcodePackError:
+    """What went wrong at ``where``, and what to do; an error that is in words already stays as it is."""
+    if isinstance(error, EarthcodePackError):
+        return error
+    if isinstance(error, OSError) and error.errno in _ON_DISK:
+        return OutsideError(f"{shown(where)}: {_ON_DISK[error.errno][0]}", _ON_DISK[error.errno][1])
+    code = code_of(error)
+    for pattern, meaning, remedy in (*_MEANINGS, _NOT_FOUND):
+        if re.search(pattern, code or f"{type(error).__name__} {error}"):
+            return OutsideError(f"{shown(where)}: {meaning}", remedy)
+    return OutsideError(f"{shown(where)}: the storage failed ({code or type(error).__name__})", "run again: it resumes")
+
+
+_ON_DISK = {
+    errno.ENOSPC: ("the disk is full", "free space and run again: it resumes"),
+    errno.EDQUOT: ("the disk quota is used up", "free space and run again: it resumes"),
+    errno.EACCES: ("permission denied", "allow writing there, or correct store.href"),
+    errno.EPERM: ("permission denied", "allow writing there, or correct store.href"),
+    errno.EROFS: ("the file system is read-only", "correct store.href"),
+    errno.ENAMETOOLONG: ("the name is too long for this file system", "choose a shorter product.id"),
+    errno.ENOTDIR: ("a file stands where a folder is needed", "remove it, or correct store.href"),
+    errno.EISDIR: ("a folder stands where a file is needed", "remove it, or correct store.href"),
+}
+
+
+def code_of(error: BaseException) -> str | None:
+    """The S3 error code (``NoSuchKey``), else the HTTP status, that a client's exception carries.
+
+    botocore keeps it in ``response``; obstore in its text, which quotes the server's XML.
+    """
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        return str(response.get("Error", {}).get("Code", "")) or None
+    for pattern in (r"<Code>(\w+)</Code>", r"status code: (\d{3})"):
+        match = re.search(pattern, str(error))
+        if match:
+            return match[1]
+    status = getattr(error, "status", None)
+    return str(status) if isinstance(status, int) else None
+
+
+@contextmanager
+def outside(where: str) -> Iterator[None]:
+    """Turns whatever a storage client raises into an ``OutsideError`` in words, and hides the original."""
+    try:
+        yield
+    except (AssertionError, AttributeError, NameError, TypeError):
+        raise  # a fault of this program
+    except Exception as error:  # noqa: BLE001 - clients raise what they like
+        raise in_words(error, where) from None
+
+
+def safe_key(key: str) -> str:
+    """The key, if it is a plain relative path; else ``UserError``: it could name a place outside the store.
+
+    >>> safe_key("data/a.tif")
+    'data/a.tif'
+    >>> safe_key("data/../../etc")
+    Traceback (most recent call last):
+    ...
+    earthcode_pack.errors.UserError: 'data/../../etc' is not a key such as data/a.tif — rename it
+    """
+    parts = key.split("/")
+    if "\\" in key or re.search(r"[\x00-\x1f\x7f]", key) or any(part in ("", ".", "..") for part in parts):
+        raise UserError(f"{key!r} is not a key such as data/a.tif", "rename it")
+    return key
