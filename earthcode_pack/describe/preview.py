@@ -1,0 +1,177 @@
+"""Thumbnails: a small PNG of one variable, drawn from what was written (contract 4.3, asset ``thumbnail``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from earthcode_pack.colormap import DEFAULT, known_colormap, matplotlib_colormap
+from earthcode_pack.describe.preview_read import LONG_SIDE, Array, Field, Rgba, picture_size, read_field
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from earthcode_pack.model import Format, WrittenVariable
+
+__all__ = ["LONG_SIDE", "MAX_BYTES", "draw", "known_colormap", "picture_size"]
+
+MAX_BYTES = 500_000
+_CLEAR: Rgba = (0, 0, 0, 0)
+_UNNAMED: Rgba = (128, 128, 128, 255)  # of a category that neither the classes nor the colour table know
+_PERCENTILES = (2.0, 98.0)
+_PALETTE = 256  # colours that a PNG palette holds (PNG 3rd edition, 11.2.2)
+
+Picture = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def draw(
+    target: Path,
+    format: Format,  # noqa: A002
+    variable: WrittenVariable,
+    *,
+    colormap: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    dims: tuple[str, str] | None = None,
+) -> bytes:
+    """A PNG of at most 512 pixels on the long side and under 500 kB; the same bytes each time.
+
+    North is up, west is left, and the cells keep their proportions. Where there is no data the picture is transparent.
+    Categories (``classes``, or a colour table in the COG) have their own colours; red, green and blue bands make a
+    picture; anything else is stretched over ``colormap`` from ``value_range``, in the units of the unpacked values, or
+    from the 2nd to the 98th percentile. ``dims`` names the rows and the columns of a cube (``Grid.dims``), the last two
+    dimensions by default; of a cube the first step with valid data is drawn.
+
+    Raises ``Unreadable`` where nothing can be drawn, ``ProfileError`` where the colour map is unknown.
+    """
+    field = read_field(target, format, variable, dims)
+    return _png(_enlarged(_painted(field, variable, colormap or DEFAULT, value_range), field.size))
+
+
+def _painted(
+    field: Field, variable: WrittenVariable, colormap: str, value_range: tuple[float, float] | None
+) -> Picture:
+    """(row, column, RGBA)."""
+    if field.alpha is not None:
+        return _rgb(field.values, field.alpha, value_range)
+    if field.palette or variable.classes:
+        return _categories(field.values[0], _class_colors(field.palette, variable))
+    return _quantity(field.values[0], colormap, value_range)
+
+
+def _quantity(values: Array, colormap: str, value_range: tuple[float, float] | None) -> Picture:
+    from matplotlib import colormaps  # noqa: PLC0415 - heavy
+
+    colors = colormaps[matplotlib_colormap(colormap)].resampled(_PALETTE - 1)  # one is left for «no data»
+    picture: Picture = colors(_stretched(values, value_range), bytes=True)
+    return _cleared(picture, np.ma.getmaskarray(values))
+
+
+def _stretched(values: Array, value_range: tuple[float, float] | None) -> NDArray[np.float64]:
+    """From 0 to 1 over the range, ½ where the range is a point; what is masked is 0."""
+    numbers: Array = np.ma.array(values, dtype="float64")
+    low, high = value_range or _percentiles(numbers.compressed())
+    span = high - low
+    if not span or not np.isfinite(span):
+        return np.full(numbers.shape, 0.5)
+    scaled: NDArray[np.float64] = np.clip((numbers.filled(low) - low) / span, 0, 1)
+    return scaled
+
+
+def _percentiles(valid: NDArray[np.float64]) -> tuple[float, float]:
+    """The ends of the stretch: of a field that is nearly everywhere the same, all of its values."""
+    if not valid.size:
+        return 0.0, 1.0
+    low, high = np.percentile(valid, _PERCENTILES)
+    return (float(low), float(high)) if high > low else (float(valid.min()), float(valid.max()))
+
+
+def _class_colors(palette: dict[int, Rgba], variable: WrittenVariable) -> dict[float, Rgba]:
+    """Value → colour: of the class, else of the colour table, else one of twenty that are easily told apart."""
+    from matplotlib import colormaps  # noqa: PLC0415 - heavy
+
+    spare = colormaps["tab20"]
+    colors: dict[float, Rgba] = {float(value): color for value, color in palette.items()}
+    for number, entry in enumerate(variable.classes):
+        if entry.get("color"):
+            colors[float(entry["value"])] = _from_hex(str(entry["color"]))
+        else:
+            red, green, blue, _ = (round(255 * part) for part in spare(number % spare.N))
+            colors.setdefault(float(entry["value"]), (red, green, blue, 255))
+    return colors
+
+
+def _from_hex(color: str) -> Rgba:
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return red, green, blue, 255
+
+
+def _categories(values: Array, colors: dict[float, Rgba]) -> Picture:
+    found, which = np.unique(values.filled(0), return_inverse=True)
+    table = np.array([colors.get(float(value), _UNNAMED) for value in found], dtype="uint8")
+    return _cleared(table[which.reshape(values.shape)], np.ma.getmaskarray(values))
+
+
+def _rgb(values: Array, alpha: NDArray[np.uint8], value_range: tuple[float, float] | None) -> Picture:
+    """Bytes are shown as they are; finer numbers share one stretch, so that the hue stays."""
+    clear = alpha == 0
+    if values.dtype != np.uint8 or value_range:
+        seen = np.ma.masked_where(np.broadcast_to(clear, values.shape) | np.ma.getmaskarray(values), values.data)
+        color = np.round(255 * _stretched(seen, value_range)).astype("uint8")
+    else:
+        color = values.data
+    return _cleared(np.dstack([*color, np.full(alpha.shape, 255, dtype="uint8")]), clear)
+
+
+def _cleared(picture: Picture, clear: NDArray[np.bool_]) -> Picture:
+    picture = picture.copy()
+    picture[clear] = _CLEAR
+    return picture
+
+
+def _enlarged(picture: Picture, size: tuple[int, int]) -> Picture:
+    """To ``size`` (height, width), each pixel taken from the nearest cell."""
+    rows, columns = (
+        np.minimum((np.arange(pixels) + 0.5) * cells / pixels, cells - 1).astype("intp")
+        for pixels, cells in zip(size, picture.shape, strict=False)
+    )
+    return picture[np.ix_(rows, columns)]
+
+
+def _png(picture: Picture) -> bytes:
+    """With a palette where the colours fit one, which bounds the size; noise in true colour is shrunk until it fits."""
+    while True:
+        data = _encoded(*_as_bands(picture))
+        if len(data) < MAX_BYTES:
+            return data
+        height, width = picture.shape[:2]
+        picture = _enlarged(picture, (max(1, height * 4 // 5), max(1, width * 4 // 5)))
+
+
+def _as_bands(picture: Picture) -> tuple[Picture, dict[int, Rgba] | None]:
+    """(band, row, column): one of palette indices, or the four of RGBA."""
+    words = np.ascontiguousarray(picture).view("<u4")  # one number for each colour
+    colors, which = np.unique(words, return_inverse=True)
+    if len(colors) > _PALETTE:
+        return np.moveaxis(picture, -1, 0), None
+    parts = colors.view("uint8").reshape(-1, 4).tolist()
+    palette: dict[int, Rgba] = {index: (r, g, b, a) for index, (r, g, b, a) in enumerate(parts)}
+    return which.reshape(1, *picture.shape[:2]).astype("uint8"), palette
+
+
+def _encoded(bands: Picture, palette: dict[int, Rgba] | None) -> bytes:
+    """Written by GDAL, which adds neither a time nor its own name."""
+    import rasterio  # noqa: PLC0415 - heavy
+    from rasterio.io import MemoryFile  # noqa: PLC0415
+
+    count, height, width = bands.shape
+    anywhere = rasterio.Affine.translation(0, 1)  # without one GDAL warns that the picture is nowhere
+    layout = {"count": count, "height": height, "width": width, "dtype": "uint8", "transform": anywhere}
+    with rasterio.Env(GDAL_PAM_ENABLED="NO"), MemoryFile() as memory:
+        with memory.open(driver="PNG", **layout) as png:
+            png.write(bands)
+            if palette:
+                png.write_colormap(1, palette)
+        return bytes(memory.read())

@@ -1,0 +1,215 @@
+"""``report.html``: one page that a person reads, made of nothing but what lies in the bundle.
+
+It opens offline and asks for nothing: styles, map and pictures stand in the page, and its policy forbids the rest. The
+same bundle gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from earthcode_pack import report_text
+from earthcode_pack.bundle import write_atomic
+from earthcode_pack.report_facts import (
+    ROWS,
+    SHAPES,
+    Items,
+    gather_comparison,
+    gather_files,
+    gather_items,
+    gather_sizes,
+    gather_variables,
+    published_count,
+)
+from earthcode_pack.report_findings import gather_failures, gather_findings
+from earthcode_pack.report_map import WORLD, detail_view, draw_map, map_title
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from jinja2 import Environment
+
+    from earthcode_pack.bundle import Bundle
+    from earthcode_pack.model import Failure, Finding, ManifestEntry
+    from earthcode_pack.profile import Profile
+
+_PICTURES = 12  # previews in the page
+_PICTURE_BYTES = 4_000_000  # of all of them
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where the product stands: a word, and a sentence that says what it means."""
+
+    word: str
+    sentence: str
+    good: bool
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A preview in the page."""
+
+    source: str  # a data: URL
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the product goes: what the profile names, and how much of it is there."""
+
+    href: str
+    link: str | None
+    published: int
+
+
+def write_report(bundle: Bundle) -> Path:
+    """Writes ``report.html`` beside the product and gives its path.
+
+    Needs only ``profile.yaml``; what a stopped run has not written yet is missing from the page, which says so. Raises
+    ``ProfileError`` where that profile cannot be read.
+    """
+    path = bundle.root / "report.html"
+    page = _environment().get_template("report.html.j2").render(_context(bundle))
+    write_atomic(path, page.encode("utf-8", "replace"))  # a lone surrogate in a title must not stop the report
+    return path
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - only the report needs it
+
+    environment = Environment(
+        loader=PackageLoader("earthcode_pack"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    names = ("size", "number", "period", "box", "seconds", "plural")
+    environment.filters.update({name: getattr(report_text, name) for name in names})
+    return environment
+
+
+def _context(bundle: Bundle) -> dict[str, Any]:
+    """Everything the template names."""
+    profile, provenance = bundle.profile(), bundle.provenance()
+    plan = bundle.plan() if (bundle.root / "plan.json").is_file() else None
+    manifest = bundle.manifest() if bundle.digest else ()
+    artifacts = provenance.get("artifacts", [])
+    variables = gather_variables(artifacts)
+    items = gather_items(bundle, profile.product.version)
+    failures = gather_failures(provenance, plan.failures if plan else ())
+    place = _place(bundle, profile, manifest)
+    return {
+        "profile": profile,
+        "collection": bundle.collection() if bundle.collection_path.is_file() else {},
+        "digest": bundle.digest,
+        "status": _status(bundle, items.count, failures, place, len(manifest)),
+        "place": place,
+        "handoff": _handoff(bundle),
+        "failures": failures,
+        "rules": gather_findings(bundle.findings(), profile.accept),
+        "checked": (bundle.root / "findings.json").is_file(),
+        "items": items,
+        "maps": _maps(items),
+        "pictures": _pictures(bundle, items, manifest),
+        "drawn": _drawn(profile),
+        "variables": variables,
+        "comparison": gather_comparison(artifacts),
+        "sizes": gather_sizes(provenance, variables, manifest),
+        "provenance": provenance,
+        "files": gather_files(manifest),
+        "caps": {"rows": ROWS, "shapes": SHAPES, "pictures": _PICTURES},
+    }
+
+
+def _status(bundle: Bundle, items: int, failures: list[Failure], place: Place, total: int) -> Status:
+    """The first thing that stands in the way, else how far the product has come."""
+    errors = bundle.standing_errors()
+    if not items or not total:
+        why = f": {report_text.plural(len(failures), 'source')} could not be used" if failures else ""
+        return Status("Nothing to publish", f"The product is not whole{why}.", good=False)
+    if place.published == total:
+        return Status("Published", f"All {report_text.plural(total, 'file')} are published and verified.", good=True)
+    if errors:
+        return Status("Blocked", _blocked(errors), good=False)
+    if place.published:
+        return Status("Partly published", f"{place.published:,} of {total:,} files are there; run again.", good=False)
+    if failures:
+        what = report_text.plural(len(failures), "source")
+        return Status("Incomplete", f"{what} could not be used; publishing takes --allow-incomplete.", good=False)
+    return Status("Ready", "Nothing stands in the way of publishing.", good=True)
+
+
+def _blocked(errors: Iterable[Finding]) -> str:
+    rules = dict.fromkeys(finding.rule for finding in errors)
+    return f"Publishing is blocked by {', '.join(rules)}: mend it, or accept the rule in the profile with a reason."
+
+
+def _place(bundle: Bundle, profile: Profile, manifest: tuple[ManifestEntry, ...]) -> Place:
+    store, below = profile.store, f"{profile.product.id}/v{profile.product.version}"
+    published = published_count(manifest, bundle.receipts())
+    if store is None:
+        return Place("", None, published)
+    if store.prr is not None:
+        return Place(f"the PRR, collection {store.prr.collection}", store.prr.stac, published)
+    public = f"{store.public_href.rstrip('/')}/{below}" if store.public_href else None
+    return Place(f"{str(store.href).rstrip('/')}/{below}", public, published)
+
+
+def _handoff(bundle: Bundle) -> list[tuple[str, int]]:
+    """What there is for the catalogue and the PRR: its name and the number of files."""
+    found = []
+    for name in ("osc", "osc.patch", "pull_request.md", "prr"):
+        path = bundle.root / name
+        count = sum(file.is_file() for file in path.rglob("*")) if path.is_dir() else int(path.is_file())
+        found += [(f"{name}/" if path.is_dir() else name, count)] if count else []
+    return found
+
+
+def _maps(items: Items) -> list[tuple[str, str]]:
+    """Caption and SVG: the surroundings where the world would show them too small, and the world."""
+    boxes, shapes = list(items.boxes), list(items.shapes.values())
+    if not boxes:
+        return []
+    title, near = map_title(boxes, len(shapes)), detail_view(boxes)
+    views = [("Where in the world" if near else "Footprints", WORLD)]
+    views = [("Footprints", near), *views] if near else views
+    return [(caption, draw_map(view, shapes, title)) for caption, view in views]
+
+
+def _pictures(bundle: Bundle, items: Items, manifest: Iterable[ManifestEntry]) -> list[Picture]:
+    """Thumbnails, as many as keep the page light."""
+    keys = [entry.key for entry in manifest if entry.media_type == "image/png"]
+    pictures, left = [], _PICTURE_BYTES
+    for key in keys[:_PICTURES]:
+        data = (bundle.product / key).read_bytes()
+        left -= len(data)
+        if left >= 0:
+            pictures.append(_picture(data, items.thumbnails.get(key)))
+    return pictures
+
+
+def _picture(data: bytes, item: str | None) -> Picture:
+    source = f"data:image/png;base64,{b64encode(data).decode()}"
+    caption = item or "The product"
+    return Picture(source, f"Preview of {item or 'the product'}", caption)
+
+
+def _drawn(profile: Profile) -> str | None:
+    """What the previews show, as far as the profile says it."""
+    from earthcode_pack.colormap import colormap_note  # noqa: PLC0415 - heavy
+
+    preview = profile.product.preview
+    if preview is None:
+        return None
+    spec = profile.product.variables.get(preview.variable)
+    units = f" {spec.units}" if spec and spec.units else ""
+    limits = f" from {preview.range[0]:g} to {preview.range[1]:g}{units}" if preview.range else ""
+    note = colormap_note(preview.colormap)
+    return f"Variable {preview.variable}, colour map {preview.colormap}{limits}{f' ({note})' if note else ''}."

@@ -1,0 +1,279 @@
+"""What the report says, gathered from the files of a bundle: each file is read once, and what grows is capped.
+
+``provenance.json`` is read leniently: a run that stopped early has left out a part, and the report says what is there.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from earthcode_pack.report_text import lonlat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from earthcode_pack.bundle import Bundle
+    from earthcode_pack.model import ManifestEntry, Receipt
+    from earthcode_pack.report_map import Box
+
+ROWS = 200  # of a table
+SHAPES = 2000  # different footprints on the map
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """One Item in the table."""
+
+    id: str
+    start: str | None
+    end: str | None
+    bbox: Sequence[float] | None
+    assets: tuple[str, ...]
+    size: int | None
+
+
+@dataclass
+class Items:
+    """Of all Items: how many, the first rows, the different footprints, and whose thumbnail a file is."""
+
+    count: int = 0
+    rows: list[ItemRow] = field(default_factory=list)
+    shapes: dict[str, Json] = field(default_factory=dict)
+    boxes: dict[Box, None] = field(default_factory=dict)
+    thumbnails: dict[str, str] = field(default_factory=dict)  # key in product/ → Item id
+    nowhere: int = 0  # without a geometry
+
+
+def gather_items(bundle: Bundle, version: str) -> Items:
+    """One pass over the Items; memory does not grow with their number beyond the caps."""
+    items = Items()
+    for item in bundle.items():
+        items.count += 1
+        if len(items.rows) < ROWS:
+            items.rows.append(_row(item))
+        _place(items, item)
+        href = item.get("assets", {}).get("thumbnail", {}).get("href")
+        if href:
+            items.thumbnails.setdefault(key_of(str(href), version), str(item.get("id")))
+    return items
+
+
+def _row(item: Json) -> ItemRow:
+    properties, assets = item.get("properties", {}), item.get("assets", {})
+    moment = properties.get("datetime")
+    sizes = [asset["file:size"] for asset in assets.values() if "file:size" in asset]
+    return ItemRow(
+        id=str(item.get("id")),
+        start=properties.get("start_datetime") or moment,
+        end=properties.get("end_datetime") or moment,
+        bbox=item.get("bbox"),
+        assets=tuple(assets),
+        size=sum(sizes) if sizes else None,
+    )
+
+
+def _place(items: Items, item: Json) -> None:
+    geometry, bbox = item.get("geometry"), item.get("bbox")
+    if not geometry or not bbox:
+        items.nowhere += 1
+    elif len(items.shapes) < SHAPES:
+        items.shapes.setdefault(repr(geometry), geometry)
+        items.boxes.setdefault(lonlat(bbox))
+
+
+def key_of(href: str, version: str) -> str:
+    """The key in ``product/`` of an Item's asset, its href relative or ``<public_href>/<id>/v<version>/<key>``.
+
+    >>> key_of("../previews/a.png", "1.0"), key_of("https://x.org/p/v1.0/previews/a.png", "1.0")
+    ('previews/a.png', 'previews/a.png')
+    """
+    if "://" in href:
+        return href.partition(f"/v{version}/")[2]
+    return posixpath.normpath(posixpath.join("items", href))
+
+
+@dataclass
+class VariableRow:
+    """A variable over all files that hold it; ``least`` and ``most`` are of the valid values, unpacked."""
+
+    name: str
+    long_name: str | None
+    standard_name: str | None
+    units: str | None
+    dtypes: dict[str, None]
+    shapes: dict[str, None]
+    classes: tuple[Json, ...]
+    files: int = 0
+    least: float | None = None
+    most: float | None = None
+    cells: int = 0
+    decoded: int = 0  # bytes of the stored type, without compression
+    valid: float = 0.0  # cells, of those with statistics
+    judged: int = 0
+
+
+def gather_variables(artifacts: Sequence[Json]) -> list[VariableRow]:
+    """The variables in the order of the files."""
+    rows: dict[str, VariableRow] = {}
+    for artifact in artifacts:
+        for variable in artifact.get("variables", []):
+            row = rows.setdefault(str(variable.get("name")), _variable(variable))
+            _count(row, variable)
+    return list(rows.values())
+
+
+def _variable(facts: Json) -> VariableRow:
+    return VariableRow(
+        name=str(facts.get("name")),
+        long_name=facts.get("long_name"),
+        standard_name=facts.get("standard_name"),
+        units=facts.get("units"),
+        dtypes={},
+        shapes={},
+        classes=tuple(facts.get("classes", ())),
+    )
+
+
+def _count(row: VariableRow, facts: Json) -> None:
+    shape = tuple(facts.get("shape", ()))
+    cells = 1
+    for side in shape:
+        cells *= side
+    row.files += 1
+    row.cells += cells
+    row.decoded += cells * _width(str(facts.get("dtype")))
+    row.dtypes.setdefault(str(facts.get("dtype")))
+    sides = " \N{MULTIPLICATION SIGN} ".join(f"{side:,}" for side in shape)
+    row.shapes.setdefault(f"{sides} ({', '.join(facts.get('dims', ()))})")
+    _judge(row, facts.get("statistics"), cells)
+
+
+def _judge(row: VariableRow, statistics: Json | None, cells: int) -> None:
+    if not statistics:
+        return
+    row.judged += cells
+    row.valid += cells * float(statistics.get("valid_percent", 0)) / 100
+    low, high = float(statistics.get("minimum", "nan")), float(statistics.get("maximum", "nan"))
+    if low == low and high == high:  # noqa: PLR0124 - NaN: of a file without any valid value
+        row.least = low if row.least is None else min(row.least, low)
+        row.most = high if row.most is None else max(row.most, high)
+
+
+def _width(dtype: str) -> int:
+    import numpy as np  # noqa: PLC0415 - heavy for a command that only prints
+
+    try:
+        return np.dtype(dtype).itemsize
+    except TypeError:
+        return 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How exactly the written files equal their sources."""
+
+    files: int
+    cells: int
+    worst: float
+    lossy: tuple[Json, ...]  # the files that differ, worst first
+    changes: tuple[tuple[str, int], ...]  # what was added, changed or dropped, and in how many files
+
+
+def gather_comparison(artifacts: Sequence[Json]) -> Comparison:
+    """Totals; the files themselves only where they differ."""
+    changes = Counter(str(change) for artifact in artifacts for change in artifact.get("changes", ()))
+    lossy = sorted((a for a in artifacts if _error(a) != 0), key=_error, reverse=True)
+    return Comparison(
+        files=sum("compared" in artifact for artifact in artifacts),
+        cells=sum(int(artifact.get("compared", 0)) for artifact in artifacts),
+        worst=max(map(_error, artifacts), default=0.0),
+        lossy=tuple(lossy),
+        changes=tuple(changes.items()),
+    )
+
+
+def _error(artifact: Json) -> float:
+    return float(artifact.get("max_error", 0))
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A file of the product, or a store of many."""
+
+    key: str
+    media_type: str
+    size: int
+    files: int
+    sha256: str
+
+
+def gather_files(manifest: Iterable[ManifestEntry]) -> list[FileRow]:
+    """The manifest, with the chunks of a Zarr store in one row."""
+    rows: dict[str, FileRow] = {}
+    for entry in manifest:
+        head, store, _ = entry.key.partition(".zarr/")
+        key = head + store
+        before = rows.get(key)
+        rows[key] = FileRow(
+            key=key,
+            media_type="application/vnd.zarr" if store else entry.media_type,
+            size=entry.size + (before.size if before else 0),
+            files=1 + (before.files if before else 0),
+            sha256="" if store else entry.sha256,
+        )
+    return list(rows.values())
+
+
+def published_count(manifest: Iterable[ManifestEntry], receipts: Iterable[Receipt]) -> int:
+    """How many files of the manifest are published with their bytes."""
+    there = {(receipt.key, _plain(receipt.sha256)) for receipt in receipts}
+    return sum((entry.key, _plain(entry.sha256)) in there for entry in manifest)
+
+
+def _plain(digest: str) -> str:
+    """A sha256 without the multihash prefix ``1220``."""
+    return digest[4:] if len(digest) == 68 else digest  # noqa: PLR2004
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes: of the sources, of the arrays without compression, of the product's data and of the rest of it."""
+
+    sources: int
+    source: int
+    decoded: int
+    data_files: int
+    data: int
+    rest_files: int
+    rest: int
+
+    @property
+    def against_source(self) -> float | None:
+        """How many times smaller the data are than the sources."""
+        return self.source / self.data if self.source and self.data else None
+
+    @property
+    def against_arrays(self) -> float | None:
+        """How many times smaller the data are than their arrays."""
+        return self.decoded / self.data if self.decoded and self.data else None
+
+
+def gather_sizes(provenance: Json, variables: Iterable[VariableRow], manifest: Sequence[ManifestEntry]) -> Sizes:
+    """Of the sources as far as the run recorded them: ``sources``, a list of {href, size}."""
+    source_bytes = {str(source.get("href")): int(source.get("size", 0)) for source in provenance.get("sources", ())}
+    data = [entry.size for entry in manifest if entry.key.startswith("data/")]
+    rest = [entry.size for entry in manifest if not entry.key.startswith("data/")]
+    return Sizes(
+        sources=len(source_bytes),
+        source=sum(source_bytes.values()),
+        decoded=sum(row.decoded for row in variables),
+        data_files=len(data),
+        data=sum(data),
+        rest_files=len(rest),
+        rest=sum(rest),
+    )
