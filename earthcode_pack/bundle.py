@@ -26,6 +26,7 @@ class Bundle:
     """A bundle by its folder, ``<workdir>/<product id>/v<version>``. Reading is lazy: the files are the truth."""
 
     root: Path
+    skipped: int = 0  # jobs that the run which opened it found done
 
     @property
     def product(self) -> Path:

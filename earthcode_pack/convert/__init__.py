@@ -25,13 +25,28 @@ _SUFFIX = {"cog": "out.tif", "netcdf": "out.nc"}
 
 
 def begin(job: Job, folder: Path) -> list[Part]:
-    """The parts of a job, in a folder of its own that is made anew. Raises ``SourceError`` where files cannot be joined."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    if job.format == "zarr":
-        from earthcode_pack.convert import zarr  # noqa: PLC0415 - each format's libraries only where they are used
+    """The parts of a job, in a folder of its own; one that an interrupted run had begun goes on.
 
-        return zarr.begin(job, folder)
+    Raises ``SourceError`` where files cannot be joined.
+    """
+    mark = folder / "begun"
+    if not mark.is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        if job.format == "zarr":
+            from earthcode_pack.convert import zarr  # noqa: PLC0415 - each format's libraries only where they are used
+
+            zarr.begin(job, folder)
+        mark.touch()
+    return parts_of(job, folder)
+
+
+def parts_of(job: Job, folder: Path) -> list[Part]:
+    """The parts of a job, the same each time."""
+    if job.format == "zarr":
+        from earthcode_pack.convert import zarr  # noqa: PLC0415
+
+        return zarr.parts_of(job, folder)
     return [work.Part(job=job, folder=str(folder))]
 
 
@@ -45,7 +60,9 @@ def write(part: Part) -> Record | Failure:
         return Failure(source=part.job.inputs[0].href, error=error.message, remedy=error.remedy)
     except Exception as error:  # noqa: BLE001 - one bad file does not stop the rest, whatever its library raises
         message = f"{part.job.key}: {type(error).__name__}: {error}"
-        return Failure(source=part.job.inputs[0].href, error=message, remedy="see the log; repair the file or leave it out")
+        return Failure(
+            source=part.job.inputs[0].href, error=message, remedy="see the log; repair the file or leave it out"
+        )
 
 
 def _write(part: Part) -> Record:
@@ -68,11 +85,7 @@ def finish(job: Job, records: list[Record], folder: Path, product: Path) -> Arti
 
     tallies, compared, max_error, changes = work.total(records)
     output = zarr.finish(job, folder) if job.format == "zarr" else folder / _SUFFIX[job.format]
-    if job.format == "cog":
-        (grid, variables), dimensions = measure.measure_cog(output, job, tallies), ()
-    else:
-        driver = "Zarr" if job.format == "zarr" else "netCDF"
-        grid, variables, dimensions = measure.measure_cube(output, driver, job, tallies)
+    grid, variables, dimensions = measure.measure(output, job, tallies)
     changes = zarr.changes(job, folder) if job.format == "zarr" else changes
     return Artifact(
         fingerprint=job.fingerprint,
@@ -99,7 +112,11 @@ def _publish(output: Path, key: str, product: Path) -> tuple[File, ...]:
     """Hashes the files of an output, and makes them visible by one rename."""
     files = sorted(p for p in output.rglob("*") if p.is_file()) if output.is_dir() else [output]
     hashed = tuple(
-        File(key=f"{key}/{path.relative_to(output).as_posix()}" if output.is_dir() else key, size=path.stat().st_size, sha256=sha256(path))
+        File(
+            key=f"{key}/{path.relative_to(output).as_posix()}" if output.is_dir() else key,
+            size=path.stat().st_size,
+            sha256=sha256(path),
+        )
         for path in files
     )
     target = product / key

@@ -23,7 +23,8 @@ def chunks_by_rule(rule: str, sizes: Mapping[str, int], itemsize: int, time: str
     >>> chunks_by_rule("time-series", {"time": 365, "y": 2000, "x": 2000}, 4, "time", ("y", "x"))
     {'time': 365, 'y': 107, 'x': 107}
     """
-    long = {"time-series": {time}, "maps": set(yx), "balanced": set(sizes)}[rule]
+    ways: dict[str, set[str | None]] = {"time-series": {time}, "maps": {*yx}, "balanced": {*sizes}}
+    long = ways[rule]
     shrinking = set(yx) if rule != "balanced" else set(sizes)
     start = {dim: size if dim in long or dim in yx else 1 for dim, size in sizes.items()}
     return _shrink(start, shrinking, itemsize)

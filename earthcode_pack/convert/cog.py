@@ -51,10 +51,18 @@ def write(part: Part) -> Record:
             tallies, error = _compare(plane, target, job)
             changes = (*turn.changes, *_changes(plane, job))
     cells = job.grid.shape[0] * job.grid.shape[1]
-    return Record(number=part.number, tallies={job.asset: tallies}, compared=cells, max_error=error, changes=changes, engine="gdal-cog")
+    return Record(
+        number=part.number,
+        tallies={job.asset: tallies},
+        compared=cells,
+        max_error=error,
+        changes=changes,
+        engine="gdal-cog",
+    )
 
 
 # --- the source as GDAL sees it -------------------------------------------------------------------------------------
+
 
 def _view(path: Path, plane: Plane, job: Job) -> str:
     """A VRT of our own making over the bands of a GeoTIFF, with the metadata that the COG shall have: no copy of data."""
@@ -84,7 +92,9 @@ def _view_band(root: ET.Element, number: int, band: int, path: Path, plane: Plan
         if value is not None:
             ET.SubElement(element, tag).text = str(value)
     interpretation = look.colorinterp[number - 1]
-    ET.SubElement(element, "ColorInterp").text = "Palette" if interpretation is ColorInterp.palette else interpretation.name.capitalize()
+    ET.SubElement(element, "ColorInterp").text = (
+        "Palette" if interpretation is ColorInterp.palette else interpretation.name.capitalize()
+    )
     for c1, c2, c3, c4 in (look.colormap or {}).values():
         entries = element.find("ColorTable")
         table = entries if entries is not None else ET.SubElement(element, "ColorTable")
@@ -149,6 +159,7 @@ def blocks_of_rows(grid: Grid, dtype: str, count: int) -> Iterator[tuple[int, in
 
 # --- the COG --------------------------------------------------------------------------------------------------------
 
+
 def _encode(view: str, target: Path, options: dict[str, Any]) -> None:
     try:
         with rasterio.open(view) as source:
@@ -168,7 +179,7 @@ def _creation_options(options: dict[str, Any], source: Any) -> dict[str, Any]:
         "OVERVIEWS": "IGNORE_EXISTING",
         "OVERVIEW_RESAMPLING": options["resampling"].upper(),
         "BIGTIFF": "IF_SAFER",
-        "NUM_THREADS": os.environ.get("EARTHCODE_PACK_GDAL_THREADS", "1"),
+        "NUM_THREADS": os.environ.get("GDAL_NUM_THREADS", "1"),  # the mapper shares out the cores
     }
     if compression in ("deflate", "zstd"):
         out["LEVEL"] = options["level"]
@@ -189,7 +200,9 @@ def _compare(plane: Plane, target: Path, job: Job) -> tuple[Tally, float]:
             rows, back = plane.rows(start, stop), written.read(window=window)
             place = f"{where}, rows from {start}"
             worst = max(worst, compare(rows, back, place, max_error=job.options["max_error"], nodata=plane.look.nodata))
-            if plane.look.has_mask and not np.array_equal(plane.mask(start, stop)[0], written.dataset_mask(window=window)):
+            if plane.look.has_mask and not np.array_equal(
+                plane.mask(start, stop)[0], written.dataset_mask(window=window)
+            ):
                 raise NotEqual(f"{place}: the mask differs", "report it: the conversion must not be used")
             sums += tally(rows[0] if plane.look.count == 1 else rows, plane.look.nodata)
     return sums, worst
@@ -200,7 +213,11 @@ def _changes(plane: Plane, job: Job) -> list[str]:
     variable, out = job.inputs[0].variables[0], []
     if variable.name != variable.source_name:
         out.append(f"{variable.source_name} is called {variable.name}")
-    if variable.units and variable.attrs.get("units") is None and variable.units == job.described.get(variable.name, {}).get("units"):
+    if (
+        variable.units
+        and variable.attrs.get("units") is None
+        and variable.units == job.described.get(variable.name, {}).get("units")
+    ):
         out.append(f"units of {variable.name} from the profile: {variable.units}")
     if plane.look.count == 1 and plane.look.description == variable.name != variable.source_name:
         out.append(f"band description added: {variable.name}")

@@ -71,6 +71,7 @@ class _Notes:
 
 # --- layout ---------------------------------------------------------------------------------------------------------
 
+
 def layout_of(job: Job, paths: dict[str, Path]) -> Layout:
     """The layout of the cube that a job describes. Opens each input once, one after the other.
 
@@ -93,7 +94,9 @@ def layout_of(job: Job, paths: dict[str, Path]) -> Layout:
 
 def _keep_known_coordinates(attrs: dict[str, Any], others: dict[str, xr.Variable]) -> None:
     """``coordinates`` names what the cube holds, and the grid mapping is none (CF 5, 5.6)."""
-    known = [word for word in str(attrs.pop("coordinates", "")).split() if word in others and word != attrs["grid_mapping"]]
+    known = [
+        word for word in str(attrs.pop("coordinates", "")).split() if word in others and word != attrs["grid_mapping"]
+    ]
     if known:
         attrs["coordinates"] = " ".join(known)
 
@@ -134,7 +137,9 @@ def _attributes(every: list[Variable], packing: Packing, job: Job, notes: _Notes
     first = every[0]
     attrs = {k: v for k, v in first.attrs.items() if k not in _NOT_ATTRIBUTES and k not in _BY_READERS}
     for key in attrs:
-        if key not in PACKING and any(other.attrs.get(key) != attrs[key] for other in every[1:] if attrs[key] == attrs[key]):  # noqa: PLR0124
+        if key not in PACKING and any(
+            other.attrs.get(key) != attrs[key] for other in every[1:] if attrs[key] == attrs[key]
+        ):  # noqa: PLR0124
             notes.add(f"{first.name}: {key} differs between files, the first's is kept")
     attrs |= _packing_attributes(first, packing)
     for key in PACKING if packing.decoded else ():
@@ -171,7 +176,7 @@ def _from_profile(variable: Variable, attrs: dict[str, Any], job: Job, notes: _N
 
 def _static(job: Job, headers: list[xr.Dataset], axis: str | None, notes: _Notes) -> dict[str, xr.Variable]:
     """Coordinates and helpers that do not run along time, from the first file."""
-    out = {}
+    out: dict[str, xr.Variable] = {}
     renames = {v.source_name: v.name for i in job.inputs for v in i.variables}
     for header in headers:
         for key, variable in header.variables.items():
@@ -211,6 +216,7 @@ def _describe_coordinates(job: Job, out: dict[str, xr.Variable], notes: _Notes) 
 
 # --- time -----------------------------------------------------------------------------------------------------------
 
+
 def _time_axis(job: Job, headers: list[xr.Dataset], axis: str, notes: _Notes) -> dict[str, xr.Variable]:
     name = _names(job.inputs)[0]
     runs = [(i, h) for i, h in zip(job.inputs, headers, strict=True) if any(v.name == name for v in i.variables)]
@@ -225,7 +231,12 @@ def _time_axis(job: Job, headers: list[xr.Dataset], axis: str, notes: _Notes) ->
 def _made_axis(periods: list[Period], axis: str, notes: _Notes) -> dict[str, xr.Variable]:
     """A time axis from file names: the start of each period, with bounds where they are intervals."""
     starts = [_seconds(period.start) for period in periods]
-    attrs = {"standard_name": "time", "axis": "T", "units": f"seconds since {_EPOCH}", "calendar": "proleptic_gregorian"}
+    attrs = {
+        "standard_name": "time",
+        "axis": "T",
+        "units": f"seconds since {_EPOCH}",
+        "calendar": "proleptic_gregorian",
+    }
     notes.add(f"{axis} added, from the names of the files")
     if all(period.is_instant for period in periods):
         return {axis: xr.Variable((axis,), np.array(starts), attrs)}
@@ -253,7 +264,9 @@ def _joined(name: str, runs: list[tuple[Input, xr.Dataset]], axis: str, notes: _
             values = _in_units(values, _timing(name, header) or timing, timing, name, notes)
         pieces.append(values)
     kind = np.result_type(*[piece.dtype.newbyteorder("=") for piece in pieces]) if first.dtype.kind in "iuf" else None
-    joined = np.concatenate([piece.astype(kind) if kind is not None else piece for piece in pieces], axis=first.dims.index(axis))
+    joined = np.concatenate(
+        [piece.astype(kind) if kind is not None else piece for piece in pieces], axis=first.dims.index(axis)
+    )
     return _plain_variable(xr.Variable(first.dims, joined, first.attrs))
 
 
@@ -262,7 +275,9 @@ def _timing(name: str, header: xr.Dataset) -> tuple[str, str] | None:
     variable = header.variables[name]
     if " since " in str(variable.attrs.get("units", "")):
         return time_units(variable)
-    owner = next((v for v in header.variables.values() if name in (v.attrs.get("bounds"), v.attrs.get("climatology"))), None)
+    owner = next(
+        (v for v in header.variables.values() if name in (v.attrs.get("bounds"), v.attrs.get("climatology"))), None
+    )
     return time_units(owner) if owner is not None and " since " in str(owner.attrs.get("units", "")) else None
 
 
@@ -271,22 +286,32 @@ def _in_units(values: Array, given: tuple[str, str], wanted: tuple[str, str], na
     if given == wanted:
         return values
     if given[1] != wanted[1]:
-        raise Contradiction(f"{name}: calendars {wanted[1]!r} and {given[1]!r} in one cube", "make one product of each calendar")
+        raise Contradiction(
+            f"{name}: calendars {wanted[1]!r} and {given[1]!r} in one cube", "make one product of each calendar"
+        )
     notes.add(f"{name}: in the units of the first file, {wanted[0]!r}; the instants are the same")
     moments = cftime.num2date(values, given[0], given[1], only_use_cftime_datetimes=True)
     out = np.asarray(cftime.date2num(moments, wanted[0], wanted[1]))
     if not np.array_equal(decode(out, *wanted, name), decode(values, *given, name)):
-        raise NotEqual(f"{name}: {given[0]!r} cannot be written as {wanted[0]!r} without rounding", "give the files one unit of time")
+        raise NotEqual(
+            f"{name}: {given[0]!r} cannot be written as {wanted[0]!r} without rounding",
+            "give the files one unit of time",
+        )
     return out
 
 
 # --- CRS and global attributes --------------------------------------------------------------------------------------
 
+
 def _grid_mapping(job: Job, first: xr.Dataset, others: dict[str, xr.Variable], notes: _Notes) -> str:
     """The name of the grid mapping variable, made where the file has none or the profile overrides it (CF 5.6)."""
     crs = CRS.from_wkt(job.grid.crs)
     for name, variable in others.items():
-        if not job.crs_override and variable.ndim == 0 and {"crs_wkt", "spatial_ref", "grid_mapping_name"} & set(variable.attrs):
+        if (
+            not job.crs_override
+            and variable.ndim == 0
+            and {"crs_wkt", "spatial_ref", "grid_mapping_name"} & set(variable.attrs)
+        ):
             return name
     name = "spatial_ref" if "crs" in others and "spatial_ref" not in others else "crs"
     others[name] = xr.Variable((), np.int32(0), {k: plain(v) for k, v in crs.to_cf().items()})
@@ -314,6 +339,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 # --- values ---------------------------------------------------------------------------------------------------------
+
 
 def read_block(variable: CubeVariable, region: Region, axis: str | None, paths: dict[str, Path]) -> Array:
     """The stored values of a region, in the order of the variable's dimensions. Opens only the files it needs.
@@ -345,7 +371,12 @@ def _static_block(variable: CubeVariable, region: Region, paths: dict[str, Path]
 
 
 def _piece(
-    source: Input, variable: CubeVariable, region: Region, axis: str | None, paths: dict[str, Path], steps: tuple[int, int]
+    source: Input,
+    variable: CubeVariable,
+    region: Region,
+    axis: str | None,
+    paths: dict[str, Path],
+    steps: tuple[int, int],
 ) -> Array:
     held = next(v for v in source.variables if v.name == variable.name)
     with open_raw(paths[source.href], source.driver) as dataset:
@@ -359,4 +390,8 @@ def _piece(
 
 def _as_slice(steps: tuple[int, ...]) -> slice | list[int]:
     """Consecutive steps as a slice: readers are far faster with it."""
-    return slice(steps[0], steps[-1] + 1) if steps[-1] - steps[0] == len(steps) - 1 and list(steps) == sorted(steps) else list(steps)
+    return (
+        slice(steps[0], steps[-1] + 1)
+        if steps[-1] - steps[0] == len(steps) - 1 and list(steps) == sorted(steps)
+        else list(steps)
+    )

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 _FEW = 100  # values of an irregular dimension that are worth listing
 
 
+def measure(
+    path: Path, job: Job, tallies: dict[str, Tally]
+) -> tuple[Grid, tuple[WrittenVariable, ...], tuple[Dimension, ...]]:
+    """Grid, variables and, of a cube, dimensions."""
+    if job.format == "cog":
+        return (*measure_cog(path, job, tallies), ())
+    return measure_cube(path, "Zarr" if job.format == "zarr" else "netCDF", job, tallies)
+
+
 def measure_cog(path: Path, job: Job, tallies: dict[str, Tally]) -> tuple[Grid, tuple[WrittenVariable, ...]]:
     """Grid and variable of a COG."""
     source = job.inputs[0].variables[0]
@@ -137,7 +146,9 @@ def _dimension(dataset: xr.Dataset, dim: str, grid: Grid) -> Dimension:
     if values.dtype.kind not in "iuf":
         return Dimension(name=dim, size=size, axis=None, values=tuple(str(v) for v in values[:_FEW]))
     known = axis if axis in ("x", "y", "z") else None
-    return Dimension(name=dim, size=size, axis=known, units=dataset[dim].attrs.get("units"), **_extent(values, known, grid, dim))
+    return Dimension(
+        name=dim, size=size, axis=known, units=dataset[dim].attrs.get("units"), **_extent(values, known, grid, dim)
+    )
 
 
 def _extent(values: np.ndarray[Any, Any], axis: str | None, grid: Grid, dim: str) -> dict[str, Any]:

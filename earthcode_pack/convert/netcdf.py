@@ -94,7 +94,9 @@ def _create_small(file: h5netcdf.File, name: str, variable: xr.Variable) -> None
         values = values.astype(object)
     fill = variable.attrs.get("_FillValue") if values.dtype.kind in "iuf" else None
     kind = h5netcdf.legacyapi.h5py.string_dtype() if values.dtype.kind == "O" else values.dtype
-    made = file.create_variable(name, tuple(map(str, variable.dims)), dtype=kind, fillvalue=None if fill is None else values.dtype.type(fill))
+    made = file.create_variable(
+        name, tuple(map(str, variable.dims)), dtype=kind, fillvalue=None if fill is None else values.dtype.type(fill)
+    )
     made[...] = values
     _attributes(made, variable.attrs, values.dtype)
 
@@ -105,10 +107,14 @@ def _attributes(made: Any, attrs: dict[str, Any], dtype: np.dtype[Any]) -> None:
     for key, value in attrs.items():
         if key == "_FillValue" or value is None:
             continue
-        made.attrs[key] = np.asarray(value, dtype) if key in typed and not isinstance(value, str) and dtype.kind in "iuf" else value
+        made.attrs[key] = (
+            np.asarray(value, dtype) if key in typed and not isinstance(value, str) and dtype.kind in "iuf" else value
+        )
 
 
-def _write_chunks(dataset: Any, block: Array, variable: CubeVariable, region: Region, job: Job, pool: ThreadPoolExecutor) -> None:
+def _write_chunks(
+    dataset: Any, block: Array, variable: CubeVariable, region: Region, job: Job, pool: ThreadPoolExecutor
+) -> None:
     """Compresses the chunks of a region in threads and writes each as it is, outside HDF5's own pipeline."""
     sizes = job.options["chunks"][variable.name]
     within = {dim: stop - start for dim, (start, stop) in region.items()}

@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-_IN_THE_HEADER = {"units", "scale_factor", "add_offset", "_FillValue", "grid_mapping", "coordinates", "bounds", "transform", "crs"}
+_IN_THE_HEADER = {
+    "units",
+    "scale_factor",
+    "add_offset",
+    "_FillValue",
+    "grid_mapping",
+    "coordinates",
+    "bounds",
+    "transform",
+    "crs",
+}
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,18 @@ _BLOCK = 2**20  # of Blosc; measured twice as fast as its default and smaller
 _V3_NOTE = "Consolidated metadata is currently not part in the Zarr format 3 specification"
 
 
-def begin(job: Job, folder: Path) -> list[Part]:
-    """Makes ``<folder>/out.zarr`` with all metadata and coordinates, and the parts that fill it."""
+def begin(job: Job, folder: Path) -> None:
+    """Makes ``<folder>/out.zarr`` with all metadata and coordinates."""
     with local_sources(job.inputs, folder) as paths:
         layout = layout_of(job, paths)
     _template(layout, job, folder / "out.zarr")
+
+
+def parts_of(job: Job, folder: Path) -> list[Part]:
+    """The regions of whole write units that fill the store; by the job alone, so that a resumed run finds the same."""
     parts: list[Part] = []
-    for name, variable in layout.variables.items():
+    for name in dict.fromkeys(v.name for source in job.inputs for v in source.variables):
+        variable = cube_variable(name, job)
         unit = (job.options["shards"] or job.options["chunks"])[name]
         size = region_sizes(variable.sizes, unit, variable.dtype.itemsize, REGION_BYTES)
         for region in regions(variable.sizes, size):
@@ -79,7 +84,11 @@ def _template(layout: Layout, job: Job, target: Path) -> None:
     import dask.array  # noqa: PLC0415 - only to stand for values that are not there yet
 
     data = {
-        name: xr.Variable(tuple(v.sizes), dask.array.zeros(tuple(v.sizes.values()), dtype=v.dtype, chunks=-1), _sound(v.attrs, v.dtype))
+        name: xr.Variable(
+            tuple(v.sizes),
+            dask.array.zeros(tuple(v.sizes.values()), dtype=v.dtype, chunks=-1),
+            _sound(v.attrs, v.dtype),
+        )
         for name, v in layout.variables.items()
     }
     dataset = xr.Dataset({**layout.others, **data}, attrs=layout.attrs)
@@ -87,7 +96,14 @@ def _template(layout: Layout, job: Job, target: Path) -> None:
         dataset[name].encoding = _encoding(variable, job)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=_V3_NOTE)
-        dataset.to_zarr(target, mode="w", compute=False, consolidated=True, zarr_format=job.options["version"], write_empty_chunks=False)
+        dataset.to_zarr(
+            target,
+            mode="w",
+            compute=False,
+            consolidated=True,
+            zarr_format=job.options["version"],
+            write_empty_chunks=False,
+        )
 
 
 def _sound(attrs: dict[str, Any], dtype: np.dtype[Any]) -> dict[str, Any]:
@@ -124,5 +140,3 @@ def _zipped(store: Path, target: Path) -> Path:
             archive.writestr(entry, path.read_bytes())
     os.replace(temporary, target)  # noqa: PTH105 - atomic on every platform
     return target
-
-

@@ -333,7 +333,7 @@ def _options(profile: Profile, inputs: tuple[Input, ...], axis: str | None) -> d
     if profile.target.format == "netcdf":
         return {"chunks": chunks, "level": profile.target.netcdf.level, "time": axis}
     zarr = profile.target.zarr
-    shards = zarr.shards and {name: _shards(zarr.shards, chunks[name], sizes[name]) for name in variables}
+    shards = {name: _shards(zarr.shards, chunks[name], sizes[name]) for name in variables} if zarr.shards else None
     return {"chunks": chunks, "shards": shards, "version": zarr.version, "zipped": zarr.zipped, "time": axis}
 
 

@@ -164,7 +164,7 @@ def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
         shape=(dataset.sizes[axes.y], dataset.sizes[axes.x]),
         dims=(axes.y, axes.x),
         bounds=(float(x.min()), float(y.min()), float(x.max()), float(y.max())),
-        transform=(steps[0], 0.0, float(x[0]), 0.0, steps[1], float(y[0])) if regular else None,  # type: ignore[arg-type]
+        transform=(steps[0], 0.0, float(x[0]), 0.0, steps[1], float(y[0])) if regular else None,
         digest=_digest(crs, dataset[axes.x].values, dataset[axes.y].values),
     )
 

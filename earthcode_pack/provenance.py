@@ -1,0 +1,69 @@
+"""What ran, on what, with what: the record beside the bundle, never in the product's own bytes."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from earthcode_pack.model import Failure, rfc3339
+
+if TYPE_CHECKING:
+    from earthcode_pack.model import Artifact, Source
+
+_PACKAGES = ("earthcode-pack", "dask", "h5netcdf", "netcdf4", "numpy", "pyproj", "rasterio", "xarray", "zarr")
+_KILO = 1024
+
+
+class Stopwatch:
+    """Seconds by stage, and when it all began."""
+
+    def __init__(self) -> None:
+        self.started = datetime.now(UTC).replace(microsecond=0)
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times one stage."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - begin, 3)
+
+
+def provenance(
+    watch: Stopwatch, sources: tuple[Source, ...], artifacts: list[Artifact], failures: tuple[Failure, ...]
+) -> dict[str, Any]:
+    """The content of ``provenance.json``."""
+    return {
+        "started": rfc3339(watch.started),
+        "finished": rfc3339(datetime.now(UTC).replace(microsecond=0)),
+        "software": software(),
+        "seconds": watch.seconds,
+        "peak_memory_mb": peak_memory_mb(),
+        "sources": [{"href": source.href, "size": source.size, "sha256": source.sha256} for source in sources],
+        "failed": [failure.model_dump(mode="json") for failure in failures],
+        "artifacts": [artifact.model_dump(mode="json", exclude={"files"}) for artifact in artifacts],
+        "approvals": [],
+    }
+
+
+def software() -> dict[str, str]:
+    """Name and version of what reads and writes the data."""
+    import rasterio  # noqa: PLC0415 - keeps the import of this module light
+
+    versions = {name.replace("-", "_"): version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), "gdal": rasterio.__gdal_version__, **versions}
+
+
+def peak_memory_mb() -> int:
+    """The largest resident set of this process so far; Linux counts in kilobytes, macOS in bytes (getrusage(2))."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak // _KILO if sys.platform != "darwin" else peak // _KILO**2)
