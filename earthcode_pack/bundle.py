@@ -116,8 +116,8 @@ def to_json(data: Any) -> str:
 
 
 def values_to_json(values: Iterable[Value]) -> str:
-    """A list of values as JSON."""
-    return to_json([value.model_dump(mode="json") for value in values])
+    """A list of values as JSON; NaN and infinities in measured values become strings."""
+    return to_json([json.loads(value.model_dump_json()) for value in values])
 
 
 def sha256(path: Path) -> str:

@@ -209,7 +209,7 @@ def _drawn(profile: Profile) -> str | None:
     if preview is None:
         return None
     spec = profile.product.variables.get(preview.variable)
-    units = f" {spec.units}" if spec and spec.units else ""
+    units = f" {spec.units}" if spec and spec.units not in (None, "1") else ""
     limits = f" from {preview.range[0]:g} to {preview.range[1]:g}{units}" if preview.range else ""
     note = colormap_note(preview.colormap)
     return f"Variable {preview.variable}, colour map {preview.colormap}{limits}{f' ({note})' if note else ''}."
