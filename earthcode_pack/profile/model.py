@@ -1,136 +1,70 @@
-"""The profile as a model: what a person states because it cannot be measured (contract 4.2)."""
+"""The profile as a model: what a person states because it cannot be measured (contract 4.2).
+
+Every key has a description: docs/profile.md is made of them.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from earthcode_pack.model import Format, Period
+from earthcode_pack.model import Period
 from earthcode_pack.period import parse_period
+from earthcode_pack.profile.formats import ZARR_3, CogOptions, NetcdfOptions, Target, Tolerance, ZarrOptions
+from earthcode_pack.profile.product import (
+    ClassSpec,
+    Contact,
+    Experiment,
+    LinkSpec,
+    Officer,
+    Preview,
+    Product,
+    Project,
+    VariableSpec,
+    Workflow,
+)
 from earthcode_pack.profile.rules import (
+    CatalogId,
+    ClassPath,
     Crs,
     Dated,
-    Doi,
-    Email,
-    HexColor,
     Href,
-    License,
+    Part,
     Pattern,
-    Size,
+    Repository,
+    Settings,
     Slug,
     Text,
-    Units,
     Url,
     listed,
     stated,
 )
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, str_strip_whitespace=True)
-
-
-class Contact(_Part):
-    """A person or organisation, with roles such as producer or principal_investigator."""
-
-    name: Text
-    organization: Text | None = None
-    email: Email | None = None
-    roles: list[Text] = []
+__all__ = [
+    "CatalogSpec", "ClassSpec", "CogOptions", "Compute", "Contact", "CrsSpec", "Experiment", "LinkSpec",
+    "NetcdfOptions", "NewEntries", "NewEntry", "NodataSpec", "Officer", "Preview", "Product", "Profile", "Project",
+    "PrrSpec", "SourceSpec", "StoreSpec", "Target", "TimeSpec", "Tolerance", "VariableSpec", "Workflow", "ZarrOptions",
+]  # fmt: skip
 
 
-class ClassSpec(_Part):
-    """One class of a categorical variable."""
+class TimeSpec(Part):
+    """Where the time comes from, one of three ways.
 
-    value: int
-    name: Text
-    title: Text | None = None
-    description: Text | None = None
-    color: HexColor | None = None
+    - `{from: coordinate}`: the files have a time axis.
+    - `{from: filename, pattern: "sst_{start:%Y%m%d}_*.tif"}`: the time stands in the names.
+    - `{start: 2020-01-01, end: 2020-12-31}`: the product has no time axis, and this is its period of validity.
+    """
 
-
-class VariableSpec(_Part):
-    """What a person knows of a variable; it describes and renames, and selects nothing."""
-
-    from_: str | int | None = Field(
-        None, alias="from", description="name in the file, band number, or file-name pattern"
+    from_: Literal["coordinate", "filename"] | None = Field(None, alias="from", description="the first two ways")
+    pattern: Pattern | None = Field(
+        None,
+        description="`{start:…}` and `{end:…}` hold strptime directives, `*` matches anything; without `{end:…}` the "
+        "time is the day, month or year that the name states",
     )
-    osc: Slug | None = Field(None, description="id of the variable in the Open Science Catalog")
-    standard_name: Text | None = Field(None, description="of the CF standard name table")
-    units: Units | None = Field(None, description="as UDUNITS writes them; 1 where there is no dimension")
-    long_name: Text | None = None
-    classes: list[ClassSpec] | None = None
-
-
-class Preview(_Part):
-    """How thumbnails are drawn."""
-
-    variable: Text
-    colormap: Text = "viridis"
-    range: tuple[float, float] | None = None
-
-
-class Product(_Part):
-    """The product as the catalogue and its readers see it."""
-
-    id: Slug
-    title: Text
-    description: Text
-    license: License
-    version: Slug
-    status: Literal["planned", "ongoing", "completed"]
-    region: Text | None = None
-    keywords: list[Text] = []
-    themes: list[Slug] = Field([], description="ids of the Open Science Catalog")
-    missions: list[Slug] = Field([], description="ids of the Open Science Catalog")
-    documentation: Url | None = None
-    doi: Doi | None = None
-    institution: Text | None = None
-    source: Text | None = Field(None, description="ACDD: what the product was made from")
-    references: Text | None = None
-    license_href: Url | None = None
-    contacts: list[Contact] = []
-    footprint: Literal["bbox", "data"] = "bbox"
-    preview: Preview | None = None
-    variables: dict[Slug, VariableSpec] = {}
-
-    @model_validator(mode="after")
-    def _licence_text(self) -> Self:
-        if self.license in ("proprietary", "various") and self.license_href is None:
-            raise ValueError(f"license {self.license} needs license_href, where its text is")
-        return self
-
-
-class Officer(_Part):
-    """ESA's technical officer of a project."""
-
-    name: Text
-    email: Email
-
-
-class Project(_Part):
-    """The project; a new one to the catalogue needs everything."""
-
-    id: Slug
-    title: Text | None = None
-    description: Text | None = None
-    website: Url | None = None
-    contract_number: Text | None = None
-    initiative: Literal["earthcode", "apex"] | None = None
-    technical_officer: Officer | None = None
-    start: Dated | None = None
-    end: Dated | None = None
-
-
-class TimeSpec(_Part):
-    """Where the time comes from: the coordinate, the file names, or a stated period of validity."""
-
-    from_: Literal["coordinate", "filename"] | None = Field(None, alias="from")
-    pattern: Pattern | None = None
-    start: Dated | None = None
-    end: Dated | None = None
+    start: Dated | None = Field(None, description="first moment of a stated period")
+    end: Dated | None = Field(None, description="last moment of a stated period: a day, month or year is included")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -142,108 +76,75 @@ class TimeSpec(_Part):
         if stated and (self.start is None or self.end is None):
             raise ValueError("a period of validity needs both start and end")
         if stated and self.period.end < self.period.start:
-            raise ValueError(f"end {self.end} is before start {self.start}")
+            raise ValueError(f"end: {self.end} is before start, {self.start}")
         return self
 
     @property
     def period(self) -> Period:
         """The stated period; only where start and end are given."""
-        assert self.start is not None and self.end is not None
+        assert self.start is not None
+        assert self.end is not None
         return Period(start=parse_period(self.start).start, end=parse_period(self.end).end)
 
 
-class CrsSpec(_Part):
-    """A CRS for files that have none; ``override`` corrects a wrong one."""
+class CrsSpec(Part):
+    """A CRS for files that have none. `crs: EPSG:4326` is short for `crs: {value: EPSG:4326}`."""
 
-    value: Crs
-    override: bool = False
-
-
-class NodataSpec(_Part):
-    """A nodata value for files that state none; ``override`` corrects a wrong one."""
-
-    value: float | int
-    override: bool = False
+    value: Crs = Field(description="of the files")
+    override: bool = Field(False, description="true corrects a wrong CRS that the files state")
 
 
-class SourceSpec(_Part):
+class NodataSpec(Part):
+    """A nodata value for files that state none. `nodata: -9999` is short for `nodata: {value: -9999}`."""
+
+    value: float | int = Field(description="as stored in the files; `.nan` for not-a-number")
+    override: bool = Field(False, description="true corrects a wrong value that the files state")
+
+
+class SourceSpec(Part):
     """The raw files."""
 
-    href: Annotated[list[Href], BeforeValidator(listed), Field(min_length=1)]
-    variables: Annotated[list[Text], Field(min_length=1)] | None = None
-    time: TimeSpec
-    crs: Annotated[CrsSpec, BeforeValidator(stated)] | None = None
-    nodata: Annotated[NodataSpec, BeforeValidator(stated)] | None = None
+    href: Annotated[
+        list[Href], BeforeValidator(listed, json_schema_input_type=Href | list[Href]), Field(min_length=1)
+    ] = Field(description="a path or any fsspec URL, with `*` for many files; or a list of them")
+    variables: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        None, description="which to package, by their names in the files; all data variables where left out"
+    )
+    time: TimeSpec = Field(description="where the time comes from")
+    crs: Annotated[CrsSpec, BeforeValidator(stated, json_schema_input_type=Crs | CrsSpec)] | None = Field(
+        None, description="only where the files have none"
+    )
+    nodata: Annotated[NodataSpec, BeforeValidator(stated, json_schema_input_type=float | NodataSpec)] | None = Field(
+        None, description="only where the files state none"
+    )
 
 
-class CogOptions(_Part):
-    """Cloud-optimised GeoTIFF. Without ``resampling``: mode for categories, average for quantities."""
+class PrrSpec(Part):
+    """ESA's Project Results Repository. User name and password come from the environment."""
 
-    blocksize: Literal[256, 512] = 512
-    compression: Literal["deflate", "zstd", "lzw", "lerc"] = "deflate"
-    level: int | None = Field(None, ge=1, le=22)
-    resampling: Literal["average", "nearest", "mode", "bilinear"] | None = None
-
-
-Chunks = dict[str, Size] | Literal["time-series", "maps", "balanced"]
+    collection: Slug = Field(description="id of the Collection that the operator registered")
+    api: Url | None = Field(None, description="of the registration gateway, where it is not the PRR's own")
+    s3_endpoint: Url | None = Field(None, description="of the stage-in storage, where it is not the PRR's own")
+    bucket: Text | None = Field(None, description="of the stage-in storage, where it is not the user's own")
+    stac: Url | None = Field(None, description="of the STAC API, where it is not the PRR's own")
 
 
-class ZarrOptions(_Part):
-    """Zarr. Without ``chunks``: balanced."""
+class StoreSpec(Part):
+    """Where the product is published: a path, `s3://bucket/prefix`, or the PRR.
 
-    version: Literal[2, 3] = 3
-    chunks: Chunks = "balanced"
-    shards: dict[str, Size] | None = None
-    zipped: bool = False
-    multiscales: bool = False
+    Keys come from the environment or the AWS files, never from a profile.
+    """
 
-
-class NetcdfOptions(_Part):
-    """NetCDF-4. Without ``chunks``: balanced."""
-
-    chunks: Chunks = "balanced"
-    compression: Literal["deflate"] = "deflate"
-    level: int = Field(4, ge=1, le=9)
-    split: Literal["source", "none", "year", "month"] = "source"
-
-
-class Tolerance(_Part):
-    """The largest error that a lossy encoding may make, in the units of the stored values."""
-
-    absolute: float = Field(gt=0)
-
-
-class Target(_Part):
-    """The format to make."""
-
-    format: Format
-    cog: CogOptions = CogOptions()
-    zarr: ZarrOptions = ZarrOptions()
-    netcdf: NetcdfOptions = NetcdfOptions()
-    tolerance: dict[str, Tolerance] = {}
-
-
-class PrrSpec(_Part):
-    """The PRR's registration gateway."""
-
-    collection: Slug
-    api: Url | None = None
-    s3_endpoint: Url | None = None
-    bucket: Text | None = None
-    stac: Url | None = None
-
-
-class StoreSpec(_Part):
-    """Where the product is published: a path, s3://bucket/prefix, or the PRR."""
-
-    href: Href | None = None
-    endpoint_url: Url | None = None
-    region: Text | None = None
+    href: Href | None = Field(None, description="a path or `s3://bucket/prefix`; this or `prr`")
+    endpoint_url: Url | None = Field(None, description="of S3 storage that is not Amazon's")
+    region: Text | None = Field(None, description="of S3 storage")
     profile: Text | None = Field(None, description="name of a profile in the AWS files")
-    ca_bundle: Text | None = None
-    access: Literal["public", "private"] = "private"
-    public_href: Url | None = Field(None, description="where readers find it; makes the hrefs in STAC absolute")
-    prr: PrrSpec | None = None
+    ca_bundle: Text | None = Field(None, description="file of certificates, for storage with its own authority")
+    access: Literal["public", "private"] = Field("private", description="whether readers need credentials")
+    public_href: Url | None = Field(
+        None, description="where readers find it; makes the hrefs in STAC absolute. A `catalog` needs it"
+    )
+    prr: PrrSpec | None = Field(None, description="publishes through the gateway of the PRR; this or `href`")
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
@@ -252,65 +153,51 @@ class StoreSpec(_Part):
         return self
 
 
-class NewEntry(_Part):
+class NewEntry(Part):
     """A variable or mission that the catalogue lacks."""
 
-    title: Text
-    description: Text
-    href: Url
-    themes: list[Slug] = []
+    title: Text = Field(description="for people")
+    description: Text = Field(description="one or two sentences")
+    href: Url = Field(description="of a page that explains it")
+    themes: list[CatalogId] = Field([], description="of a variable: ids of the Open Science Catalog")
 
 
-class NewEntries(_Part):
-    """What the catalogue lacks."""
+class NewEntries(Part):
+    """Only what the catalogue lacks: an unknown id that is not here is refused, with the nearest ones."""
 
-    variables: dict[Slug, NewEntry] = {}
-    missions: dict[Slug, NewEntry] = {}
+    variables: dict[Slug, NewEntry] = Field({}, description="by id")
+    missions: dict[Slug, NewEntry] = Field({}, description="by id")
 
 
-class CatalogSpec(_Part):
+class CatalogSpec(Part):
     """The Open Science Catalog's metadata, and how the change set is delivered."""
 
-    metadata: Href
-    deliver: Literal["folder", "branch", "pull-request"] = "folder"
-    repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
-    new: NewEntries = NewEntries()
+    metadata: Href = Field(description="a checkout, an archive or the git URL of the catalogue's metadata")
+    deliver: Literal["folder", "branch", "pull-request"] = Field(
+        "folder", description="files to lay over a checkout, a branch of it, or a pull request"
+    )
+    repository: Repository | None = Field(None, description="where a pull request goes")
+    new: NewEntries = Field(NewEntries(), description="what the catalogue lacks")
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.deliver == "pull-request" and self.repository is None:
+            raise ValueError("deliver: pull-request needs repository, owner/name")
+        return self
 
 
-class Workflow(_Part):
-    """The workflow of an experiment."""
+class Compute(Part):
+    """Where Dask runs; without it, on the cores of this machine."""
 
-    id: Slug
-    title: Text
-    kind: Text
-    href: Url
-
-
-class LinkSpec(_Part):
-    """A titled link."""
-
-    href: Href
-    title: Text
-
-
-class Experiment(_Part):
-    """What made the product."""
-
-    id: Slug
-    title: Text
-    workflow: Workflow
-    inputs: list[LinkSpec] = []
-    parameters: dict[str, Any] = {}
-
-
-class Compute(_Part):
-    """Where Dask runs; without it, threads on this machine's cores."""
-
-    memory_limit: str | int | None = None
-    address: Text | None = None
-    cluster_class: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")] | None = None
-    cluster_kwargs: dict[str, Any] = {}
-    adapt_kwargs: dict[str, Any] | None = None
+    memory_limit: str | int | None = Field(None, description="of a worker, such as `4GiB`, or a number of bytes")
+    address: Text | None = Field(None, description="of a Dask scheduler that runs already, such as `tcp://host:8786`")
+    cluster_class: ClassPath | None = Field(
+        None, description="a Dask cluster to start, such as `dask_jobqueue.SLURMCluster`; this or `address`"
+    )
+    cluster_kwargs: Settings = Field({}, description="arguments of the cluster class")
+    adapt_kwargs: Settings | None = Field(
+        None, description="arguments of its `adapt`, such as `{minimum: 1, maximum: 8}`"
+    )
 
     @model_validator(mode="after")
     def _one_cluster(self) -> Self:
@@ -319,24 +206,26 @@ class Compute(_Part):
         return self
 
 
-class Profile(_Part):
+class Profile(Part):
     """A product to package."""
 
-    product: Product
-    project: Project
-    source: SourceSpec
-    target: Target
-    store: StoreSpec | None = None
-    catalog: CatalogSpec | None = None
-    experiment: Experiment | None = None
-    compute: Compute = Compute()
-    accept: dict[str, Text] = Field({}, description="findings a person takes responsibility for: rule → reason")
+    product: Product = Field(description="the product as the catalogue and its readers see it")
+    project: Project = Field(description="the project that made it")
+    source: SourceSpec = Field(description="the raw files")
+    target: Target = Field(description="the format to make")
+    store: StoreSpec | None = Field(None, description="where the product is published; nothing is where left out")
+    catalog: CatalogSpec | None = Field(None, description="the hand-off to the Open Science Catalog")
+    experiment: Experiment | None = Field(None, description="what made the product")
+    compute: Compute = Field(Compute(), description="where the work is done; on this machine where left out")
+    accept: dict[str, Text] = Field(
+        {}, description="findings that a person takes responsibility for: the rule and the reason"
+    )
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
         _prr_takes_zarr_2(self)
         _catalog_has_what_it_needs(self)
-        _preview_is_a_variable(self)
+        _names_are_those_of_the_product(self)
         _lerc_has_a_tolerance(self)
         return self
 
@@ -349,27 +238,33 @@ class Profile(_Part):
 def _prr_takes_zarr_2(profile: Profile) -> None:
     zarr = profile.target.zarr
     prr = profile.store is not None and profile.store.prr is not None
-    if prr and profile.target.format == "zarr" and not (zarr.version == 2 and zarr.zipped):
-        raise ValueError("the PRR takes zipped Zarr v2 only: set target.zarr: {version: 2, zipped: true}")
+    if prr and profile.target.format == "zarr" and (zarr.version == ZARR_3 or not zarr.zipped):
+        raise ValueError("target.zarr: the PRR takes zipped Zarr v2 only: write {version: 2, zipped: true}")
 
 
 def _catalog_has_what_it_needs(profile: Profile) -> None:
     if profile.catalog is None:
         return
     if profile.store is None or (profile.store.public_href is None and profile.store.prr is None):
-        raise ValueError("a catalog needs store.public_href, where readers find the product")
+        raise ValueError("catalog: needs store.public_href, where readers find the product")
     missing = [key for key in ("themes", "documentation") if not getattr(profile.product, key)]
     if missing:
-        raise ValueError(f"a catalog needs product.{missing[0]}")
+        raise ValueError(f"catalog: needs product.{missing[0]}")
 
 
-def _preview_is_a_variable(profile: Profile) -> None:
-    preview, names = profile.product.preview, profile.product.variables
-    if preview and names and preview.variable not in names:
-        raise ValueError(f"product.preview.variable: {preview.variable!r} is none of product.variables")
+def _names_are_those_of_the_product(profile: Profile) -> None:
+    """A variable need not be described; but one that is renamed has its new name everywhere."""
+    product, target = profile.product, profile.target
+    renamed = {spec.from_: name for name, spec in product.variables.items() if spec.from_ != name}
+    named = [("product.preview.variable", product.preview.variable)] if product.preview else []
+    for key, name in [*named, *(("target.tolerance", name) for name in target.tolerance)]:
+        if name in renamed and name not in product.variables:
+            raise ValueError(f"{key}: {name} is renamed by product.variables; write {renamed[name]}")
 
 
 def _lerc_has_a_tolerance(profile: Profile) -> None:
     target = profile.target
     if target.format == "cog" and target.cog.compression == "lerc" and not target.tolerance:
-        raise ValueError("lerc is lossy: say how far it may go, target.tolerance: {<variable>: {absolute: …}}")
+        raise ValueError(
+            "target.cog.compression: lerc is lossy; allow it with target.tolerance: {<variable>: {absolute: …}}"
+        )

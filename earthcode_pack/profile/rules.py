@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from earthcode_pack.period import TimePattern, parse_period
+
+
+class Part(BaseModel):
+    """A part of the profile: frozen, and strict about keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, str_strip_whitespace=True)
 
 
 def _not_dots(text: str) -> str:
@@ -44,9 +50,27 @@ def _bare_doi(text: str) -> str:
 
 
 def _no_secret(text: str) -> str:
-    if re.search(r"://[^/@\s]+@", text):
+    """Refuses a URL with a user or a signature; the user of a git URL (ssh://git@host/…) is no secret."""
+    if _USER.search(text) and not text.startswith("ssh://git@"):
         raise ValueError("must hold no user name or password; set them in the environment or the AWS files")
+    if _SIGNATURE.search(text):
+        raise ValueError("must hold no signature or token; set credentials in the environment or the AWS files")
     return text
+
+
+def _no_secret_keys(settings: dict[str, Any]) -> dict[str, Any]:
+    """Refuses a key that names a secret, however deep it lies."""
+    for key, value in settings.items():
+        if isinstance(value, str) and _SECRET_KEY.search(str(key)):
+            raise ValueError(f"{key}: a secret does not belong in a profile; set it in the environment")
+        for part in value if isinstance(value, list) else [value]:
+            _no_secret_keys(part if isinstance(part, dict) else {})
+    return settings
+
+
+def may_hold_a_secret(text: str) -> bool:
+    """Whether a text should rather not be shown: a user with a password, a query, or what looks like a key."""
+    return bool(_PASSWORD.search(text) or _USER.search(text) or _SIGNATURE.search(text) or _KEY.search(text))
 
 
 def _dated(text: object) -> object:
@@ -56,20 +80,22 @@ def _dated(text: object) -> object:
     return text
 
 
-def pattern(text: str) -> str:
+def _pattern(text: str) -> str:
     TimePattern(text)
     return text
 
 
 def listed(value: object) -> object:
+    """One href stands for a list of one."""
     return [value] if isinstance(value, str) else value
 
 
 def stated(value: object) -> object:
+    """``crs: EPSG:4326`` is short for ``crs: {value: EPSG:4326}``."""
     return value if isinstance(value, Mapping) else {"value": value}
 
 
-def known_crs(text: str) -> str:
+def _known_crs(text: str) -> str:
     from pyproj import CRS  # noqa: PLC0415 - heavy, and only where a profile states a CRS
     from pyproj.exceptions import CRSError  # noqa: PLC0415
 
@@ -86,6 +112,31 @@ def _known_units(text: str) -> str:
     return text
 
 
+def without_secrets(href: str) -> str:
+    """A URL as it may be shown: without user and query."""
+    return re.sub(r"\?[^\s'\"]*", "", _USER.sub("://", href)) if "://" in href else href
+
+
+_USER = re.compile(r"://[^/@\s]+@")
+_PASSWORD = re.compile(r"[^\s/:@]+:[^\s@]+@")
+_SIGNATURE = re.compile(
+    r"[?&](X-Amz-\w+(-\w+)?|AWSAccessKeyId|Signature|sig|\w*token|api_?key|password)=", re.IGNORECASE
+)
+_SECRET_KEY = re.compile(r"passw|secret|access_?key|api_?key|private_?key|credential|(^|_)token$", re.IGNORECASE)
+_KEY = re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{12,}|(?<![\w/+])[\w/+]{40}(?![\w/+])")
+
+# Each regular expression in words, for the messages and for docs/profile.md.
+PATTERNS = {
+    r"^[A-Za-z0-9._-]{1,100}$": "1 to 100 of the characters A-Z a-z 0-9 . _ -",
+    r"^https?://[^\s]+$": "a URL that begins with https:// or http://",
+    r"^[^@\s]+@[^@\s]+\.[^@\s]+$": "an e-mail address",
+    r"^[0-9A-Fa-f]{6}$": 'six hexadecimal digits in quotes, such as "006400"',
+    r"^[\w.-]+/[\w.-]+$": "owner/name",
+    r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$": "a module and a class, such as dask_jobqueue.SLURMCluster",
+}
+
+# Ids of the catalogue are its own: nineteen of its projects are longer than a product may be.
+CatalogId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,255}$"), AfterValidator(_not_dots)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$"), AfterValidator(_not_dots)]
 Text = Annotated[str, Field(min_length=1)]
 License = Annotated[Text, AfterValidator(_spdx)]
@@ -93,9 +144,12 @@ Doi = Annotated[str, AfterValidator(_bare_doi)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_secret)]
 Href = Annotated[Text, AfterValidator(_no_secret)]
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
-Dated = Annotated[str, BeforeValidator(_dated)]
+Dated = Annotated[str, BeforeValidator(_dated, json_schema_input_type=str | int)]
 Units = Annotated[str, AfterValidator(_known_units)]
 HexColor = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{6}$")]
 Size = Annotated[int, Field(gt=0)]
-Pattern = Annotated[str, AfterValidator(pattern)]
-Crs = Annotated[Text, AfterValidator(known_crs)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Crs = Annotated[Text, AfterValidator(_known_crs)]
+Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+ClassPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")]
+Settings = Annotated[dict[str, Any], AfterValidator(_no_secret_keys)]

@@ -1,0 +1,47 @@
+"""What every test stands on: a sound order of imports, no network but this machine's own, the material beside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyproj  # noqa: F401 - first of all: the process crashes at its end where ecCodes was loaded before PROJ
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# pytest-socket (pyproject.toml) holds Python's own sockets to this machine. Libraries in C and Rust, and processes that
+# a test starts, obey a proxy instead: one that is not there.
+for _name in ("http_proxy", "https_proxy", "all_proxy"):
+    os.environ[_name] = os.environ[_name.upper()] = "http://127.0.0.1:9"
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost,::1"
+
+# STAC schemas come from the material beside the checkout, or are said to be missing; they are never fetched by a test.
+os.environ["EARTHCODE_PACK_OFFLINE"] = "1"
+if (ROOT.parent / "shared" / "schemas").is_dir():
+    os.environ["EARTHCODE_PACK_SCHEMAS"] = str(ROOT.parent / "shared" / "schemas")
+
+settings.register_profile("project", deadline=None)  # a busy machine is no failure
+settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The material beside the checkout; a test that needs it is skipped where it is not."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs the folder shared beside the checkout: schemas, real data, a catalogue")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def schemas(shared: Path) -> Path:
+    """The JSON schemas of STAC and its extensions."""
+    return shared / "schemas"
