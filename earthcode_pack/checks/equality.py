@@ -21,7 +21,7 @@ def compare(source: Array, written: Array, where: str, *, max_error: float = 0.0
         raise NotEqual(
             f"{where}: written as {written.dtype}{written.shape}, read as {source.dtype}{source.shape}", _REPORT
         )
-    differs = _bits(source) != _bits(written)
+    differs = bits(source) != bits(written)
     if not differs.any():
         return 0.0
     if max_error > 0:
@@ -29,10 +29,17 @@ def compare(source: Array, written: Array, where: str, *, max_error: float = 0.0
     raise NotEqual(_first(source, written, differs, where), _REPORT)
 
 
+def compare_masks(source: Array, written: Array, where: str) -> None:
+    """Raises ``NotEqual`` where a cell is valid in one mask and not in the other."""
+    differs = (source == 0) != (written == 0)
+    if differs.any():
+        raise NotEqual(f"the mask of {_first(source, written, differs, where)}", _REPORT)
+
+
 _REPORT = "run again; if it stays, report it with this message: the conversion must not be used"
 
 
-def _bits(block: Array) -> Array:
+def bits(block: Array) -> Array:
     """The block as unsigned integers of its own width, so that NaN compares too."""
     return np.ascontiguousarray(block).view(f"u{block.dtype.itemsize}")
 

@@ -1,0 +1,250 @@
+"""CF and ACDD metadata of a NetCDF file or Zarr store, read undecoded.
+
+What xrlint has a fitting rule for is asked of xrlint; the rest, or where its rule is wider or narrower than what
+EarthCODE asks for, is looked at here.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from earthcode_pack.checks import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from earthcode_pack.checks.rules import Rule
+    from earthcode_pack.model import Finding
+
+_PRESSURE = re.compile(r"pressure|sigma|hybrid")
+_HEIGHTS = {"height", "altitude", "depth", "height_above_mean_sea_level", "height_above_reference_ellipsoid"}
+_SPATIAL = {"projection_x_coordinate", "projection_y_coordinate", "longitude", "latitude", "grid_longitude",
+            "grid_latitude"}  # fmt: skip
+_SPATIAL_NAMES = {"x", "y", "lon", "lat", "longitude", "latitude", "xc", "yc"}
+_CRS_ATTRIBUTES = {"grid_mapping_name", "crs_wkt", "spatial_ref"}
+_STATUS = re.compile(r"(status_flag|quality_flag)$")
+
+# xrlint's rules that fit, and ours that each one stands for.
+_XRLINT: dict[str, tuple[Rule, ...]] = {
+    "conventions": (rules.CF_CONVENTIONS,),
+    "lat-coordinate": (rules.CF_LATLON,),
+    "lon-coordinate": (rules.CF_LATLON,),
+    "var-flags": (rules.CF_FLAGS,),
+    "var-desc": (rules.CF_STANDARD_NAME, rules.CF_LONG_NAME),
+    "var-units": (rules.CF_UNITS,),
+}
+
+
+@contextmanager
+def open_raw(source: Any, engine: str, **options: Any) -> Iterator[Any]:
+    """The xarray dataset with stored values and every attribute as it is; auxiliary variables are coordinates."""
+    import xarray as xr  # noqa: PLC0415 - heavy
+
+    with xr.open_dataset(
+        source, engine=engine, decode_times=False, mask_and_scale=False, decode_coords=True, **options
+    ) as dataset:
+        yield dataset.set_coords([name for name in _auxiliary(dataset) if name in dataset])
+
+
+def cf_findings(dataset: Any, subject: str) -> list[Finding]:
+    """What a dataset from ``open_raw`` breaks of the rules for CF and ACDD."""
+    return [
+        *_linted(dataset, subject),
+        *_globals(dataset, subject),
+        *_grid_mappings(dataset, subject),
+        *(finding for name in dataset.variables for finding in _variable(dataset, str(name), subject)),
+    ]
+
+
+def _auxiliary(dataset: Any) -> list[str]:
+    """Variables that describe others: bounds and grid mappings, the latter also where nothing refers to them."""
+    attrs = [variable.attrs for variable in dataset.variables.values()]
+    named = [str(a[key]) for a in attrs for key in ("bounds", "climatology") if key in a]
+    stray = [str(name) for name, variable in dataset.variables.items() if _CRS_ATTRIBUTES & set(variable.attrs)]
+    return [*named, *stray, *(name for a in attrs for name in grid_mapping_names(a))]
+
+
+def grid_mapping_names(attrs: dict[str, Any]) -> list[str]:
+    """The variables that an attribute grid_mapping names, in its short and its long form (CF 5.6).
+
+    >>> grid_mapping_names({"grid_mapping": "crs: x y wgs84: lat lon"})
+    ['crs', 'wgs84']
+    """
+    text = str(attrs.get("grid_mapping", ""))
+    return re.findall(r"(\S+):", text) if ":" in text else text.split()
+
+
+# --- by xrlint
+
+
+def _linted(dataset: Any, subject: str) -> Iterator[Finding]:
+    from xrlint.linter import new_linter  # noqa: PLC0415 - heavy
+
+    settings: dict[str, Any] = dict.fromkeys(_XRLINT, 1)
+    settings["var-desc"] = [1, {"attrs": ["standard_name", "long_name"]}]
+    result = new_linter(rules=settings).validate(_plain(dataset), file_path=subject)
+    for message in result.messages:
+        name = _named(message.node_path)
+        known = _rule_of(message)
+        if known is None or not _applies(known, dataset, name):
+            continue
+        place = f"{name} in {subject}" if name else subject
+        yield known.finding(subject, f"{place}: {message.message}", name)
+
+
+def _plain(dataset: Any) -> Any:
+    """The same with flags as lists of Python's integers: xrlint takes numpy's for something else."""
+    plain = dataset.copy()
+    for variable in plain.variables.values():
+        for key in {"flag_values", "flag_masks"} & set(variable.attrs):
+            value = variable.attrs[key]
+            listed = value.tolist() if hasattr(value, "tolist") else value
+            variable.attrs[key] = list(listed) if isinstance(listed, list | tuple) else [listed]
+    return plain
+
+
+def _named(node_path: str | None) -> str | None:
+    match = re.search(r"\['(.*?)'\]", node_path or "")
+    return match[1] if match else None
+
+
+def _rule_of(message: Any) -> Rule | None:
+    """Ours for xrlint's message; None where the message says more than we ask."""
+    known = _XRLINT.get(message.rule_id, ())
+    if message.rule_id in {"lat-coordinate", "lon-coordinate"} and "'units' should be" not in message.message:
+        return None
+    wanted = [r for r in known if len(known) == 1 or f"'{r.id[3:].lower().replace('-', '_')}'" in message.message]
+    return wanted[0] if wanted else None
+
+
+def _applies(known: Rule, dataset: Any, name: str | None) -> bool:
+    if known is not rules.CF_UNITS:
+        return True
+    return name is not None and is_quantity(dataset, name)
+
+
+def is_quantity(dataset: Any, name: str) -> bool:
+    """Whether a variable needs units: it is neither a grid mapping, bounds, labels, time text nor flags (CF 3.1)."""
+    variable = dataset.variables[name]
+    flags = {"flag_values", "flag_masks"} & set(variable.attrs)
+    return not flags and name not in _auxiliary(dataset) and variable.dtype.kind in "iufcb"
+
+
+# --- by hand
+
+
+def _globals(dataset: Any, subject: str) -> Iterator[Finding]:
+    attrs = {key.lower(): value for key, value in dataset.attrs.items()}
+    wanted = {"title": ("title",), "summary": ("summary",), "license": ("license", "licence"),
+              "provenance": ("history", "source", "references")}  # fmt: skip
+    for name, keys in wanted.items():
+        if not any(attrs.get(key) for key in keys):
+            yield rules.ACDD_REQUIRED.finding(subject, f"{subject} has no global {' or '.join(keys)}", name)
+    missing = [key for key in ("history", "institution", "source", "references") if not attrs.get(key)]
+    if missing:
+        message = f"{subject} has no global {', '.join(missing)}"
+        yield rules.ACDD_RECOMMENDED.finding(subject, message, missing)
+
+
+def _grid_mappings(dataset: Any, subject: str) -> Iterator[Finding]:
+    for name, variable in dataset.data_vars.items():
+        if not _is_gridded(dataset, variable):
+            continue
+        named = grid_mapping_names(variable.attrs)
+        if not named:
+            message = f"{name} in {subject} lies on a grid and has no grid_mapping"
+            yield rules.CF_GRID_MAPPING.finding(subject, message, str(name))
+        for mapping in named:
+            why = _no_crs(dataset, mapping)
+            if why:
+                message = f"{name} in {subject} has the grid_mapping {mapping}, {why}"
+                yield rules.CF_GRID_MAPPING.finding(subject, message, mapping)
+
+
+def _is_gridded(dataset: Any, variable: Any) -> bool:
+    """Whether two of its axes, or two-dimensional coordinates, are horizontal."""
+    coordinates = {n: c for n, c in dataset.coords.items() if c.ndim and set(c.dims) <= set(variable.dims)}
+    horizontal = [
+        name
+        for name, coordinate in coordinates.items()
+        if coordinate.attrs.get("standard_name") in _SPATIAL
+        or str(coordinate.attrs.get("axis", "")).upper() in {"X", "Y"}
+        or str(name).lower() in _SPATIAL_NAMES
+    ]
+    bare = [dim for dim in variable.dims if str(dim).lower() in _SPATIAL_NAMES and dim not in coordinates]
+    return len(horizontal) + len(bare) > 1
+
+
+def _no_crs(dataset: Any, mapping: str) -> str:
+    """Why the grid mapping states no CRS; empty where it does."""
+    if mapping not in dataset.variables:
+        return "which is not in the file"
+    return "" if crs_of(dataset.variables[mapping].attrs) is not None else "which states no CRS that PROJ knows"
+
+
+def crs_of(attrs: dict[str, Any]) -> Any:
+    """The pyproj CRS of a grid mapping's attributes; None where there is none."""
+    from pyproj import CRS  # noqa: PLC0415 - heavy
+    from pyproj.exceptions import CRSError  # noqa: PLC0415 - heavy
+
+    try:
+        wkt = attrs.get("crs_wkt") or attrs.get("spatial_ref")
+        return CRS.from_user_input(wkt) if wkt else CRS.from_cf(attrs)
+    except (CRSError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _variable(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
+    variable = dataset.variables[name]
+    attrs = variable.attrs
+    if name in dataset.coords and is_time(name, attrs):
+        yield from _time(name, attrs, subject)
+        yield from _time_bounds(dataset, name, subject)
+    for key in ("bounds", "climatology"):
+        if key in attrs and attrs[key] not in dataset.variables:
+            message = f"{name} in {subject} has the {key} {attrs[key]}, which is not in the file"
+            yield rules.CF_BOUNDS.finding(subject, message, str(attrs[key]))
+    if name in dataset.coords and _is_vertical(attrs) and attrs.get("positive") not in {"up", "down"}:
+        message = f"the vertical axis {name} in {subject} has positive {attrs.get('positive')!r}"
+        yield rules.CF_VERTICAL.finding(subject, message, attrs.get("positive"), ["up", "down"])
+    if _STATUS.search(str(attrs.get("standard_name", ""))) and "flag_meanings" not in attrs:
+        yield rules.CF_FLAGS.finding(subject, f"the flags {name} in {subject} have no flag_meanings", name)
+
+
+def is_time(name: str, attrs: dict[str, Any]) -> bool:
+    """Whether a coordinate is of time, by CF or by its name."""
+    by_cf = attrs.get("standard_name") == "time" or attrs.get("axis") == "T" or " since " in str(attrs.get("units", ""))
+    return by_cf or name.lower() in {"time", "t"}
+
+
+def _time(name: str, attrs: dict[str, Any], subject: str) -> Iterable[Finding]:
+    """Whether cftime, which every reader asks, can decode the units."""
+    import cftime  # noqa: PLC0415 - heavy
+
+    units, calendar = attrs.get("units"), attrs.get("calendar")
+    found = []
+    try:
+        cftime.num2date(0, str(units), calendar=str(calendar or "standard"))
+    except (ValueError, TypeError) as error:
+        message = f"{name} in {subject} has the units {units!r}: {error}"
+        found.append(rules.CF_TIME.finding(subject, message, str(units)))
+    if calendar is None:
+        found.append(rules.CF_CALENDAR.finding(subject, f"{name} in {subject} has no calendar"))
+    return found
+
+
+def _time_bounds(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
+    if {"bounds", "climatology"} & set(dataset.variables[name].attrs):
+        return
+    for other, variable in dataset.data_vars.items():
+        methods = str(variable.attrs.get("cell_methods", ""))
+        if re.search(rf"\b{re.escape(name)}\s*:\s*(?!point)\w+", methods):
+            message = f"{other} in {subject} has the cell_methods {methods!r}, and {name} has no bounds"
+            yield rules.CF_TIME_BOUNDS.finding(subject, message, methods)
+
+
+def _is_vertical(attrs: dict[str, Any]) -> bool:
+    name = str(attrs.get("standard_name", ""))
+    return (attrs.get("axis") == "Z" or name in _HEIGHTS) and not _PRESSURE.search(name)

@@ -1,0 +1,10 @@
+"""Sizes that the checks judge by, or do not go beyond."""
+
+SMALL = 4_000_000  # bytes: one or two requests fetch it whole
+LARGEST_CHUNK = 200_000_000  # bytes, compressed: EarthCODE's upper end
+SMALLEST_CHUNK = 1_000_000  # bytes, compressed: below it the requests cost more than the bytes
+MANY = 1000  # objects
+DECODED = 1 << 30  # bytes: a block that would decode to more is not read, for files may claim anything
+CHECKSUM = 64_000_000  # bytes: a larger file is hashed only where everything is asked for
+HALF, POLE = 180.0, 90.0  # degrees
+NEAR = 0.1  # of a cell: what counts as the same place

@@ -1,0 +1,271 @@
+"""What a COG or a cube says of itself, read from the data: the measure that its STAC is held against."""
+
+from __future__ import annotations
+
+import calendar
+import math
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from earthcode_pack.checks.boxes import box_of
+from earthcode_pack.checks.cf import crs_of, grid_mapping_names, is_time, open_raw
+from earthcode_pack.checks.cog import open_tiff
+from earthcode_pack.checks.limits import DECODED, HALF
+from earthcode_pack.checks.lonlat import doubt, lonlat_box, spread
+from earthcode_pack.checks.zarr_store import open_group, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from earthcode_pack.checks.boxes import Box
+
+_Y = ("projection_y_coordinate", "latitude", "grid_latitude")
+_X = ("projection_x_coordinate", "longitude", "grid_longitude")
+_MOST_OUTLINE = 512  # cells along the longer side of the mask that an outline is taken from
+
+
+@dataclass(frozen=True)
+class Band:
+    """A band of a COG or a variable of a cube; ``dims`` and ``shape`` are empty for a COG."""
+
+    name: str | None
+    dtype: str
+    nodata: float | str | None
+    scale: float
+    offset: float
+    unit: str | None
+    dims: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Grid and bands of one asset.
+
+    ``bounds`` are the outer cell edges (xmin, ymin, xmax, ymax) in ``crs``, ``cell`` the size of a cell (x, y) in its
+    units, ``transform`` GDAL's affine. ``lonlat`` is the box in degrees, None where it cannot be computed; ``spread``
+    is a cell in degrees, roughly, ``doubt`` how far ``lonlat`` depends on the sampling of the edges. ``times`` are
+    the first and the last step, as ISO text.
+    """
+
+    crs: Any
+    shape: tuple[int, int] | None
+    bounds: tuple[float, float, float, float] | None
+    cell: tuple[float, float] | None
+    transform: tuple[float, ...] | None
+    lonlat: Box | None
+    spread: tuple[float, float]
+    bands: tuple[Band, ...]
+    doubt: tuple[float, float] = (0.0, 0.0)
+    dims: dict[str, tuple[float, float] | None] = field(default_factory=dict)
+    times: tuple[str, str] | None = None
+
+
+# --- COG
+
+
+def measure_cog(path: Path) -> Measured:
+    """A GeoTIFF, from its header. Raises rasterio's errors."""
+    from pyproj import CRS  # noqa: PLC0415 - heavy
+
+    with open_tiff(str(path)) as src:
+        crs = CRS.from_user_input(src.crs) if src.crs else None
+        cell = (math.hypot(src.transform.a, src.transform.d), math.hypot(src.transform.b, src.transform.e))
+        bounds = _corners(src)
+        lonlat = lonlat_box(crs, bounds) if crs else None
+        bands = tuple(_cog_band(src, index) for index in range(src.count))
+        return Measured(
+            crs=crs,
+            shape=(src.height, src.width),
+            bounds=bounds,
+            cell=cell,
+            transform=tuple(src.transform)[:6],
+            lonlat=lonlat,
+            spread=spread(lonlat, (src.height, src.width)),
+            bands=bands,
+            doubt=doubt(crs, bounds, lonlat) if crs else (0.0, 0.0),
+        )
+
+
+def _corners(src: Any) -> tuple[float, float, float, float]:
+    """The box of the four corners, whichever way the rows run."""
+    a, b, c, d, e, f = tuple(src.transform)[:6]
+    corners = [(a * x + b * y + c, d * x + e * y + f) for x in (0, src.width) for y in (0, src.height)]
+    xs, ys = zip(*corners, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _cog_band(src: Any, index: int) -> Band:
+    return Band(
+        name=src.descriptions[index],
+        dtype=src.dtypes[index],
+        nodata=src.nodatavals[index],
+        scale=src.scales[index],
+        offset=src.offsets[index],
+        unit=src.units[index] or None,
+    )
+
+
+def valid_box(path: Path) -> Box | None:
+    """The box in degrees of the valid cells of a GeoTIFF, from a mask of at most 512 cells a side; None without any.
+
+    Each side is out by less than a cell of that mask.
+    """
+    from pyproj import CRS  # noqa: PLC0415 - heavy
+
+    with open_tiff(str(path)) as src:
+        step = max(1, math.ceil(max(src.shape) / _MOST_OUTLINE))
+        if src.crs is None or src.width * src.height * 16 > DECODED * step * step:
+            return None
+        mask = src.read_masks(1, out_shape=(math.ceil(src.height / step), math.ceil(src.width / step))) > 0
+        rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
+        if not len(rows):
+            return None
+        ys = [src.height * edge / mask.shape[0] for edge in (rows[0] + 1, rows[-1])]  # inside by a cell
+        xs = [src.width * edge / mask.shape[1] for edge in (columns[0] + 1, columns[-1])]
+        inner = [src.xy(y - 0.5, x - 0.5) for y in ys for x in xs]
+        lons, lats = zip(*inner, strict=True)
+        return lonlat_box(CRS.from_user_input(src.crs), (min(lons), min(lats), max(lons), max(lats)))
+
+
+# --- cubes
+
+
+@contextmanager
+def open_cube(path: Path) -> Iterator[Any]:
+    """A Zarr store or NetCDF file as ``open_raw`` gives it."""
+    if path.is_dir() or path.suffix == ".zip":
+        with open_store(str(path)) as store, open_group(store) as dataset:
+            yield dataset
+        return
+    with path.open("rb") as file:
+        classic = file.read(3) == b"CDF"
+    options = {"engine": "netcdf4"} if classic else {"engine": "h5netcdf", "phony_dims": "access"}
+    with open_raw(str(path), **options) as dataset:
+        yield dataset
+
+
+def measure_cube(path: Path) -> Measured:
+    """A Zarr store or NetCDF file, from its coordinates. Raises what its reader raises."""
+    with open_cube(path) as dataset:
+        x, y = _axis(dataset, "X", _X), _axis(dataset, "Y", _Y)
+        crs = _cube_crs(dataset)
+        edges = (_edges(dataset, x), _edges(dataset, y)) if x and y else None
+        grid = _grid(crs, edges, (dataset.sizes[y], dataset.sizes[x])) if x and y and edges else {}
+        return Measured(
+            **({"shape": None, "bounds": None, "cell": None, "transform": None, "lonlat": _curvilinear(dataset),
+                "spread": (0.0, 0.0)} | grid),
+            crs=crs,
+            bands=tuple(_cube_band(dataset, str(name)) for name in dataset.data_vars),
+            dims={str(dim): _extent(dataset, str(dim)) for dim in dataset.sizes},
+            times=_steps(dataset),
+        )  # fmt: skip
+
+
+def _axis(dataset: Any, axis: str, names: Sequence[str]) -> str | None:
+    """The dimension coordinate along x or y, by CF 4, else by its name."""
+    plain = {"X": ("x", "lon", "longitude"), "Y": ("y", "lat", "latitude")}[axis]
+    one_dimensional = [name for name in dataset.indexes if dataset[name].dtype.kind in "iuf"]
+    for name in one_dimensional:
+        attrs = dataset[name].attrs
+        if attrs.get("standard_name") in names or attrs.get("axis") == axis:
+            return str(name)
+    return next((str(name) for name in one_dimensional if str(name).lower() in plain), None)
+
+
+def _cube_crs(dataset: Any) -> Any:
+    for variable in dataset.data_vars.values():
+        for mapping in grid_mapping_names(variable.attrs):
+            if mapping in dataset.variables:
+                return crs_of(dataset.variables[mapping].attrs)
+    return None
+
+
+def _edges(dataset: Any, name: str) -> list[float]:
+    """Outer cell edges: by the bounds where there are any, else half a step beyond the first and last centre."""
+    bounds = dataset[name].attrs.get("bounds")
+    if bounds in dataset.variables and dataset[bounds].ndim == 2:  # noqa: PLR2004 - (n, 2), CF 7.1
+        values = dataset[bounds].to_numpy()
+        return sorted([float(values.min()), float(values.max())])
+    centres = [float(v) for v in dataset[name].to_numpy()]
+    if len(centres) == 1:
+        return [centres[0], centres[0]]
+    return sorted([centres[0] - (centres[1] - centres[0]) / 2, centres[-1] + (centres[-1] - centres[-2]) / 2])
+
+
+def _grid(crs: Any, edges: tuple[list[float], list[float]], shape: tuple[int, int]) -> dict[str, Any]:
+    (left, right), (bottom, top) = edges
+    bounds = (left, bottom, right, top)
+    lonlat = lonlat_box(crs, bounds) if crs else None
+    cell = ((right - left) / shape[1], (top - bottom) / shape[0])
+    unsure = doubt(crs, bounds, lonlat) if crs else (0.0, 0.0)
+    size = spread(lonlat, shape)
+    return {"shape": shape, "bounds": bounds, "cell": cell, "lonlat": lonlat, "spread": size, "doubt": unsure}
+
+
+def _curvilinear(dataset: Any) -> Box | None:
+    """The box of the centres of two-dimensional longitudes and latitudes, where they do not cross ±180."""
+    found = {}
+    for key in ("longitude", "latitude"):
+        for coordinate in dataset.coords.values():
+            if coordinate.ndim == 2 and coordinate.attrs.get("standard_name") == key:  # noqa: PLR2004
+                found[key] = (float(coordinate.min()), float(coordinate.max()))
+    if len(found) < 2:  # noqa: PLR2004 - both
+        return None
+    (west, east), (south, north) = found["longitude"], found["latitude"]
+    return box_of([west, south, east, north]) if east - west < HALF else None
+
+
+def _cube_band(dataset: Any, name: str) -> Band:
+    variable = dataset[name]
+    attrs = variable.attrs
+    nodata = attrs.get("_FillValue", attrs.get("missing_value"))
+    return Band(
+        name=name,
+        dtype=variable.dtype.name,
+        nodata=None if nodata is None else _plain(nodata),
+        scale=float(attrs.get("scale_factor", 1)),
+        offset=float(attrs.get("add_offset", 0)),
+        unit=attrs.get("units"),
+        dims=tuple(map(str, variable.dims)),
+        shape=tuple(map(int, variable.shape)),
+    )
+
+
+def _plain(value: Any) -> float | str:
+    number = value.item() if hasattr(value, "item") and getattr(value, "size", 1) == 1 else value
+    return number if isinstance(number, int | float) else str(number)
+
+
+def _extent(dataset: Any, dim: str) -> tuple[float, float] | None:
+    """First and last value along a dimension, sorted; None without a numeric coordinate."""
+    if dim not in dataset.indexes or dataset[dim].dtype.kind not in "iuf" or not dataset.sizes[dim]:
+        return None
+    values = dataset[dim].to_numpy()
+    return float(values.min()), float(values.max())
+
+
+def _steps(dataset: Any) -> tuple[str, str] | None:
+    """The first and the last step of the time axis, as ISO text; a 30 February is the last day of its month."""
+    import xarray as xr  # noqa: PLC0415 - heavy
+
+    name = next((str(n) for n in dataset.indexes if is_time(str(n), dataset[n].attrs)), None)
+    if name is None or not dataset.sizes[name]:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # dates beyond datetime64 come as cftime, which is right here
+        try:
+            values = xr.decode_cf(dataset[[name]], decode_timedelta=False)[name].to_numpy()
+        except (ValueError, OverflowError):
+            return None  # CF-TIME-UNITS says so
+    return _iso(values.min()), _iso(values.max())
+
+
+def _iso(value: Any) -> str:
+    if hasattr(value, "calendar"):  # cftime
+        day = min(value.day, calendar.monthrange(value.year, value.month)[1])
+        return f"{value.year:04}-{value.month:02}-{day:02}T{value.hour:02}:{value.minute:02}:{value.second:02}"
+    return str(value.astype("datetime64[us]"))

@@ -1,0 +1,290 @@
+"""The one catalogue of rules: every finding is made through the rule that it breaks.
+
+Ids of the standard that asks for a rule are kept (``STAC-REC-06``); ours begin with what they look at. The level of a
+rule is fixed (contract 4.4): *error* for a MUST, a REQ, a schema, facts that contradict each other and missing units;
+*warning* for what is recommended; *info* for what cannot be judged from the target alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from earthcode_pack.model import Finding, JsonValue, Level
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that is checked: ``source`` is who asks for it, ``measures`` what is looked at."""
+
+    id: str
+    level: Level
+    source: str
+    measures: str
+    allowed: str
+    remedy: str
+
+    def finding(self, subject: str, message: str, measured: JsonValue = None, allowed: JsonValue = None) -> Finding:
+        """That ``subject`` breaks this rule; ``allowed`` where it is narrower than the rule's own."""
+        return Finding(
+            rule=self.id,
+            level=self.level,
+            subject=subject,
+            message=message,
+            measured=measured,
+            allowed=self.allowed if allowed is None else allowed,
+            remedy=self.remedy,
+        )
+
+
+_CATALOGUE: dict[str, Rule] = {}
+
+
+def rule(level: Level, id_: str, source: str, measures: str, allowed: str, remedy: str) -> Rule:  # noqa: PLR0917 - a row
+    """A new rule of the catalogue; an id that is taken is refused."""
+    if id_ in _CATALOGUE:
+        raise ValueError(f"the rule {id_} is in the catalogue already")
+    return _CATALOGUE.setdefault(id_, Rule(id_, level, source, measures, allowed, remedy))
+
+
+def catalogue() -> tuple[Rule, ...]:
+    """Every rule, by id."""
+    return tuple(_CATALOGUE[key] for key in sorted(_CATALOGUE))
+
+
+def rules_markdown() -> str:
+    """The catalogue as a Markdown table, one row for each rule."""
+    head = "| rule | level | asked by | looks at | allowed | remedy |\n|---|---|---|---|---|---|\n"
+    rows = ((r.id, r.level.value, r.source, r.measures, r.allowed, r.remedy) for r in catalogue())
+    return head + "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows)
+
+
+_E, _W, _I = Level.ERROR, Level.WARNING, Level.INFO
+_COG, _ZARR, _NC, _GEN = "EarthCODE COG", "EarthCODE Zarr", "EarthCODE NetCDF", "EarthCODE general"
+_FACT, _QA = "contract 3.1, measured", "PRR quality job"
+
+# fmt: off
+# --- files and formats
+UNREADABLE = rule(_E, "FORMAT-UNREADABLE", f"{_QA} 8",
+    "whether the file opens and decodes as what it claims to be", "opens", "write the file again")
+DATA_REQ_01 = rule(_E, "DATA-REQ-01", "APEx",
+    "format of raster assets", "COG, Zarr or NetCDF-4", "convert it: target.format")
+DATA_REQ_02 = rule(_E, "DATA-REQ-02", "APEx",
+    "format of vector assets", "GeoJSON, FlatGeobuf or GeoParquet", "convert it to GeoParquet or FlatGeobuf")
+DATA_REQ_03 = rule(_E, "DATA-REQ-03", "APEx; PRR quality job 103",
+    "STAC beside the data", "every data file is an asset, and there is at least one", "package the files again")
+GEOJSON_SIZE = rule(_W, "EXPLORER-REC-04", "APEx",
+    "size of GeoJSON assets", "below 5 MB", "write GeoParquet or FlatGeobuf")
+
+COG_VALID = rule(_E, "COG-VALID", f"{_COG} (M); rio-cogeo, strict",
+    "layout: order of directories and tiles, tiling, overviews inside", "valid", "write it with GDAL's COG driver")
+COG_TILE = rule(_W, "EXPLORER-REC-01", "APEx", "tile size of a COG", "256 or 512", "set target.cog.blocksize")
+COG_OVERVIEWS = rule(_W, "EXPLORER-REC-02", "APEx",
+    "overviews", "factors of two until one fits in a tile, each tiled", "write it with GDAL's COG driver")
+COG_INTERLEAVE = rule(_W, "EXPLORER-REC-03", "APEx",
+    "interleaving of a COG with several bands", "BAND", "write it with INTERLEAVE=BAND")
+COG_VARIABLE = rule(_E, "COG-ONE-VARIABLE", f"{_COG} (M)",
+    "number of variables in a COG", "one, or an RGB picture", "write one file for each variable")
+COG_CRS = rule(_E, "COG-CRS", f"{_COG} (M)", "CRS of the raster", "set", "set source.crs")
+COG_GEOREFERENCE = rule(_E, "COG-GEOREFERENCE", f"{_COG} (M)",
+    "transform of the raster", "set", "give the file its geotransform")
+COG_NODATA = rule(_E, "COG-NODATA", f"{_COG} (M)",
+    "nodata of a floating-point raster without mask: NaN costs no valid value", "set", "set source.nodata")
+COG_NODATA_INTEGER = rule(_W, "COG-NODATA-INTEGER", f"{_COG} (M); a warning: each integer may be valid",
+    "nodata of an integer raster without mask", "set, where any cell can be missing",
+    "set source.nodata, or accept the rule where all cells are valid")
+COG_NODATA_CLASSES = rule(_I, "COG-NODATA-CLASSES", f"{_COG} (M); of level info: each value has its class",
+    "nodata of a categorical raster without mask", "set, where any cell can be missing",
+    "set source.nodata where a value means missing")
+COG_UNITS = rule(_E, "COG-UNITS", f"{_GEN} (M)",
+    "unit of each band that is a quantity (neither class nor colour)", "set; 1 where there is no dimension",
+    "set product.variables.<name>.units")
+COG_NORTH_UP = rule(_W, "COG-NORTH-UP", "contract 4.2",
+    "orientation", "north-up, neither sheared nor mirrored", "write the rows from north to south")
+COG_LONGITUDE = rule(_W, "COG-LONGITUDE", "EarthCODE, fidelity of facts",
+    "longitudes of a global geographic grid", "-180 to 180", "roll the grid by 180 degrees")
+COG_LOSSY = rule(_I, "COG-LOSSY", f"{_COG}: lossless by default",
+    "compression", "lossless, or lossy on purpose", "set target.cog.compression")
+
+ZARR_CONSOLIDATED = rule(_E, "ZARR-CONSOLIDATED", f"{_ZARR} (M)",
+    "consolidated metadata", "at the root", "consolidate the metadata")
+ZARR_STALE = rule(_E, "ZARR-CONSOLIDATED-STALE", _FACT,
+    "consolidated metadata against that of the arrays", "equal", "consolidate the metadata again")
+ZARR_DIMENSIONS = rule(_E, "ZARR-DIMENSION-NAMES", f"{_ZARR} (M)",
+    "dimension_names (v3) or _ARRAY_DIMENSIONS (v2) of each array", "one name for each axis",
+    "write the store with xarray")
+ZARR_COORDINATES = rule(_E, "ZARR-COORDINATES", f"{_ZARR} (M)",
+    "coordinate arrays", "one along every dimension of the data", "add the coordinate")
+ZARR_CHUNK_LARGE = rule(_W, "ZARR-CHUNK-LARGE", f"{_ZARR} (R)",
+    "largest stored chunk", "at most 200 MB compressed", "set target.zarr.chunks")
+ZARR_CHUNK_SMALL = rule(_I, "ZARR-CHUNK-SMALL", f"{_ZARR} (R)",
+    "mean stored chunk of a variable with several", "at least 1 MB compressed", "set target.zarr.chunks or shards")
+ZARR_MANY_SMALL = rule(_W, "ZARR-MANY-SMALL", f"{_GEN}: avoid thousands of small files",
+    "number of stored chunks below 1 MB", "at most 1000 for a variable", "set target.zarr.shards or larger chunks")
+ZARR_FILL_ONLY = rule(_E, "ZARR-FILL-ONLY", f"{_ZARR} (M), with --deep",
+    "stored chunks", "none holds only the fill value", "write with write_empty_chunks=False")
+ZARR_FILL_VALUE = rule(_W, "ZARR-FILL-VALUE", "Zarr, CF 2.5.1", "fill_value of the array against its _FillValue",
+    "equal, or chunks that were never written read as valid values", "write the array with fill_value = _FillValue")
+ZARR_NOT_LISTED = rule(_I, "ZARR-NOT-LISTED", _ZARR,
+    "sizes of the chunks of a remote store", "can be listed", "check a local copy")
+ZARR_ZIP_ROOT = rule(_E, "ZARR-ZIP-ROOT", f"{_QA} 8",
+    "place of the store in its zip", "at the root", "zip the content of the folder, not the folder")
+ZARR_ZIP_STORED = rule(_E, "ZARR-ZIP-STORED", "PRR, zipped Zarr",
+    "compression of the zip's members", "stored, so that a reader can take a range", "zip with -0")
+ZARR_EMPTY = rule(_E, "ZARR-EMPTY", f"{_QA} 8",
+    "arrays at the root of the store", "at least one", "name the group that holds the data")
+
+NC_VERSION = rule(_E, "NETCDF-4", f"{_NC}; DATA-REQ-01",
+    "version of the format", "NetCDF-4", "convert it: target.format netcdf")
+NC_CHUNKED = rule(_W, "NETCDF-CHUNKS", f"{_NC}: sensible internal chunks",
+    "chunks of variables above 4 MB", "chunked, at most 200 MB each", "set target.netcdf.chunks")
+NC_COMPRESSED = rule(_W, "NETCDF-COMPRESSION", _NC,
+    "filters of variables above 4 MB", "compressed", "set target.netcdf.level")
+NC_METADATA = rule(_I, "NETCDF-METADATA", "cloud-optimised HDF5",
+    "where the metadata of a file above 4 MB lies", "in pages, near the front",
+    "write with paged file space, or h5repack -S PAGE -G 65536")
+NC_COORDINATES = rule(_W, "NETCDF-COORDINATES", f"{_GEN} (R)",
+    "coordinate variables", "one along every dimension of the data", "add the coordinate")
+NC_GROUPS = rule(_I, "NETCDF-GROUPS", _NC,
+    "groups below the root", "only the root group is judged", "check the groups by hand")
+
+# --- CF and ACDD
+CF_UNITS = rule(_E, "CF-UNITS", f"{_GEN} (M)",
+    "units of every variable and coordinate that is a quantity", "set; 1 where there is no dimension",
+    "set product.variables.<name>.units")
+CF_TIME = rule(_E, "CF-TIME-UNITS", f"{_GEN} (M)",
+    "units of time coordinates", "a known unit since a date of the calendar",
+    "write time as CF 4.4 says: days since 1970-01-01")
+CF_CALENDAR = rule(_W, "CF-TIME-CALENDAR", "CF 4.4.1",
+    "calendar of time coordinates", "set", "set the attribute calendar")
+CF_TIME_BOUNDS = rule(_W, "CF-TIME-BOUNDS", f"{_GEN}; contract 4.2",
+    "bounds of time where cell_methods names an interval", "set", "add time bounds")
+CF_BOUNDS = rule(_E, "CF-BOUNDS", "CF 7.1",
+    "variable that the attribute bounds names", "exists", "write the bounds, or remove the attribute")
+CF_VERTICAL = rule(_E, "CF-VERTICAL", f"{_GEN} (M)",
+    "positive of a vertical axis (pressure excepted)", "up or down", "set the attribute positive")
+CF_LATLON = rule(_W, "CF-LATLON-UNITS", "CF 4.1, 4.2",
+    "units of latitude and longitude", "degrees_north, degrees_east", "correct the units")
+CF_STANDARD_NAME = rule(_W, "CF-STANDARD-NAME", f"{_GEN} (R)",
+    "standard_name of every data variable", "set", "set product.variables.<name>.standard_name")
+CF_LONG_NAME = rule(_W, "CF-LONG-NAME", f"{_GEN} (R)",
+    "long_name of every data variable", "set", "set product.variables.<name>.long_name")
+CF_GRID_MAPPING = rule(_E, "CF-GRID-MAPPING", f"{_GEN} (M)",
+    "grid_mapping of every variable on a horizontal grid", "names a variable that states a CRS", "set source.crs")
+CF_FLAGS = rule(_E, "CF-FLAGS", f"{_GEN} (M)",
+    "flag_values or flag_masks, and flag_meanings", "as many meanings as values",
+    "set product.variables.<name>.classes")
+CF_CONVENTIONS = rule(_W, "CF-CONVENTIONS", f"{_GEN} (R)",
+    "global attribute Conventions", "set", "set Conventions to CF-1.11, ACDD-1.3")
+ACDD_REQUIRED = rule(_E, "ACDD-REQUIRED", f"{_GEN} (M)",
+    "global title, summary, license, and provenance (history, source or references)", "set",
+    "set product.title, description, license, source")
+ACDD_RECOMMENDED = rule(_W, "ACDD-RECOMMENDED", f"{_GEN} (R)",
+    "global history, institution, source, references", "set", "set product.institution, source, references")
+
+# --- STAC: schemas and structure
+SCHEMA = rule(_E, "STAC-SCHEMA", "STAC, and each extension that is listed",
+    "the JSON against the schema", "valid", "correct the field, or remove the extension")
+SCHEMA_UNAVAILABLE = rule(_I, "STAC-SCHEMA-UNAVAILABLE", "contract 5",
+    "schemas", "can be had", "set EARTHCODE_PACK_SCHEMAS to a folder that has it, or go online once")
+JSON_FORM = rule(_E, "STAC-JSON", "RFC 8259; STAC", "the file", "one JSON object that is STAC", "write the file again")
+ID_FORM = rule(_E, "STAC-ID", "PRR gateway; contract 4.3", "id", "[A-Za-z0-9._-]{1,100}", "rename it")
+BBOX_FORM = rule(_E, "STAC-BBOX", "RFC 7946, 5",
+    "each bbox", "4 or 6 numbers, longitudes in ±180, latitudes in ±90, south ≤ north", "measure the box again")
+BBOX_POINT = rule(_W, "STAC-BBOX-POINT", "Open Science Catalog, faults seen",
+    "size of each bbox", "not a point", "measure the box of the cell edges")
+BBOX_GLOBAL = rule(_I, "STAC-BBOX-GLOBAL", "contract 4.4",
+    "each bbox", "the whole globe only where the data cover it", "compare it with the data")
+GEOMETRY = rule(_E, "STAC-GEOMETRY", "STAC Item; RFC 7946",
+    "geometry against bbox", "within", "measure the geometry again")
+GEOMETRY_SPLIT = rule(_W, "STAC-GEOMETRY-SPLIT", "RFC 7946, 3.1.9",
+    "geometry that crosses the antimeridian", "cut in two parts", "cut it at ±180")
+TIME_ORDER = rule(_E, "STAC-TIME", "STAC common metadata",
+    "start_datetime ≤ datetime ≤ end_datetime", "in this order, ISO 8601", "measure the times again")
+EXTENT_BBOX = rule(_E, "STAC-EXTENT-BBOX", _FACT,
+    "first bbox of the Collection against its Items", "their union", "measure it from the Items")
+EXTENT_TIME = rule(_E, "STAC-EXTENT-TIME", _FACT,
+    "first interval of the Collection against its Items", "their union", "measure it from the Items")
+EXTENT_OPEN = rule(_I, "STAC-EXTENT-OPEN", "contract 4.4",
+    "open end of the Collection's interval", "only while the product is ongoing",
+    "state the end of a completed product")
+COLLECTION_ID = rule(_E, "STAC-COLLECTION-ID", _FACT,
+    "collection of each Item", "the id of its Collection", "correct the id")
+LICENSE = rule(_W, "STAC-LICENSE", "EarthCODE documentation",
+    "license of the Collection", "an SPDX id, proprietary or various; neither NC nor ND", "set product.license")
+LICENSE_LINK = rule(_W, "STAC-LICENSE-LINK", "EarthCODE documentation",
+    "link to the licence", "rel license", "set product.license_href")
+ITEM_ASSETS = rule(_W, "STAC-ITEM-ASSETS", "openEO at CDSE",
+    "item_assets of the Collection", "describes each data asset of the Items", "describe them")
+
+# --- STAC: APEx and the PRR
+STAC_REC_01 = rule(_W, "STAC-REC-01", "APEx", "stac_version", "1.1.0 or newer", "write STAC 1.1")
+STAC_REC_02 = rule(_W, "STAC-REC-02", f"APEx; {_QA} 32 to 46",
+    "fields that the PRR wants of a Collection", "all present", "fill in product and project")
+STAC_REC_03 = rule(_W, "STAC-REC-03", "APEx", "asset keys of the Items", "the same in every Item", "use the same keys")
+STAC_REC_04 = rule(_W, "STAC-REC-04", "APEx; PRR quality job 2",
+    "assets with role data", "at least one in every Item", "give the data asset the role data")
+STAC_REC_05 = rule(_W, "STAC-REC-05", f"APEx; {_QA} 4, 7",
+    "fields of every asset", "type, roles, title, file:size", "add them")
+STAC_REC_06 = rule(_W, "STAC-REC-06", "APEx",
+    "projection of every Item", "proj:code, proj:bbox, proj:shape", "add them")
+STAC_REC_07 = rule(_W, "STAC-REC-07", "APEx; PRR gateway",
+    "times of every Item", "datetime, start_datetime, end_datetime", "add them")
+STAC_REC_08 = rule(_W, "STAC-REC-08", "APEx",
+    "bands of a COG asset", "each with a name, all of one data type", "describe the bands in the order of the file")
+STAC_REC_09 = rule(_W, "STAC-REC-09", "APEx",
+    "extensions of an Item with a cube", "datacube", "list the datacube extension")
+STAC_REC_10 = rule(_W, "STAC-REC-10", "APEx",
+    "raster fields of a COG asset", "raster:spatial_resolution, nodata; raster:scale and offset where packed",
+    "add them")
+STAC_REC_11 = rule(_W, "STAC-REC-11", "APEx",
+    "datacube fields of a cube", "version 2, cube:dimensions, and cube:variables", "add them")
+STAC_REC_12 = rule(_W, "STAC-REC-12", "APEx",
+    "classes of categorical data", "classification:classes with title and color_hint",
+    "set product.variables.<name>.classes")
+METADATA_REC_07 = rule(_W, "METADATA-REC-07", "APEx",
+    "renders of the Collection", "each with rescale or colormap", "set product.preview")
+THUMBNAIL = rule(_W, "PRR-THUMBNAIL", f"{_QA} 34",
+    "asset with role thumbnail", "jpeg, png, gif, bmp or tiff by its bytes, below 5 MB", "write it as PNG")
+
+# --- files behind the STAC
+HREF_MISSING = rule(_E, "HREF-MISSING", f"{_QA} 3",
+    "what assets and links point to", "exists", "correct the href, or write the file")
+HREF_OUTSIDE = rule(_E, "HREF-OUTSIDE", "contract 3.9",
+    "relative hrefs of a product", "stay inside the product", "correct the href")
+HREF_REMOTE = rule(_I, "HREF-REMOTE", f"{_QA} 100",
+    "assets that are elsewhere", "were not opened", "check them by their own href")
+FILE_SIZE = rule(_E, "FILE-SIZE", f"{_QA} 5", "file:size against the file", "equal", "measure it again")
+FILE_CHECKSUM = rule(_E, "FILE-CHECKSUM", f"{_QA} 6", "file:checksum against the file", "equal", "measure it again")
+FILE_CHECKSUM_FORM = rule(_E, "FILE-CHECKSUM-FORM", "file extension: multihash",
+    "form of file:checksum", "1220 and the sha256 in lower-case hex, or another multihash", "write a multihash")
+FILE_CHECKSUM_ABSENT = rule(_W, "FILE-CHECKSUM-ABSENT", f"{_QA} 101", "file:checksum of data assets", "set", "add it")
+MANIFEST = rule(_E, "MANIFEST", "contract 4.4",
+    "manifest.json against the files", "every other file, with its size and sha256", "package the product again")
+
+# --- metadata against data
+FACT_SHAPE = rule(_E, "FACT-SHAPE", _FACT, "proj:shape against the data", "equal", "measure it again")
+FACT_BBOX = rule(_E, "FACT-PROJ-BBOX", _FACT,
+    "proj:bbox against the cell edges of the data", "equal within a tenth of a cell", "measure it again")
+FACT_CRS = rule(_E, "FACT-CRS", _FACT,
+    "proj:code, proj:wkt2 or proj:projjson against the data", "the same CRS", "measure it again")
+FACT_TRANSFORM = rule(_E, "FACT-TRANSFORM", _FACT,
+    "proj:transform against the data", "equal within a tenth of a cell", "measure it again")
+FACT_BANDS = rule(_E, "FACT-BANDS", _FACT, "bands against those of the file", "as many", "describe every band")
+FACT_DTYPE = rule(_E, "FACT-DATA-TYPE", _FACT, "data_type against the data", "equal", "measure it again")
+FACT_NODATA = rule(_E, "FACT-NODATA", _FACT, "nodata against the data", "equal", "measure it again")
+FACT_SCALE = rule(_E, "FACT-SCALE", _FACT,
+    "raster:scale and raster:offset against the data", "equal", "measure it again")
+FACT_UNIT = rule(_E, "FACT-UNIT", _FACT, "unit against the data", "equal", "write the same unit in both")
+FACT_RESOLUTION = rule(_E, "FACT-RESOLUTION", _FACT,
+    "raster:spatial_resolution against the data", "the size of a cell, within a hundredth", "measure it again")
+FACT_EXTENT = rule(_E, "FACT-EXTENT", _FACT,
+    "bbox against the data in longitude and latitude", "contains them, and exceeds them by at most a tenth",
+    "measure it again")
+FACT_EXTENT_UNKNOWN = rule(_I, "FACT-EXTENT-UNKNOWN", "contract 4.4",
+    "extent of the data in longitude and latitude", "can be computed", "compare the box with a map")
+FACT_TIME = rule(_E, "FACT-TIME", _FACT,
+    "times of an Item against the time axis of its cube", "hold every step", "measure them again")
+FACT_CUBE = rule(_E, "FACT-CUBE", _FACT,
+    "cube:dimensions and cube:variables against the store", "the same names, sizes and ends", "measure them again")
+FACT_MEDIA_TYPE = rule(_E, "FACT-MEDIA-TYPE", _FACT,
+    "type of an asset against its content", "agree", "correct the media type")

@@ -1,0 +1,152 @@
+"""STAC against JSON schemas: the core, and every extension that it lists.
+
+A validator is compiled once for each URL; what it refers to is read beforehand, so that validating needs no look-up.
+A part that cannot be had accepts anything, and one finding of level info for its URL says so.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urldefrag, urljoin
+
+from earthcode_pack.checks import rules
+from earthcode_pack.checks.documents import texts
+from earthcode_pack.checks.schema_sources import NoSchema, load_schema, named_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
+
+    from earthcode_pack.model import Finding
+
+_KINDS = {"Feature": "item", "Collection": "collection", "Catalog": "catalog"}
+_DIALECTS = "http://json-schema.org/"  # the dialects themselves come with jsonschema
+_MOST = 20  # errors of one schema in one file that are told apart
+
+
+@dataclass
+class SchemaBook:
+    """The schemas of one check: what STAC breaks of them, and the URLs that could not be had, with the reason."""
+
+    folder: Path | None = None
+    unavailable: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder = named_folder(self.folder)
+
+    def findings(self, stac: dict[str, Any], subject: str) -> list[Finding]:
+        """What the schemas of its core and its extensions refuse in a Catalog, Collection or Item."""
+        return [finding for url in schema_urls(stac) for finding in self._against(url, stac, subject)]
+
+    def unavailable_findings(self) -> list[Finding]:
+        """One finding for each schema that could not be had so far."""
+        return [
+            rules.SCHEMA_UNAVAILABLE.finding(url, f"{url} could not be had, so nothing was checked against it: {why}")
+            for url, why in sorted(self.unavailable.items())
+        ]
+
+    def _against(self, url: str, stac: dict[str, Any], subject: str) -> Iterator[Finding]:
+        compiled = _compile(url, self.folder)
+        self.unavailable.update(compiled.missing)
+        errors = sorted(compiled.validator.iter_errors(stac), key=lambda e: e.json_path)
+        causes = {(cause.json_path, cause.message): cause for cause in map(_cause, errors)}
+        for cause in list(causes.values())[:_MOST]:
+            message = f"{cause.json_path}: {_short(cause.message)} ({url})"
+            yield rules.SCHEMA.finding(subject, message, cause.json_path, _short(str(cause.validator_value)))
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    validator: Validator
+    missing: dict[str, str]
+
+
+@lru_cache(maxsize=512)
+def _compile(url: str, folder: Path | None) -> _Compiled:
+    from jsonschema.validators import Draft7Validator, validator_for  # noqa: PLC0415 - heavy
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # noqa: PLC0415 - heavy
+    from referencing.jsonschema import DRAFT7  # noqa: PLC0415 - heavy
+
+    documents: dict[str, dict[str, Any] | bool] = {}
+    missing: dict[str, str] = {}
+    _collect(url, folder, documents, missing)
+    schema = documents[url]
+    registry = REGISTRY.with_resources((name, DRAFT7.create_resource(part)) for name, part in documents.items())
+    kind: type[Validator] = validator_for(schema, default=Draft7Validator)
+    return _Compiled(kind(schema, registry=registry.crawl()), missing)
+
+
+def _collect(
+    url: str, folder: Path | None, documents: dict[str, dict[str, Any] | bool], missing: dict[str, str]
+) -> None:
+    """Reads the schema at ``url`` and all that it refers to; True, which accepts anything, stands for none."""
+    try:
+        schema = documents[url] = load_schema(url, folder)
+    except NoSchema as error:
+        missing[url] = str(error)
+        documents[url] = True
+        return
+    base = urljoin(url, str(schema.get("$id", "")))
+    for reference in _references(schema):
+        target = urldefrag(urljoin(base, reference)).url
+        if target not in {*documents, urldefrag(base).url} and not target.startswith(_DIALECTS):
+            _collect(target, folder, documents, missing)
+
+
+def schema_urls(stac: dict[str, Any]) -> list[str]:
+    """The schema of the core for its version, and those of its extensions, without fragments.
+
+    >>> schema_urls({"type": "Feature", "stac_version": "1.1.0"})
+    ['https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/item.json']
+    """
+    kind = _KINDS[stac["type"]]
+    version = str(stac.get("stac_version", ""))
+    version = version if re.fullmatch(r"\d+\.\d+\.\d+(-[\w.]+)?", version) else "1.1.0"
+    core = f"https://schemas.stacspec.org/v{version}/{kind}-spec/json-schema/{kind}.json"
+    return [core, *dict.fromkeys(urldefrag(url).url for url in texts(stac.get("stac_extensions")))]
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        if isinstance(schema.get("$ref"), str):
+            yield schema["$ref"]
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for part in schema:
+            yield from _references(part)
+
+
+def _cause(error: ValidationError) -> ValidationError:
+    """The innermost error that a person can mend: of alternatives, the one that came furthest.
+
+    STAC's extensions are ``oneOf`` Item, Collection: the branch of another ``type`` is not what was meant.
+    """
+    branches: dict[Any, list[ValidationError]] = {}
+    for child in error.context or []:
+        branches.setdefault(child.relative_schema_path[0], []).append(child)
+    meant = [branch for branch in branches.values() if not any(_other_type(child) for child in branch)]
+    if error.validator not in {"oneOf", "anyOf"} or not meant:
+        return error
+    best = min(meant, key=lambda branch: (len(branch), -max(_depth(child) for child in branch)))
+    return _cause(max(best, key=_depth))
+
+
+def _other_type(error: ValidationError) -> bool:
+    """Whether the branch is for another kind of thing: another ``type``, or null where something is."""
+    path = list(error.absolute_path)
+    kind = bool(path) and path[-1] == "type" and error.validator in {"const", "enum"}
+    return kind or (error.validator == "type" and error.validator_value == "null")
+
+
+def _depth(error: ValidationError) -> int:
+    return max([len(error.absolute_path), *(_depth(child) for child in error.context or [])])
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:197]}..."  # noqa: PLR2004 - a line or two

@@ -1,0 +1,104 @@
+"""Where JSON schemas come from: a folder the user names, pystac, the user's cache, and once the network.
+
+A folder is laid out by host and path of the URL: ``<folder>/stac-extensions.github.io/file/v2.1.0/schema.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import platformdirs
+
+from earthcode_pack.bundle import write_atomic
+
+_TIMEOUT = 5  # seconds
+_LARGEST = 4_000_000  # bytes; the largest schema of STAC has 60 kB
+_offline: list[str] = []  # why the network is not tried again in this process
+
+
+class NoSchema(LookupError):
+    """A schema cannot be had; the message says why."""
+
+
+def load_schema(url: str, folder: Path | None) -> dict[str, Any]:
+    """The schema at ``url``, from the first place that has it.
+
+    ``folder`` comes first; then pystac's core schemas, the user's cache and, unless ``EARTHCODE_PACK_OFFLINE`` is 1,
+    https. Raises ``NoSchema``.
+    """
+    path = _relative(url)
+    cached = cache_folder() / path
+    if folder is not None and (folder / path).is_file():
+        return _parse((folder / path).read_bytes(), url)
+    if url in _bundled():
+        return _bundled()[url]
+    return _parse(cached.read_bytes() if cached.is_file() else _fetch(url, cached), url)
+
+
+def named_folder(folder: Path | None) -> Path | None:
+    """The folder given, else the one that ``EARTHCODE_PACK_SCHEMAS`` names, else none."""
+    named = os.environ.get("EARTHCODE_PACK_SCHEMAS")
+    return folder or (Path(named) if named else None)
+
+
+def cache_folder() -> Path:
+    """The user's cache of schemas."""
+    return Path(platformdirs.user_cache_dir("earthcode-pack")) / "schemas"
+
+
+def _relative(url: str) -> Path:
+    """Host and path; a URL that would leave the folder, or is not https, has no schema here."""
+    parts = urlsplit(url)
+    path = Path(parts.netloc, *parts.path.strip("/").split("/"))
+    if parts.scheme != "https" or parts.query or not parts.hostname or ".." in path.parts:
+        raise NoSchema(f"{url} is not the https URL of a schema")
+    return path
+
+
+@lru_cache(maxsize=1)
+def _bundled() -> dict[str, dict[str, Any]]:
+    from pystac.validation.local_validator import get_local_schema_cache  # noqa: PLC0415 - heavy
+
+    return dict(get_local_schema_cache())
+
+
+def _parse(raw: bytes, url: str) -> dict[str, Any]:
+    try:
+        schema = json.loads(raw)
+    except ValueError as error:
+        raise NoSchema(f"{url} is not JSON") from error
+    if not isinstance(schema, dict):
+        raise NoSchema(f"{url} is not a JSON schema")
+    return schema
+
+
+def _fetch(url: str, keep: Path) -> bytes:
+    """The bytes at ``url``, kept for the next time; after one failure to connect the network is not tried again."""
+    if os.environ.get("EARTHCODE_PACK_OFFLINE") == "1":
+        raise NoSchema("EARTHCODE_PACK_OFFLINE=1 forbids to fetch it")
+    if _offline:
+        raise NoSchema(_offline[0])
+    raw = _download(url)
+    if len(raw) > _LARGEST:
+        raise NoSchema(f"{url} has more than {_LARGEST} bytes")
+    _parse(raw, url)
+    write_atomic(keep, raw)
+    return raw
+
+
+def _download(url: str) -> bytes:
+    try:
+        with urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 - _relative lets https pass only
+            return bytes(answer.read(_LARGEST + 1))
+    except HTTPError as error:
+        raise NoSchema(f"{urlsplit(url).netloc} answers {error.code}") from error
+    except OSError as error:
+        _offline.append(f"{urlsplit(url).netloc} cannot be reached ({error})")
+        raise NoSchema(_offline[0]) from error

@@ -1,0 +1,148 @@
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from earthcode_pack.checks import schema_sources
+from earthcode_pack.checks.schema import SchemaBook, schema_urls
+from earthcode_pack.checks.schema_sources import NoSchema, load_schema
+
+FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
+PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
+
+
+@pytest.fixture
+def item():
+    square = [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]
+    return {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "stac_extensions": [FILE, PROJECTION],
+        "id": "a",
+        "bbox": [0, 0, 1, 1],
+        "geometry": {"type": "Polygon", "coordinates": square},
+        "properties": {"datetime": "2020-01-01T00:00:00Z", "proj:code": "EPSG:4326"},
+        "links": [],
+        "assets": {"a": {"href": "a.tif", "file:size": 3}},
+    }
+
+
+def test_a_valid_item_has_no_finding(item, schemas):
+    book = SchemaBook(schemas)
+    assert book.findings(item, "a") == []
+    assert book.unavailable_findings() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("assets", "a", "file:size"), "3", "$.assets.a['file:size']"),
+        (("properties", "proj:shape"), [1, "x"], "$.properties['proj:shape'][1]"),
+        (("geometry", "coordinates"), [[0, 0]], "$.geometry.coordinates[0][0]"),
+        (("properties", "datetime"), None, "$.properties.datetime"),
+        (("properties", "proj:projjson"), {"type": "nothing"}, "$.properties['proj:projjson']"),
+    ],
+)
+def test_one_wrong_field_is_named(item, schemas, path, value, said):
+    target = item
+    for key in path[:-1]:
+        target = target[key]
+    target[path[-1]] = value
+    messages = [finding.message for finding in SchemaBook(schemas).findings(item, "a")]
+    assert messages
+    assert any(said in message for message in messages), messages
+
+
+def test_a_collection_is_validated_as_one(schemas, product):
+    book = SchemaBook(schemas)
+    assert book.findings(product.collection, "c") == []
+    assert "license" in book.findings({k: v for k, v in product.collection.items() if k != "license"}, "c")[0].message
+
+
+def test_stac_1_0_has_its_own_core(item, schemas):
+    item["stac_version"] = "1.0.0"
+    assert schema_urls(item)[0] == "https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/item.json"
+    assert SchemaBook(schemas).findings(item, "a") == []
+
+
+def test_a_thousand_items_take_well_under_ten_seconds(item, schemas):
+    book = SchemaBook(schemas)
+    book.findings(item, "a")
+    start = time.process_time()
+    for _ in range(100):
+        book.findings(item, "a")
+    assert time.process_time() - start < 0.8
+
+
+def test_a_schema_that_cannot_be_had_is_one_finding_and_the_rest_is_enforced(item, tmp_path):
+    item["assets"]["a"]["href"] = 5  # the core refuses it, and comes with pystac
+    book = SchemaBook(tmp_path)
+    assert {finding.rule for finding in (*book.findings(item, "a"), *book.findings(item, "b"))} == {"STAC-SCHEMA"}
+    missing = book.unavailable_findings()
+    assert [(f.rule, f.level.value, f.subject) for f in missing] == [
+        ("STAC-SCHEMA-UNAVAILABLE", "info", FILE),
+        ("STAC-SCHEMA-UNAVAILABLE", "info", PROJECTION),
+    ]
+    assert "EARTHCODE_PACK_OFFLINE" in missing[0].message
+
+
+def test_a_nested_schema_that_is_missing_leaves_the_outer_one_enforced(item, schemas, tmp_path):
+    shutil.copytree(
+        schemas / "stac-extensions.github.io/projection/v2.0.0",
+        tmp_path / "stac-extensions.github.io/projection/v2.0.0",
+    )
+    item["stac_extensions"] = [PROJECTION]
+    item["properties"] |= {"proj:shape": "x", "proj:projjson": {"type": "nothing"}}
+    book = SchemaBook(tmp_path)
+    assert [finding.measured for finding in book.findings(item, "a")] == ["$.properties['proj:shape']"]
+    assert [finding.subject for finding in book.unavailable_findings()] == [
+        "https://proj.org/schemas/v0.7/projjson.schema.json"
+    ]
+
+
+def test_the_users_cache_comes_before_the_network(tmp_path):
+    kept = schema_sources.cache_folder() / "example.org" / "s.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text(json.dumps({"type": "object"}))
+    assert load_schema("https://example.org/s.json", tmp_path) == {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/s.json",
+        "file:///etc/passwd",
+        "https://example.org/../../etc/passwd",
+        "nonsense",
+        "https:///x",
+    ],
+)
+def test_what_is_no_https_url_is_not_looked_for(url, tmp_path):
+    with pytest.raises(NoSchema):
+        load_schema(url, tmp_path)
+
+
+def test_after_one_failure_the_network_is_not_tried_again(monkeypatch, tmp_path):
+    calls = []
+
+    def unreachable(url, timeout):
+        calls.append((url, timeout))
+        raise OSError("no route")
+
+    monkeypatch.delenv("EARTHCODE_PACK_OFFLINE")
+    monkeypatch.setattr(schema_sources, "urlopen", unreachable)
+    monkeypatch.setattr(schema_sources, "_offline", [])
+    for name in ("a", "b"):
+        with pytest.raises(NoSchema, match="cannot be reached"):
+            load_schema(f"https://example.org/{name}.json", tmp_path)
+    assert calls == [("https://example.org/a.json", 5)]
+
+
+def test_a_broken_schema_file_says_so(tmp_path):
+    path = Path(tmp_path / "example.org" / "s.json")
+    path.parent.mkdir()
+    path.write_text("{")
+    with pytest.raises(NoSchema, match="not JSON"):
+        load_schema("https://example.org/s.json", tmp_path)
