@@ -1,0 +1,112 @@
+"""What ``status``, ``handoff`` and ``clean`` tell of a bundle's folder."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from earthcode_pack.bundle import Bundle
+from earthcode_pack.cli.outcome import Outcome
+from earthcode_pack.cli.words import bytes_of, counted, facts, heading, levels
+from earthcode_pack.model import Level
+
+LEFTOVERS = (".part", ".tmp")  # how files and stores are named until they are whole
+
+
+def standing(bundle: Bundle, *, as_json: bool) -> Outcome:
+    """Where a bundle stands; exit code 0 whatever that is."""
+    data = _status(bundle)
+    return Outcome(data, lambda console: _show_status(console, data), as_json=as_json)
+
+
+def _status(bundle: Bundle) -> dict[str, Any]:
+    planned = (bundle.root / "plan.json").is_file()
+    plan, profile, findings = bundle.plan() if planned else None, bundle.profile(), bundle.findings()
+    jobs = plan.jobs if plan else ()
+    return {
+        "bundle": str(bundle.root),
+        "product": profile.product.id,
+        "version": profile.product.version,
+        "jobs": {"done": sum((bundle.product / job.key).exists() for job in jobs), "total": len(jobs)},
+        "failed": bundle.provenance().get("failed", []),
+        "findings": {level.value: sum(f.level is level for f in findings) for level in Level},
+        "standing": len(bundle.standing_errors()),
+        "digest": bundle.digest,
+        "published": {"objects": len(bundle.receipts()), "total": _objects(bundle)},
+    }
+
+
+def _objects(bundle: Bundle) -> int | None:
+    """Everything that the manifest lists, and the manifest."""
+    return len(bundle.manifest()) + 1 if bundle.digest else None
+
+
+def _show_status(console: Console, data: dict[str, Any]) -> None:
+    jobs, published = data["jobs"], data["published"]
+    whole = data["digest"] or "none yet: the product is not whole, run again to go on"
+    objects = f"{published['objects']} of {published['total']} objects" if published["objects"] else "nothing"
+    heading(console, f"{data['product']} {data['version']}")
+    pairs: list[tuple[str, object]] = [("Jobs", f"{jobs['done']} of {jobs['total']} done")]
+    pairs += [("Failed", counted(len(data["failed"]), "source"))] if data["failed"] else []
+    pairs += [
+        ("Findings", levels(data["findings"])),
+        ("Standing", f"{counted(data['standing'], 'error')} not accepted"),
+    ]
+    facts(console, [*pairs, ("Digest", whole), ("Published", objects), ("Bundle", data["bundle"])])
+
+
+def handed_off(bundle: Bundle, written: Iterable[str], *, as_json: bool) -> Outcome:
+    """Where the change set lies."""
+    files = sorted(written)
+    data = {"bundle": str(bundle.root), "files": files}
+    pairs: list[tuple[str, object]] = [
+        ("Wrote", counted(len(files), "file")),
+        ("Read", bundle.root / "pull_request.md"),
+    ]
+    return Outcome(data, lambda console: facts(console, pairs), as_json=as_json)
+
+
+def cleaned(bundle: Bundle, *, as_json: bool) -> Outcome:
+    """Removes files and folders that interrupted runs left; the product, and what a run would go on with, stay.
+
+    Raises ``Locked`` where a run holds the bundle.
+    """
+    from earthcode_pack.workspace import Workspace  # noqa: PLC0415 - brings the converters
+
+    files = [(path, _size(path)) for path in _unfinished_files(bundle.root)]
+    with Workspace(bundle).held():  # which itself removes some of the files
+        left = files + [(path, _size(path)) for path in _unwanted_jobs(bundle)]
+        for path, _ in left:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    size = sum(size for _, size in left)
+    names = sorted(str(path.relative_to(bundle.root)) for path, _ in left)
+    told = f"{counted(len(names), 'leftover')} removed, {bytes_of(size)}. Parts of uploads that storage keeps are not."
+    return Outcome({"removed": names, "bytes": size}, lambda console: console.print(Text(told)), as_json=as_json)
+
+
+def _unwanted_jobs(bundle: Bundle) -> list[Path]:
+    """Folders of jobs that the present plan does not have; those of its own jobs hold what a run goes on with."""
+    planned = (bundle.root / "plan.json").is_file()
+    wanted = {job.fingerprint[:32] for job in bundle.plan().jobs} if planned else set()
+    return [folder for folder in sorted(_jobs(bundle.root).glob("*")) if folder.name not in wanted]
+
+
+def _unfinished_files(root: Path) -> Iterator[Path]:
+    """Temporary names, found from the top so that nothing is looked for in what goes anyway; links are not followed."""
+    for path in sorted(root.iterdir()):
+        if path.name.endswith(LEFTOVERS):
+            yield path
+        elif path.is_dir() and not path.is_symlink() and not (path.name == "jobs" and path.parent.name == ".work"):
+            yield from _unfinished_files(path)
+
+
+def _jobs(root: Path) -> Path:
+    return root / ".work" / "jobs"
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.lstat().st_size for file in files if not file.is_dir())

@@ -1,0 +1,128 @@
+"""What ``plan``, ``run`` and ``publish`` tell: the object of contract 4.1, and its words."""
+
+from math import prod
+
+from rich.console import Console
+from rich.text import Text
+
+from earthcode_pack.bundle import Bundle
+from earthcode_pack.cli.outcome import Outcome
+from earthcode_pack.cli.words import (
+    MOST,
+    bytes_of,
+    counted,
+    facts,
+    heading,
+    levels,
+    short,
+    show_failures,
+    show_findings,
+    table,
+)
+from earthcode_pack.contents import contents
+from earthcode_pack.model import Input, Job, Plan, Summary, Variable
+
+DONE, SOMETHING_FAILED = 0, 1
+
+
+def planned(plan: Plan, summary: Summary, *, as_json: bool) -> Outcome:
+    """The dry run: exit code 1 where a source cannot be used."""
+    failed = bool(summary.failed) or summary.findings.get("error", 0) > 0
+    return Outcome(summary, lambda console: _show_plan(console, plan, summary), int(failed), as_json)
+
+
+def packaged(bundle: Bundle, published: str | None, *, as_json: bool) -> Outcome:
+    """What came of a run; exit code 1 where a source failed or an error stands that the profile does not accept."""
+    from earthcode_pack.pipeline import summarise  # noqa: PLC0415 - brings every verb
+
+    summary = summarise(bundle, published)
+    failed = bool(summary.failed) or bool(bundle.standing_errors())
+    code = SOMETHING_FAILED if failed else DONE
+    return Outcome(summary, lambda console: _show_run(console, bundle, summary), code, as_json)
+
+
+def _show_plan(console: Console, plan: Plan, summary: Summary) -> None:
+    heading(console, f"{plan.product} {plan.version}: {_contents(summary)}, {summary.skipped} already there")
+    rows = [(job.item, job.asset, str(len(job.inputs)), bytes_of(_decoded(job))) for job in plan.jobs[:MOST]]
+    if rows:
+        console.print(table([("item", ""), ("asset", ""), ("files", "right"), ("decoded", "right")], rows))
+    _rest(console, len(plan.jobs), "would be made")
+    show_failures(console, summary.failed)
+    read = {one.href for job in plan.jobs for one in job.inputs}
+    decoded = bytes_of(sum(_decoded(job) for job in plan.jobs))
+    console.print()
+    facts(console, [("Reads", f"{counted(len(read), 'file')}; {decoded} before compression")])
+    facts(console, [("Bundle", summary.bundle)])
+
+
+def _decoded(job: Job) -> int:
+    """Bytes of all values that a job reads, as an array in memory."""
+    return sum(_decoded_variable(variable, one) for one in job.inputs for variable in one.variables)
+
+
+def _decoded_variable(variable: Variable, one: Input) -> int:
+    import numpy as np  # noqa: PLC0415 - not before help has answered
+
+    sizes = dict(zip(variable.dims, variable.shape, strict=True))
+    if one.time_dim in sizes and one.steps:
+        sizes[one.time_dim] = len(one.steps)
+    return prod(sizes.values()) * np.dtype(variable.dtype).itemsize
+
+
+def _show_run(console: Console, bundle: Bundle, summary: Summary) -> None:
+    profile, made = bundle.profile(), contents(bundle)
+    total = bytes_of(sum(content.size for content in made))
+    heading(console, f"{profile.product.id} {profile.product.version}: {_contents(summary)}, {total}")
+    if made:
+        rows = [(content.item, ", ".join(content.assets), bytes_of(content.size)) for content in made[:MOST]]
+        console.print(table([("item", ""), ("assets", ""), ("size", "right")], rows))
+    _rest(console, len(made), f"in {bundle.product / 'items'}")
+    show_failures(console, summary.failed)
+    _show_findings(console, bundle, summary)
+    console.print()
+    facts(console, _where(bundle, summary))
+    facts(console, [("Next", _next(bundle, summary))])
+
+
+def _contents(summary: Summary) -> str:
+    return f"{counted(summary.items, 'item')}, {counted(summary.assets, 'data asset')}"
+
+
+def _rest(console: Console, number: int, where: str) -> None:
+    if number > MOST:
+        console.print(Text(f"… and {number - MOST} more {where}", "dim"), soft_wrap=True)
+
+
+def _show_findings(console: Console, bundle: Bundle, summary: Summary) -> None:
+    findings = bundle.findings()
+    console.print()
+    heading(console, f"Findings: {levels(summary.findings)}" if findings else "No findings")
+    show_findings(console, findings, bundle.profile().accept)
+
+
+def _where(bundle: Bundle, summary: Summary) -> list[tuple[str, object]]:
+    report, request = bundle.root / "report.html", bundle.root / "pull_request.md"
+    return [
+        ("Skipped", f"{summary.skipped} done before" if summary.skipped else None),
+        ("Bundle", bundle.root),
+        ("Report", report if report.is_file() else None),
+        ("Catalogue", request if request.is_file() else None),
+        ("Digest", summary.digest),
+        ("Published", summary.published),
+    ]
+
+
+def _next(bundle: Bundle, summary: Summary) -> str:
+    """What a person would do now."""
+    if bundle.standing_errors():
+        return "mend the errors above, or accept their rules in the profile, and run again"
+    if summary.published:
+        return f"earthcode-pack verify {bundle.root}"
+    if summary.failed:
+        return (
+            f"mend {short(summary.failed[0].source)} and run again; what is done stays done "
+            "(or publish without it: --allow-incomplete)"
+        )
+    if bundle.profile().store is None:
+        return "set store.href in the profile, to publish"
+    return f"earthcode-pack publish {bundle.root} --approve {summary.digest}"

@@ -1,0 +1,105 @@
+"""How things look in a terminal, sixty columns wide and up; what others wrote is never read as markup."""
+
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from earthcode_pack.model import Failure, Finding, Level
+
+MOST = 10  # of anything; the report holds all
+
+_STYLES = {Level.ERROR: "bold red", Level.WARNING: "yellow", Level.INFO: "cyan"}
+_ORDER = list(_STYLES)
+
+
+def bytes_of(size: int) -> str:
+    """A size for people: 1.2 MB."""
+    return decimal(size)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 item``, ``3 items``.
+
+    >>> counted(1, "item"), counted(0, "failure")
+    ('1 item', '0 failures')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def heading(console: Console, text: str) -> None:
+    """A line that begins a part."""
+    console.print(Text(text, "bold"))
+
+
+def table(columns: Iterable[tuple[str, str]], rows: Iterable[tuple[str, ...]]) -> Table:
+    """A compact table; ``columns`` are names and justifications."""
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    for name, justify in columns:
+        result.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
+    for row in rows:
+        result.add_row(*(Text(cell) for cell in row))
+    return result
+
+
+def facts(console: Console, pairs: Iterable[tuple[str, object]]) -> None:
+    """``Name  value`` lines. Values stay on one line each, to be copied whole."""
+    for name, value in pairs:
+        if value is not None:
+            console.print(Text.assemble((f"{name:<10} ", "dim"), str(value)), soft_wrap=True)
+
+
+def show_failures(console: Console, failures: Iterable[Failure]) -> None:
+    """What could not be used, why, and what would help."""
+    listed = list(failures)
+    if not listed:
+        return
+    console.print()
+    heading(console, counted(len(listed), "failure"))
+    for failure in listed[:MOST]:
+        _entry(console, "failed", "bold red", f"{short(failure.source)}: {failure.error}", failure.remedy)
+    _and_more(console, len(listed))
+
+
+def show_findings(console: Console, findings: Iterable[Finding], accepted: Iterable[str]) -> None:
+    """The worst first, one of each rule, with how many more there are of it."""
+    accepted = set(accepted)
+    by_level = sorted(findings, key=lambda f: (f.rule in accepted, _ORDER.index(f.level), f.rule))
+    groups = [list(group) for _, group in groupby(by_level, key=lambda f: (f.rule, f.level))]
+    for group in groups[:MOST]:
+        first = group[0]
+        more = f" (and {len(group) - 1} more)" if len(group) > 1 else ""
+        level, style = ("accepted", "dim") if first.rule in accepted else (first.level, _STYLES[first.level])
+        subject = "" if first.subject in first.message else f" {first.subject}"
+        _entry(console, level, style, f"{first.rule}{subject}: {first.message}{more}", first.remedy)
+    _and_more(console, len(groups))
+
+
+def levels(findings: dict[str, int]) -> str:
+    """``1 error, 2 warnings, 0 infos``, as the report counts them."""
+    return ", ".join(counted(findings.get(level, 0), level) for level in _ORDER)
+
+
+def short(href: str) -> str:
+    """The last part of a path or URL; the whole is in the report."""
+    return Path(href.rstrip("/")).name or href
+
+
+def _entry(console: Console, label: str, style: str, text: str, remedy: str) -> None:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=8)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(label, style), Text(text))
+    if remedy:
+        grid.add_row("", Text(f"→ {remedy}", "dim"))
+    console.print(grid)
+
+
+def _and_more(console: Console, number: int) -> None:
+    if number > MOST:
+        console.print(Text(f"… and {number - MOST} more: see the report", "dim"))
