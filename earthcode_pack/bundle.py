@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Finding, Level, ManifestEntry, Plan, Receipt, Value
 from earthcode_pack.profile import Profile, load_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _MANIFEST = TypeAdapter(tuple[ManifestEntry, ...])
 _FINDINGS = TypeAdapter(tuple[Finding, ...])

@@ -94,6 +94,26 @@ class Variable(Value):
     categorical: bool = False  # flags or a colour table: values are names, not amounts
 
 
+class Level(StrEnum):
+    """How bad a finding is; only an error blocks publishing."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Finding(Value):
+    """A rule that something does not keep."""
+
+    rule: str
+    level: Level
+    subject: str
+    message: str
+    measured: JsonValue = None
+    allowed: JsonValue = None
+    remedy: str = ""
+
+
 class Source(Value):
     """One input file or store, with what its header says.
 
@@ -111,6 +131,7 @@ class Source(Value):
     times: tuple[Period, ...]
     time_dim: str | None = None
     stated_period: bool = False  # the period is the profile's, for want of any in the data
+    notes: tuple[Finding, ...] = ()  # what the file leaves open, such as times that name an interval and have no bounds
 
 
 class Failure(Value):
@@ -245,26 +266,6 @@ class Artifact(Value):
     def size(self) -> int:
         """Bytes of all its files."""
         return sum(file.size for file in self.files)
-
-
-class Level(StrEnum):
-    """How bad a finding is; only an error blocks publishing."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-
-class Finding(Value):
-    """A rule that something does not keep."""
-
-    rule: str
-    level: Level
-    subject: str
-    message: str
-    measured: JsonValue = None
-    allowed: JsonValue = None
-    remedy: str = ""
 
 
 class ManifestEntry(Value):

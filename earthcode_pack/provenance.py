@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import resource
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.model import Failure, rfc3339
+from earthcode_pack.model import rfc3339
+from earthcode_pack.storage.words import shown
 
 if TYPE_CHECKING:
-    from earthcode_pack.model import Artifact, Source
+    from collections.abc import Iterator
+
+    from earthcode_pack.model import Artifact, Failure, Source
 
 _PACKAGES = ("earthcode-pack", "dask", "h5netcdf", "netcdf4", "numpy", "pyproj", "rasterio", "xarray", "zarr")
 _KILO = 1024
@@ -39,20 +42,33 @@ class Stopwatch:
 
 
 def provenance(
-    watch: Stopwatch, sources: tuple[Source, ...], artifacts: list[Artifact], failures: tuple[Failure, ...]
+    watch: Stopwatch,
+    sources: tuple[Source, ...],
+    artifacts: list[Artifact],
+    failures: tuple[Failure, ...],
+    approvals: list[dict[str, str]],
 ) -> dict[str, Any]:
-    """The content of ``provenance.json``."""
+    """The content of ``provenance.json``; hrefs of sources without secrets."""
     return {
         "started": rfc3339(watch.started),
         "finished": rfc3339(datetime.now(UTC).replace(microsecond=0)),
         "software": software(),
         "seconds": watch.seconds,
         "peak_memory_mb": peak_memory_mb(),
-        "sources": [{"href": source.href, "size": source.size, "sha256": source.sha256} for source in sources],
+        "sources": [{"href": shown(source.href), "size": source.size, "sha256": source.sha256} for source in sources],
         "failed": [failure.model_dump(mode="json") for failure in failures],
-        "artifacts": [artifact.model_dump(mode="json", exclude={"files"}) for artifact in artifacts],
-        "approvals": [],
+        "artifacts": [json.loads(artifact.model_dump_json(exclude={"files"})) for artifact in artifacts],
+        "approvals": approvals,
     }
+
+
+def approved(record: dict[str, Any], digest: str) -> dict[str, Any]:
+    """The record with the approval of a digest, noted once."""
+    approvals = record.get("approvals", [])
+    if any(approval["digest"] == digest for approval in approvals):
+        return record
+    now = rfc3339(datetime.now(UTC).replace(microsecond=0))
+    return {**record, "approvals": [*approvals, {"digest": digest, "at": now}]}
 
 
 def software() -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,8 @@ from earthcode_pack.errors import Locked, ProfileError
 from earthcode_pack.model import Artifact, Job
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from earthcode_pack.profile import Profile
     from earthcode_pack.storage import IdentityCache
 
@@ -47,7 +48,14 @@ class Workspace:
                 raise Locked(
                     f"{self.bundle.root}: another run holds this bundle", "wait for it to end, then run again"
                 ) from error
+            for leftover in self.bundle.root.glob(".*.part"):  # of a run that was killed
+                leftover.unlink()
             yield
+
+    def withdraw(self) -> None:
+        """What follows changes the product: it is not whole until there is a new manifest, nor checked."""
+        for path in (self.bundle.product / "manifest.json", self.bundle.root / "findings.json"):
+            path.unlink(missing_ok=True)
 
     def folder(self, job: Job) -> Path:
         """Where the parts of a job are made."""
@@ -69,6 +77,10 @@ class Workspace:
     def keep(self, job: Job, artifact: Artifact) -> None:
         """Notes that a job is done, and drops its folder."""
         write_atomic(self._record(job), artifact.to_json())
+        self.forget(job)
+
+    def forget(self, job: Job) -> None:
+        """Drops what was begun of a job."""
         shutil.rmtree(self.folder(job), ignore_errors=True)
 
     def _record(self, job: Job) -> Path:

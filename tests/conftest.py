@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pyproj  # noqa: F401 - first of all: the process crashes at its end where ecCodes was loaded before PROJ
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))  # for making.py
 
 # pytest-socket (pyproject.toml) holds Python's own sockets to this machine. Libraries in C and Rust, and processes that
 # a test starts, obey a proxy instead: one that is not there.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
-from earthcode_pack.describe.stac import collection_of, item_of
+from earthcode_pack.describe.collection import collection_of
+from earthcode_pack.describe.item import item_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from earthcode_pack.model import Artifact, File
     from earthcode_pack.profile import Profile
 
@@ -25,19 +27,21 @@ def describe(
     profile: Profile,
     artifacts: list[Artifact],
     thumbnails: dict[str, File],
+    geometries: dict[str, dict[str, Any]],
     progress: Callable[[int, int], None] | None = None,
 ) -> Description:
     """The Collection and its Items, in the order of their ids. Pure.
 
-    ``thumbnails`` holds the preview of each Item by its id; the Collection shows the first of them.
+    ``thumbnails`` holds the preview of each Item by its id; the Collection shows the first of them. ``geometries``
+    holds the footprint of the Items whose geometry is not that of their cells.
     """
     groups: dict[str, list[Artifact]] = {}
-    for artifact in artifacts:
+    for artifact in sorted(artifacts, key=lambda artifact: (artifact.item, artifact.asset)):
         groups.setdefault(artifact.item, []).append(artifact)
     items = []
-    for done, name in enumerate(sorted(groups), start=1):
-        items.append(item_of(profile, sorted(groups[name], key=lambda a: a.asset), thumbnails.get(name)))
+    for done, (name, group) in enumerate(groups.items(), start=1):
+        items.append(item_of(profile, group, thumbnails.get(name), geometries.get(name)))
         if progress:
             progress(done, len(groups))
-    first = next((thumbnails[name] for name in sorted(groups) if name in thumbnails), None)
+    first = next((thumbnails[name] for name in groups if name in thumbnails), None)
     return Description(collection_of(profile, artifacts, items, first), items)

@@ -6,17 +6,22 @@ antimeridian (RFC 7946, 5.2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import antimeridian
 import numpy as np
 from pyproj import CRS, Transformer
-from shapely.geometry import Polygon, mapping
+from shapely.geometry import LinearRing, MultiPolygon, Polygon, mapping
+from shapely.geometry.polygon import orient
+from shapely.ops import unary_union
 
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.model import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from earthcode_pack.model import Grid
 
 Box = tuple[float, float, float, float]
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -25,6 +30,9 @@ _CIRCLE, _HALF, _POLE = 360.0, 180.0, 90.0
 _PER_SIDE = 64  # points along an edge: straight lines in one CRS are curves in the other
 _INSIDE = 200  # points across a grid whose edges leave the Earth
 _OUTLINE = 12  # points along an edge that a footprint keeps
+_BISECTIONS = 40
+_BACK = 1e-6  # of the grid's size: how far a place may be from where it was, there and back
+_DENSE = 2.0  # degrees; a gap between points of a grid narrower than this is none
 _DIGITS = 9  # a tenth of a millimetre
 _ROUND = 1e-6  # degrees; less than this short of a circle is a circle
 
@@ -35,16 +43,15 @@ def lonlat_box(grid: Grid) -> Box:
         west, south, east, north = grid.bounds
         return _rounded(*_arc(west, east - west), max(south, -_POLE), min(north, _POLE))
     ring = _ring(grid, _PER_SIDE)
-    if not np.isfinite(ring).all():
-        return _box_of_points(_inside(grid))
-    lons, lats = _unwrapped(ring[:, 0]), ring[:, 1]
-    south, north = float(lats.min()), float(lats.max())
     poles = _poles_inside(grid)
-    if poles or abs(lons[-1] - lons[0]) > _HALF:
-        south = -_POLE if -_POLE in poles else south
-        north = _POLE if _POLE in poles else north
-        return _rounded(-_HALF, _HALF, south, north)
-    return _rounded(*_arc(float(lons.min()), float(lons.max() - lons.min())), south, north)
+    if not np.isfinite(ring).all():
+        return _around_poles(_box_of_points(_on_earth(grid)), poles)
+    if _touches_pole(ring):
+        return _around_poles(_box_of_points(ring), poles)
+    lons, lats = _unwrapped(ring[:, 0]), ring[:, 1]
+    circle = abs(lons[-1] - lons[0]) > _HALF
+    west, width = (-_HALF, _CIRCLE) if circle else (float(lons.min()), float(lons.max() - lons.min()))
+    return _around_poles(_rounded(*_arc(west, width), float(lats.min()), float(lats.max())), poles)
 
 
 def outline(grid: Grid) -> dict[str, Any]:
@@ -53,10 +60,33 @@ def outline(grid: Grid) -> dict[str, Any]:
     if _is_plain_geographic(grid) or box[2] - box[0] == _CIRCLE:
         return box_geometry(box)
     ring = _ring(grid, _OUTLINE)
-    if not np.isfinite(ring).all():
+    if not np.isfinite(ring).all() or _touches_pole(ring):
         return box_geometry(box)
-    closed = np.vstack([ring, ring[:1]]).round(_DIGITS)
-    return _geojson(antimeridian.fix_polygon(Polygon(closed), fix_winding=True))
+    return cut([ring])
+
+
+def cut(rings: Iterable[Array]) -> dict[str, Any]:
+    """Outer rings (n, 2) in longitude and latitude, not closed, as GeoJSON within ±180 (RFC 7946, 3.1.6 and 3.1.9).
+
+    Two neighbours of a ring are less than 180° apart; no ring holds a pole.
+    """
+    whole = unary_union([part for ring in rings for part in _within_180(ring) if part.area])
+    parts = [orient(part) for part in getattr(whole, "geoms", [whole])]
+    return _geojson(parts[0] if len(parts) == 1 else MultiPolygon(parts))
+
+
+def _within_180(ring: Array) -> list[Polygon]:
+    """One polygon, or its parts either side of the antimeridian."""
+    if np.abs(ring[:, 0]).max() <= _HALF and np.ptp(ring[:, 0]) < _HALF:
+        return [Polygon(ring.round(_DIGITS))]
+    fixed = antimeridian.fix_polygon(Polygon(_counter_clockwise(ring).round(_DIGITS)), fix_winding=False)
+    return list(getattr(fixed, "geoms", [fixed]))
+
+
+def _counter_clockwise(ring: Array) -> Array:
+    """By the longitudes without jumps: the numbers themselves mislead where they cross 180."""
+    unwrapped = np.column_stack([_unwrapped(ring[:, 0])[:-1], ring[:, 1]])
+    return ring if LinearRing(unwrapped).is_ccw else ring[::-1]
 
 
 def box_geometry(box: Box) -> dict[str, Any]:
@@ -65,8 +95,7 @@ def box_geometry(box: Box) -> dict[str, Any]:
     if west <= east:
         return _geojson(_rectangle(west, south, east, north))
     halves = [_rectangle(west, south, _HALF, north), _rectangle(-_HALF, south, east, north)]
-    rings = [mapping(half)["coordinates"] for half in halves]
-    return {"type": "MultiPolygon", "coordinates": _lists(rings)}
+    return _geojson(MultiPolygon([half for half in halves if half.area]))
 
 
 def union(boxes: Iterable[Box]) -> Box:
@@ -81,10 +110,17 @@ def union(boxes: Iterable[Box]) -> Box:
     return _rounded(*_arc(west, width), south, north)
 
 
-def proj_code(grid: Grid) -> str | None:
+@lru_cache(maxsize=64)
+def proj_code(wkt: str) -> str | None:
     """``EPSG:32631``, or None where no authority knows the CRS."""
-    authority = _crs(grid.crs).to_authority()
+    authority = crs_of(wkt).to_authority()
     return ":".join(authority) if authority else None
+
+
+@lru_cache(maxsize=64)
+def crs_of(wkt: str) -> CRS:
+    """The CRS of a grid; kept, for thousands of Items share a few."""
+    return CRS.from_wkt(wkt)
 
 
 # --- circles --------------------------------------------------------------------------------------------------------
@@ -108,11 +144,11 @@ def _width(box: Box) -> float:
 def _smallest_arc(arcs: list[tuple[float, float]]) -> tuple[float, float]:
     """The arc that is left when the widest gap between arcs is taken from the circle."""
     ordered = sorted(((west + _HALF) % _CIRCLE - _HALF, width) for west, width in arcs)
-    reach, gaps = ordered[0][0] + ordered[0][1], []
-    for west, width in ordered[1:]:
+    reach = max(west + width for west, width in ordered) - _CIRCLE  # the last arcs may reach round to the first
+    gaps = []
+    for west, width in ordered:
         gaps.append((west - reach, west))
         reach = max(reach, west + width)
-    gaps.append((ordered[0][0] + _CIRCLE - reach, ordered[0][0]))
     gap, west = max(gaps)
     return (west, _CIRCLE - gap) if gap > _ROUND else (-_HALF, _CIRCLE)
 
@@ -123,29 +159,25 @@ def _unwrapped(lons: Array) -> Array:
 
 
 def _rounded(west: float, east: float, south: float, north: float) -> Box:
-    box = tuple(round(float(value), _DIGITS) + 0.0 for value in (west, south, east, north))
-    return box  # type: ignore[return-value]
+    return tuple(round(float(value), _DIGITS) + 0.0 for value in (west, south, east, north))  # type: ignore[return-value]
 
 
 # --- edges in another CRS -------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=64)
-def _crs(wkt: str) -> CRS:
-    return CRS.from_wkt(wkt)
-
-
-@lru_cache(maxsize=64)
-def _to_lonlat(wkt: str) -> Transformer:
-    return Transformer.from_crs(_crs(wkt), "OGC:CRS84", always_xy=True)
+def to_lonlat(wkt: str) -> Transformer:
+    """From a CRS, x before y, to longitude and latitude."""
+    return Transformer.from_crs(crs_of(wkt), "OGC:CRS84", always_xy=True)
 
 
 def _is_plain_geographic(grid: Grid) -> bool:
     """Longitude and latitude from Greenwich themselves: not rotated, not derived."""
-    crs = _crs(grid.crs)
+    crs = crs_of(grid.crs)
     turned = grid.transform is not None and (grid.transform[1] != 0 or grid.transform[3] != 0)
     meridian = crs.prime_meridian.longitude if crs.prime_meridian else 0.0
-    return crs.is_geographic and not crs.is_derived and not turned and meridian == 0
+    degrees = all(axis.unit_name == "degree" for axis in crs.axis_info[:2])
+    return crs.is_geographic and not crs.is_derived and not turned and meridian == 0 and degrees
 
 
 def _ring(grid: Grid, per_side: int) -> Array:
@@ -154,49 +186,96 @@ def _ring(grid: Grid, per_side: int) -> Array:
     zero, one = np.zeros(per_side), np.ones(per_side)
     columns = np.concatenate([t, one, 1 - t, zero])
     rows = np.concatenate([one, 1 - t, zero, t])
-    return _lonlat(grid, columns, rows)
+    return lonlat(grid, columns, rows)
 
 
-def _inside(grid: Grid) -> Array:
-    """Points all over the grid, only those that lie on the Earth."""
+def _on_earth(grid: Grid) -> Array:
+    """Points all over a grid that leaves the Earth: those on it, and the limb itself."""
     t = np.linspace(0, 1, _INSIDE)
-    columns, rows = (axis.ravel() for axis in np.meshgrid(t, t))
-    points = _lonlat(grid, columns, rows)
-    points = points[np.isfinite(points).all(axis=1)]
-    if points.size == 0:
+    columns, rows = np.meshgrid(t, t)
+    points = lonlat(grid, columns.ravel(), rows.ravel())
+    seen = np.isfinite(points).all(axis=1).reshape(columns.shape)
+    if not seen.any():
         raise Unreadable(
             "no cell of the grid lies on the Earth", "set source.crs with override: true to the CRS of the data"
         )
-    return points
+    return np.vstack([points[seen.ravel()], *(_limb(grid, columns, rows, seen, axis) for axis in (0, 1))])
 
 
-def _lonlat(grid: Grid, columns: Array, rows: Array) -> Array:
-    """Places on the grid as fractions (column to the right, row down) in longitude and latitude."""
+def _limb(grid: Grid, columns: Array, rows: Array, seen: Any, axis: int) -> Array:
+    """The last points on the Earth between neighbours on it and off it, by bisection."""
+    places = np.stack([columns, rows])
+    first, second = (np.take(places, index, axis + 1) for index in (range(_INSIDE - 1), range(1, _INSIDE)))
+    here, there = (np.take(seen, index, axis) for index in (range(_INSIDE - 1), range(1, _INSIDE)))
+    border = here != there
+    on = np.where(here, first, second)[:, border]
+    off = np.where(here, second, first)[:, border]
+    for _ in range(_BISECTIONS):
+        middle = (on + off) / 2
+        is_on = np.isfinite(lonlat(grid, *middle)).all(axis=1)
+        on, off = np.where(is_on, middle, on), np.where(is_on, off, middle)
+    return lonlat(grid, *on)
+
+
+def lonlat(grid: Grid, columns: Array, rows: Array) -> Array:
+    """Places on the grid as fractions (column to the right, row down) in longitude and latitude; NaN off the Earth."""
+    x, y = _place(grid, columns, rows)
+    there = np.column_stack(to_lonlat(grid.crs).transform(x, y))
+    there[~np.isfinite(there).all(axis=1)] = np.nan
+    back = to_lonlat(grid.crs).transform(there[:, 0], there[:, 1], direction="INVERSE")
+    size = max(grid.bounds[2] - grid.bounds[0], grid.bounds[3] - grid.bounds[1])
+    off = ~(np.hypot(back[0] - x, back[1] - y) < size * _BACK)  # beyond its limb a projection may fold back
+    if not crs_of(grid.crs).is_geographic:
+        there[off & (np.abs(there[:, 1]) < _POLE - _ROUND)] = np.nan
+    return there
+
+
+def _place(grid: Grid, columns: Array, rows: Array) -> tuple[Array, Array]:
+    """Fractions of the grid in its CRS."""
     height, width = grid.shape
     if grid.transform is not None:
         a, b, c, d, e, f = grid.transform
-        x = a * columns * width + b * rows * height + c
-        y = d * columns * width + e * rows * height + f
-    else:
-        west, south, east, north = grid.bounds
-        x, y = west + columns * (east - west), north + rows * (south - north)
-    return np.column_stack(_to_lonlat(grid.crs).transform(x, y))
+        return a * columns * width + b * rows * height + c, d * columns * width + e * rows * height + f
+    west, south, east, north = grid.bounds
+    return west + columns * (east - west), north + rows * (south - north)
 
 
 def _poles_inside(grid: Grid) -> set[float]:
-    """The poles that lie within the grid."""
-    west, south, east, north = grid.bounds
-    inside = set()
-    for pole in (_POLE, -_POLE):
-        x, y = _to_lonlat(grid.crs).transform(0.0, pole, direction="INVERSE")
-        back = _to_lonlat(grid.crs).transform(x, y)[1] if np.isfinite([x, y]).all() else np.nan
-        if west < x < east and south < y < north and abs(back - pole) < _ROUND:
-            inside.add(pole)
-    return inside
+    """The poles that lie within the grid, not on its edge."""
+    return {pole for pole in (_POLE, -_POLE) if _holds_pole(grid, pole)}
+
+
+def _holds_pole(grid: Grid, pole: float) -> bool:
+    x, y = to_lonlat(grid.crs).transform(0.0, pole, direction="INVERSE")
+    if not np.isfinite([x, y]).all() or abs(to_lonlat(grid.crs).transform(x, y)[1] - pole) > _ROUND:
+        return False
+    if grid.transform is None:
+        west, south, east, north = grid.bounds
+        column, row = (x - west) / (east - west), (north - y) / (north - south)
+    else:
+        a, b, c, d, e, f = grid.transform
+        det = a * e - b * d
+        column = (e * (x - c) - b * (y - f)) / det / grid.shape[1]
+        row = (a * (y - f) - d * (x - c)) / det / grid.shape[0]
+    return bool(_ROUND < column < 1 - _ROUND and _ROUND < row < 1 - _ROUND)
+
+
+def _touches_pole(ring: Array) -> bool:
+    return bool((np.abs(ring[:, 1]) > _POLE - _ROUND).any())
+
+
+def _around_poles(box: Box, poles: set[float]) -> Box:
+    """A grid over a pole reaches it, and holds every longitude."""
+    if not poles:
+        return box
+    return (-_HALF, -_POLE if -_POLE in poles else box[1], _HALF, _POLE if _POLE in poles else box[3])
 
 
 def _box_of_points(points: Array) -> Box:
-    west, width = _smallest_arc([(float(lon), 0.0) for lon in np.unique(points[:, 0].round(3))])
+    """Of points so dense that the widest gap between their longitudes is none of the grid's."""
+    lons = points[np.abs(points[:, 1]) < _POLE - _ROUND, 0]  # a pole has every longitude, and none
+    west, width = _smallest_arc([(float(lon), 0.0) for lon in np.unique(lons.round(_DIGITS))])
+    width = _CIRCLE if _CIRCLE - width < _DENSE else width
     return _rounded(*_arc(west, width), float(points[:, 1].min()), float(points[:, 1].max()))
 
 

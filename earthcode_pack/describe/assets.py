@@ -1,0 +1,149 @@
+"""An artifact as a STAC asset: its bands, classes, projection, size and checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any
+
+import pystac
+
+from earthcode_pack.describe.cube import cube_fields
+from earthcode_pack.describe.extent import crs_of, proj_code
+from earthcode_pack.describe.stac import finite_statistics, href, use
+
+if TYPE_CHECKING:
+    from earthcode_pack.model import Artifact, File, Grid, WrittenVariable
+    from earthcode_pack.profile import Profile
+
+_MEDIA_TYPES = {
+    "cog": "image/tiff; application=geotiff; profile=cloud-optimized",
+    "netcdf": "application/netcdf",
+}
+
+
+def asset_of(profile: Profile, artifact: Artifact, item: pystac.Item, *, own_projection: bool) -> pystac.Asset:
+    """The data asset of an artifact; lists in ``item`` what it uses, and gives it the fields of its cube.
+
+    ``own_projection`` is for Items whose assets differ in their grid. ``raster:spatial_resolution`` in metres.
+    """
+    fields = {
+        "file:size": artifact.size,
+        "file:checksum": checksum(artifact),
+        **(projection(artifact.grid) if own_projection else {}),
+        **resolution(artifact.grid),
+        "bands": [band for variable in artifact.variables for band in bands_of(variable)],
+        **_classification(artifact),
+    }
+    if artifact.dimensions:
+        use(item, "datacube")
+        item.properties |= cube_fields(artifact)
+    use_what_it_holds(item, fields)
+    return pystac.Asset(
+        href=href(profile, artifact.key, "../"), title=asset_title(profile, artifact), roles=["data"],
+        media_type=media_type(artifact), extra_fields=fields,
+    )  # fmt: skip
+
+
+def use_what_it_holds(target: pystac.Item | pystac.Collection, fields: dict[str, Any]) -> None:
+    """Lists the extensions of an asset's fields and bands, those only: a schema refuses to be listed in vain."""
+    keys = {*fields, *(key for band in fields.get("bands", ()) for key in band)}
+    for prefix in ("raster", "classification"):
+        if any(key.startswith(f"{prefix}:") for key in keys):
+            use(target, prefix)
+
+
+def media_type(artifact: Artifact) -> str:
+    """The media type of an artifact; a zipped store is the PRR's ``application/zip+zarr``."""
+    if artifact.format != "zarr":
+        return _MEDIA_TYPES[artifact.format]
+    return (
+        "application/zip+zarr"
+        if artifact.facts["zipped"]
+        else f"application/vnd.zarr; version={artifact.facts['version']}"
+    )
+
+
+def checksum(artifact: Artifact) -> str:
+    """A multihash (sha2-256). Of a store: of the sorted lines ``<sha256>  <key within the store>``."""
+    if len(artifact.files) == 1:
+        return f"1220{artifact.files[0].sha256}"
+    lines = sorted(f"{file.sha256}  {file.key.removeprefix(artifact.key + '/')}\n" for file in artifact.files)
+    return "1220" + hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def asset_title(profile: Profile, artifact: Artifact) -> str:
+    """The quantity of a COG; of a cube the product's title."""
+    if artifact.format != "cog":
+        return f"{profile.product.title} ({'Zarr' if artifact.format == 'zarr' else 'NetCDF-4'})"
+    variable = artifact.variables[0]
+    return variable.long_name or (variable.standard_name or variable.name).replace("_", " ")
+
+
+def projection(grid: Grid) -> dict[str, Any]:
+    """The projection extension's fields; ``proj:wkt2`` where the CRS has no code (contract 4.2)."""
+    code = proj_code(grid.crs)
+    out: dict[str, Any] = {"proj:code": code, "proj:shape": list(grid.shape), "proj:bbox": list(grid.bounds)}
+    if code is None:
+        out["proj:wkt2"] = grid.crs
+    return out | ({} if grid.transform is None else {"proj:transform": list(grid.transform)})
+
+
+def resolution(grid: Grid) -> dict[str, Any]:
+    """``raster:spatial_resolution`` is a distance on the ground, so only in a projected CRS, in metres."""
+    crs = crs_of(grid.crs)
+    if grid.transform is None or not crs.is_projected or not crs.axis_info:
+        return {}
+    size = math.hypot(grid.transform[0], grid.transform[3]) * crs.axis_info[0].unit_conversion_factor
+    return {"raster:spatial_resolution": size}
+
+
+def bands_of(variable: WrittenVariable) -> list[dict[str, Any]]:
+    """One for each band in the order of the file, named after the variable; of a picture after its colours."""
+    names = variable.colorinterp if len(variable.colorinterp) > 1 else (variable.name,)
+    return [_band(variable, name) for name in names]
+
+
+def _band(variable: WrittenVariable, name: str) -> dict[str, Any]:
+    statistics = finite_statistics(variable)
+    given = {
+        "name": name,
+        "description": variable.long_name,
+        "data_type": variable.dtype,
+        "nodata": variable.nodata,
+        "unit": variable.units,
+        "raster:scale": variable.scale,
+        "raster:offset": variable.offset,
+        "statistics": statistics.model_dump() if statistics else None,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _classification(artifact: Artifact) -> dict[str, Any]:
+    """The legend of an asset that holds one variable; those of several stand at the Collection's renders."""
+    classes = [_class(cls) for variable in artifact.variables for cls in variable.classes]
+    return {"classification:classes": classes} if classes and len(artifact.variables) == 1 else {}
+
+
+def _class(cls: dict[str, Any]) -> dict[str, Any]:
+    title = cls.get("title") or cls["name"]
+    given = {
+        "value": cls["value"],
+        "name": cls["name"],
+        "title": title,
+        "description": cls.get("description") or title,
+        "color_hint": cls.get("color"),
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def thumbnail_asset(profile: Profile, file: File, up: str) -> pystac.Asset:
+    """The preview of an Item or of the Collection; ``up`` leads from its STAC file to the product."""
+    fields = {"file:size": file.size, "file:checksum": f"1220{file.sha256}"}
+    return pystac.Asset(
+        href=href(profile, file.key, up),
+        title="Preview",
+        media_type="image/png",
+        roles=["thumbnail"],
+        extra_fields=fields,
+    )

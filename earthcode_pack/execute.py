@@ -1,0 +1,145 @@
+"""A plan carried out: every job that is not done yet, part by part, on whatever workers the profile names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from earthcode_pack import convert
+from earthcode_pack.compute import mapper
+from earthcode_pack.convert.work import Record
+from earthcode_pack.errors import OutsideError, SourceError, UserError
+from earthcode_pack.model import Artifact, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from earthcode_pack.convert.work import Part
+    from earthcode_pack.model import Job, Plan
+    from earthcode_pack.profile import Profile
+    from earthcode_pack.storage import IdentityCache
+    from earthcode_pack.workspace import Workspace
+
+T = TypeVar("T")
+
+
+class Converted(NamedTuple):
+    """What convert left: artifacts in the order of the plan, failures, and how many jobs were done before."""
+
+    artifacts: list[Artifact]
+    failures: tuple[Failure, ...]
+    skipped: int
+
+
+def execute(
+    planned: Plan,
+    workspace: Workspace,
+    profile: Profile,
+    cache: IdentityCache,
+    progress: Callable[[int, int], None],
+) -> Converted:
+    """Converts what is not done. Every verified part is noted at once, so that a killed run goes on.
+
+    A job that fails is in the failures. Raises ``OutsideError`` and ``UserError``, which concern all jobs.
+    """
+    done = {job.key: artifact for job in planned.jobs if (artifact := workspace.done(job, cache))}
+    run = _Execution(workspace, [job for job in planned.jobs if job.key not in done])
+    if run.jobs:
+        workspace.withdraw()  # from here on the product is not what its manifest says
+        run.run(profile, progress)
+    artifacts = done | run.made
+    return Converted(
+        [artifacts[job.key] for job in planned.jobs if job.key in artifacts],
+        tuple(run.failures[key] for key in sorted(run.failures)),
+        len(done),
+    )
+
+
+class _Execution:
+    """The jobs under way: what is made, what failed, and the parts that each still waits for."""
+
+    def __init__(self, workspace: Workspace, jobs: list[Job]) -> None:
+        self.workspace = workspace
+        self.jobs = jobs
+        self.made: dict[str, Artifact] = {}
+        self.failures: dict[str, Failure] = {}
+        self.waiting: dict[str, set[int]] = defaultdict(set)
+
+    def run(self, profile: Profile, progress: Callable[[int, int], None]) -> None:
+        """Writes the parts of all jobs, and finishes each job with its last part."""
+        parts = [part for job in self.jobs for part in self._begin(job)]
+        for part in parts:
+            self.waiting[part.job.key].add(part.number)
+        with mapper(profile.compute) as run:
+            for index, result in counted(run(convert.write, parts), len(parts), progress):
+                self._take(parts[index], result)
+
+    def _begin(self, job: Job) -> list[Part]:
+        """The parts that are still to be written; none where the job fails, or is finished at once."""
+        try:
+            parts = self._resume(job)
+            return parts if parts is not None else convert.begin(job, self.workspace.folder(job))
+        except SourceError as error:
+            self._fail(job, error)
+            return []
+
+    def _resume(self, job: Job) -> list[Part] | None:
+        """The rest of what an interrupted run had begun; None where it must begin anew.
+
+        A run that was killed after its last part may have moved the output already, and not noted it.
+        """
+        noted = self.workspace.records(job)
+        rest = [part for part in convert.begin(job, self.workspace.folder(job)) if part.number not in noted]
+        if rest:
+            return rest
+        try:
+            self._finish(job)
+        except Exception:  # noqa: BLE001 - whatever is missing, or half there: it is made anew
+            self.workspace.forget(job)
+            return None
+        return []
+
+    def _take(self, part: Part, result: Record | Failure | Exception) -> None:
+        """Notes the outcome of a part; the last one finishes its job."""
+        if isinstance(result, OutsideError | UserError):
+            raise result
+        if not isinstance(result, Record):
+            self.failures.setdefault(part.job.key, _failure_of(part, result))
+            return
+        self.workspace.keep_record(part.job, result)
+        self.waiting[part.job.key].discard(part.number)
+        if not self.waiting[part.job.key] and part.job.key not in self.failures:
+            try:
+                self._finish(part.job)
+            except SourceError as error:
+                self._fail(part.job, error)
+            except Exception as error:  # noqa: BLE001 - one bad file does not stop the rest, whatever its library raises
+                self.failures[part.job.key] = _failure_of(part, error)
+
+    def _finish(self, job: Job) -> None:
+        records = list(self.workspace.records(job).values())
+        artifact = convert.finish(job, records, self.workspace.folder(job), self.workspace.bundle.product)
+        self.workspace.keep(job, artifact)
+        self.made[job.key] = artifact
+
+    def _fail(self, job: Job, error: SourceError) -> None:
+        self.failures[job.key] = Failure(source=job.inputs[0].href, error=error.message, remedy=error.remedy)
+
+
+def _failure_of(part: Part, result: Failure | Exception) -> Failure:
+    if isinstance(result, Failure):
+        return result
+    return Failure(
+        source=part.job.inputs[0].href,
+        error=f"{part.job.key}: {type(result).__name__}: {result}",
+        remedy="run again: it goes on from here",
+    )
+
+
+def counted(
+    results: Iterator[tuple[int, T]], total: int, progress: Callable[[int, int], None]
+) -> Iterator[tuple[int, T]]:
+    """The results as they come, each told to ``progress``."""
+    for done, result in enumerate(results, start=1):
+        yield result
+        progress(done, total)
