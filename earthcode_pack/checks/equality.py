@@ -66,4 +66,5 @@ def _bounded(source: Array, written: Array, where: str, max_error: float, nodata
 
 def _first(source: Array, written: Array, differs: Array, where: str) -> str:
     place = tuple(int(i) for i in np.argwhere(differs)[0])
-    return f"{where}: {int(differs.sum())} of {differs.size} values differ, the first at {place}: read {source[place]!r}, wrote {written[place]!r}"
+    values = f"read {source[place]!r}, wrote {written[place]!r}"
+    return f"{where}: {int(differs.sum())} of {differs.size} values differ, the first at {place}: {values}"

@@ -5,23 +5,30 @@ A format is a module with ``write(part)``; one whose jobs have several parts add
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import shutil
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see read/__init__.py
 
 from earthcode_pack.bundle import sha256
 from earthcode_pack.convert import work
-from earthcode_pack.errors import EarthcodePackError, OutsideError
+from earthcode_pack.errors import EarthcodePackError, OutsideError, SourceError, Unreadable
 from earthcode_pack.model import Artifact, Failure, File, Job
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from earthcode_pack.convert.work import Part, Record
 
-_SUFFIX = {"cog": "out.tif", "netcdf": "out.nc"}
+logger = logging.getLogger(__name__)
+
+_OUTPUT = {"cog": "out.tif", "netcdf": "out.nc", "zarr": "out.zarr"}
 
 
 def begin(job: Job, folder: Path) -> list[Part]:
@@ -29,16 +36,43 @@ def begin(job: Job, folder: Path) -> list[Part]:
 
     Raises ``SourceError`` where files cannot be joined.
     """
-    mark = folder / "begun"
-    if not mark.is_file():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        if job.format == "zarr":
-            from earthcode_pack.convert import zarr  # noqa: PLC0415 - each format's libraries only where they are used
+    with _in_words(job):
+        mark = folder / "begun"
+        if not mark.is_file() or _is_gone(job, folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            if job.format == "zarr":
+                from earthcode_pack.convert import zarr  # noqa: PLC0415 - each format's libraries where they are used
 
-            zarr.begin(job, folder)
-        mark.touch()
-    return parts_of(job, folder)
+                zarr.begin(job, folder)
+            mark.touch()
+        return parts_of(job, folder)
+
+
+def _is_gone(job: Job, folder: Path) -> bool:
+    """Whether parts are noted as done, and the output is away: a run was killed after it had moved it."""
+    return (folder / "records").is_dir() and not (folder / _OUTPUT[job.format]).exists()
+
+
+@contextmanager
+def _in_words(job: Job) -> Iterator[None]:
+    """Whatever a library raises over a bad file becomes a ``SourceError``, so that other jobs go on."""
+    try:
+        yield
+    except EarthcodePackError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutsideError(f"{job.key}: {error}", "free space in the workdir, and run again") from error
+        raise _unreadable(job, error) from error
+    except Exception as error:
+        raise _unreadable(job, error) from error
+
+
+def _unreadable(job: Job, error: Exception) -> Unreadable:
+    logger.error("%s", job.key, exc_info=error)
+    message = f"{job.key}: {type(error).__name__}: {error}"
+    return Unreadable(message, "see the log; repair the file or leave it out")
 
 
 def parts_of(job: Job, folder: Path) -> list[Part]:
@@ -51,18 +85,15 @@ def parts_of(job: Job, folder: Path) -> list[Part]:
 
 
 def write(part: Part) -> Record | Failure:
-    """Writes one part and compares it with its source. Runs on any worker and never raises for a bad file."""
+    """Writes one part and compares it with its source. Runs on any worker and never raises for a bad file.
+
+    Raises ``OutsideError`` where storage fails, and ``UserError``.
+    """
     try:
-        return _write(part)
-    except EarthcodePackError as error:
-        if isinstance(error, OutsideError):
-            raise
+        with _in_words(part.job):
+            return _write(part)
+    except SourceError as error:
         return Failure(source=part.job.inputs[0].href, error=error.message, remedy=error.remedy)
-    except Exception as error:  # noqa: BLE001 - one bad file does not stop the rest, whatever its library raises
-        message = f"{part.job.key}: {type(error).__name__}: {error}"
-        return Failure(
-            source=part.job.inputs[0].href, error=message, remedy="see the log; repair the file or leave it out"
-        )
 
 
 def _write(part: Part) -> Record:
@@ -80,13 +111,24 @@ def _write(part: Part) -> Record:
 
 
 def finish(job: Job, records: list[Record], folder: Path, product: Path) -> Artifact:
-    """Measures the whole output, then moves it to its place in the product, in one rename."""
-    from earthcode_pack.convert import measure, zarr  # noqa: PLC0415
+    """Measures the whole output, then moves it to its place in the product, in one rename.
+
+    Raises ``SourceError`` where what was written cannot be measured.
+    """
+    with _in_words(job):
+        return _finished(job, records, folder, product)
+
+
+def _finished(job: Job, records: list[Record], folder: Path, product: Path) -> Artifact:
+    from earthcode_pack.convert import measure  # noqa: PLC0415
 
     tallies, compared, max_error, changes = work.total(records)
-    output = zarr.finish(job, folder) if job.format == "zarr" else folder / _SUFFIX[job.format]
+    output = folder / _OUTPUT[job.format]
+    if job.format == "zarr":
+        from earthcode_pack.convert import zarr  # noqa: PLC0415
+
+        output, changes = zarr.finish(job, folder), zarr.changes(folder)
     grid, variables, dimensions = measure.measure(output, job, tallies)
-    changes = zarr.changes(job, folder) if job.format == "zarr" else changes
     return Artifact(
         fingerprint=job.fingerprint,
         item=job.item,

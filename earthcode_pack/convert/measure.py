@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +12,14 @@ from pyproj import CRS
 from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.header import plain
 from earthcode_pack.convert.read.open import open_raw
+from earthcode_pack.convert.read.packing import stated_nodata
 from earthcode_pack.convert.read.raster import GDAL_OPTIONS, raster_grid
 from earthcode_pack.convert.work import classes_of
 from earthcode_pack.model import Dimension, Driver, Grid, Job, Variable, WrittenVariable, rfc3339
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import xarray as xr
 
     from earthcode_pack.convert.statistics import Tally
@@ -118,14 +121,14 @@ def _written(dataset: xr.Dataset, name: str, source: Variable, job: Job, tallies
     variable = dataset[name]
     attrs = {key: plain(value) for key, value in variable.attrs.items()}
     scale, offset = attrs.get("scale_factor"), attrs.get("add_offset")
-    fill = attrs.get("_FillValue", attrs.get("missing_value"))
+    dtype = variable.dtype.newbyteorder("=").name
     return WrittenVariable(
         name=name,
-        dtype=variable.dtype.newbyteorder("=").name,
+        dtype=dtype,
         dims=tuple(str(dim) for dim in variable.dims),
         shape=variable.shape,
         chunks=tuple(job.options["chunks"][name].values()),
-        nodata=_number(fill[0] if isinstance(fill, list) else fill, variable.dtype.name),
+        nodata=_number(stated_nodata(attrs, dtype), dtype),
         scale=scale,
         offset=offset,
         units=attrs.get("units"),
@@ -166,7 +169,7 @@ def _extent(values: np.ndarray[Any, Any], axis: str | None, grid: Grid, dim: str
 def _time_dimension(dataset: xr.Dataset, dim: str) -> Dimension:
     periods = times.periods_of(dataset, dim)
     starts = [period.start for period in periods]
-    steps = {later - earlier for earlier, later in zip(starts, starts[1:], strict=False)}
+    steps = {later - earlier for earlier, later in pairwise(starts)}
     return Dimension(
         name=dim,
         size=len(periods),

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5netcdf
+import h5py
 import numpy as np
 
 from earthcode_pack.checks.equality import compare
 from earthcode_pack.convert.chunks import region_sizes, regions
-from earthcode_pack.convert.cube import CubeVariable, Layout, Region, layout_of, read_block
-from earthcode_pack.convert.statistics import Tally, tally
-from earthcode_pack.convert.work import Part, Record, local_sources
+from earthcode_pack.convert.cube import CubeVariable, LocalPaths, Region, read_block
+from earthcode_pack.convert.fetched import local_sources
+from earthcode_pack.convert.layout import Layout, layout_of
+from earthcode_pack.convert.netcdf_attributes import netcdf_attribute, set_attributes
+from earthcode_pack.convert.statistics import Tally
+from earthcode_pack.convert.work import Part, Record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import xarray as xr
 
     from earthcode_pack.model import Job
@@ -33,25 +38,38 @@ def write(part: Part) -> Record:
     job, folder = part.job, Path(part.folder)
     target = folder / "out.nc"
     target.unlink(missing_ok=True)
-    with local_sources(job.inputs, folder) as paths:
+    with local_sources(job.inputs) as paths:
         layout = layout_of(job, paths)
         tallies = _fill(layout, job, target, paths)
         compared = _compare(layout, job, target, paths)
     return Record(number=part.number, tallies=tallies, compared=compared, changes=layout.changes, engine="h5netcdf")
 
 
-def _fill(layout: Layout, job: Job, target: Path, paths: dict[str, Path]) -> dict[str, Tally]:
+def _fill(layout: Layout, job: Job, target: Path, paths: LocalPaths) -> dict[str, Tally]:
     tallies: dict[str, Tally] = {}
-    with h5netcdf.File(target, "w", fs_strategy="page", fs_page_size=_PAGE, libver=("v110", "v110")) as file:
+    with _new(target) as raw, h5netcdf.File(raw, "w") as file:
         _metadata(layout, job, file)
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             for name, variable in layout.variables.items():
                 tallies[name] = Tally()
                 for region in _regions(variable, job):
                     block = read_block(variable, region, job.options["time"], paths)
-                    _write_chunks(file[name]._h5ds, block, variable, region, job, pool)  # noqa: SLF001 - chunks go in directly
-                    tallies[name] += tally(block, variable.nodata)
+                    _write_chunks(file[name]._h5ds, block, variable, region, job=job, pool=pool)  # noqa: SLF001 - chunks go in directly
+                    tallies[name] += variable.tally(block)
     return tallies
+
+
+def _new(target: Path) -> h5py.File:
+    """An empty file with metadata in pages, and no clock in it (h5py has no keyword for that of the root group)."""
+    made, access = h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    made.set_file_space_strategy(h5py.h5f.FSPACE_STRATEGY_PAGE, False, 1)
+    made.set_file_space_page_size(_PAGE)
+    made.set_obj_track_times(False)
+    order = h5py.h5p.CRT_ORDER_TRACKED | h5py.h5p.CRT_ORDER_INDEXED  # netCDF-C asks for it
+    made.set_link_creation_order(order)
+    made.set_attr_creation_order(order)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    return h5py.File(h5py.h5f.create(os.fsencode(target), h5py.h5f.ACC_TRUNC, made, access))
 
 
 def _regions(variable: CubeVariable, job: Job) -> Iterator[Region]:
@@ -67,16 +85,21 @@ def _metadata(layout: Layout, job: Job, file: h5netcdf.File) -> None:
         made = file.create_variable(
             name,
             tuple(variable.sizes),
-            dtype=variable.dtype,
+            dtype=_disk_type(variable.dtype),
             fillvalue=None if variable.nodata is None else variable.dtype.type(variable.nodata),
             chunks=tuple(job.options["chunks"][name].values()),
             compression="gzip",
             compression_opts=job.options["level"],
             shuffle=True,
         )
-        _attributes(made, variable.attrs, variable.dtype)
+        set_attributes(made, layout.attributes[name], variable.dtype)
     for key, value in layout.attrs.items():
-        file.attrs[key] = value
+        file.attrs[key] = netcdf_attribute(value)
+
+
+def _disk_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """NetCDF has no truth values: xarray keeps them as int8 with the attribute ``dtype: bool``."""
+    return np.dtype(np.int8) if dtype.kind == "b" else dtype
 
 
 def _dimensions(layout: Layout) -> dict[str, int]:
@@ -89,31 +112,17 @@ def _dimensions(layout: Layout) -> dict[str, int]:
 
 
 def _create_small(file: h5netcdf.File, name: str, variable: xr.Variable) -> None:
-    values = variable.values
-    if values.dtype.kind in "US":
-        values = values.astype(object)
-    fill = variable.attrs.get("_FillValue") if values.dtype.kind in "iuf" else None
-    kind = h5netcdf.legacyapi.h5py.string_dtype() if values.dtype.kind == "O" else values.dtype
-    made = file.create_variable(
-        name, tuple(map(str, variable.dims)), dtype=kind, fillvalue=None if fill is None else values.dtype.type(fill)
-    )
-    made[...] = values
-    _attributes(made, variable.attrs, values.dtype)
-
-
-def _attributes(made: Any, attrs: dict[str, Any], dtype: np.dtype[Any]) -> None:
-    """Attributes, those that hold stored values in the type of the variable (CF 2.5.1, 3.5)."""
-    typed = {"missing_value", "valid_min", "valid_max", "valid_range", "flag_values", "flag_masks"}
-    for key, value in attrs.items():
-        if key == "_FillValue" or value is None:
-            continue
-        made.attrs[key] = (
-            np.asarray(value, dtype) if key in typed and not isinstance(value, str) and dtype.kind in "iuf" else value
-        )
+    values, fill = variable.values, None
+    if values.dtype.kind in "iuf" and "_FillValue" in variable.attrs:
+        fill = values.dtype.type(variable.attrs["_FillValue"])
+    kind = h5py.string_dtype() if values.dtype.kind == "O" else _disk_type(values.dtype)
+    made = file.create_variable(name, tuple(map(str, variable.dims)), dtype=kind, fillvalue=fill)
+    made[...] = values.astype(kind) if values.dtype.kind == "b" else values
+    set_attributes(made, variable.attrs, values.dtype)
 
 
 def _write_chunks(
-    dataset: Any, block: Array, variable: CubeVariable, region: Region, job: Job, pool: ThreadPoolExecutor
+    dataset: Any, block: Array, variable: CubeVariable, region: Region, *, job: Job, pool: ThreadPoolExecutor
 ) -> None:
     """Compresses the chunks of a region in threads and writes each as it is, outside HDF5's own pipeline."""
     sizes = job.options["chunks"][variable.name]
@@ -122,7 +131,7 @@ def _write_chunks(
     level = job.options["level"]
 
     def encoded(place: Region) -> bytes:
-        chunk = block[tuple(slice(*place[dim]) for dim in variable.sizes)]
+        chunk = block[tuple(slice(*place[dim]) for dim in variable.sizes)].view(_disk_type(block.dtype))
         return encode_chunk(chunk, tuple(sizes[dim] for dim in variable.sizes), variable.nodata, level)
 
     for place, data in zip(places, pool.map(encoded, places), strict=True):
@@ -139,13 +148,14 @@ def encode_chunk(chunk: Array, shape: tuple[int, ...], nodata: float | None, lev
     return zlib.compress(np.ascontiguousarray(raw.T).tobytes(), level)
 
 
-def _compare(layout: Layout, job: Job, target: Path, paths: dict[str, Path]) -> int:
+def _compare(layout: Layout, job: Job, target: Path, paths: LocalPaths) -> int:
     compared = 0
     with h5netcdf.File(target, "r") as file:
         for name, variable in layout.variables.items():
             for region in _regions(variable, job):
                 place = tuple(slice(*region[dim]) for dim in variable.sizes)
                 block = read_block(variable, region, job.options["time"], paths)
-                compare(block, np.asarray(file[name][place]), f"{job.key}: {name}{[list(r) for r in region.values()]}")
+                back = np.asarray(file[name][place]).view(block.dtype)
+                compare(block, back, f"{job.key}: {name}{[list(r) for r in region.values()]}")
                 compared += block.size
     return compared

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from earthcode_pack.errors import Contradiction
-from earthcode_pack.model import Variable
+
+if TYPE_CHECKING:
+    from earthcode_pack.model import Variable
 
 Array = np.ndarray[Any, Any]
 

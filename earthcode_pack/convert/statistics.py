@@ -9,6 +9,8 @@ import numpy as np
 
 from earthcode_pack.model import Statistics, Value
 
+Array = np.ndarray[Any, Any]
+
 
 class Tally(Value):
     """Count, extremes, mean and sum of squared deviations of the valid values; two tallies add up.
@@ -34,12 +36,12 @@ class Tally(Value):
             minimum=min(self.minimum, other.minimum),
             maximum=max(self.maximum, other.maximum),
             mean=self.mean + delta * other.count / count,
-            deviations=self.deviations + other.deviations + delta**2 * self.count * other.count / count,
+            deviations=self.deviations + other.deviations + delta * delta * self.count * other.count / count,
         )
 
     def statistics(self, scale: float | None, offset: float | None) -> Statistics | None:
-        """Of the unpacked values (``stored * scale + offset``); None where no value is valid."""
-        if self.count == 0:
+        """Of the unpacked values (``stored * scale + offset``); None where none is valid, or a sum passes float64."""
+        if self.count == 0 or not math.isfinite(self.mean + self.deviations):
             return None
         factor, shift = 1.0 if scale is None else scale, 0.0 if offset is None else offset
         ends = sorted((self.minimum * factor + shift, self.maximum * factor + shift))
@@ -52,25 +54,22 @@ class Tally(Value):
         )
 
 
-def tally(block: np.ndarray[Any, Any], nodata: float | str | None) -> Tally:
-    """The tally of one block of stored values; NaN, infinities and nodata do not count."""
-    valid = _valid(block, nodata)
+def tally(block: Array, nodata: float | None, hidden: Array | None = None) -> Tally:
+    """The tally of one block of stored values; NaN, infinities, nodata and what is ``hidden`` do not count."""
+    valid = _valid(block, nodata, hidden)
     if valid.size == 0:
         return Tally(total=block.size)
-    mean = float(valid.mean(dtype=np.float64))
-    return Tally(
-        total=block.size,
-        count=valid.size,
-        minimum=float(valid.min()),
-        maximum=float(valid.max()),
-        mean=mean,
-        deviations=float(((valid - np.float64(mean)) ** 2).sum(dtype=np.float64)),
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # near the ends of float64; see Tally.statistics
+        mean = float(valid.mean(dtype=np.float64))
+        deviations = float(((valid - np.float64(mean)) ** 2).sum(dtype=np.float64))
+    ends = float(valid.min()), float(valid.max())
+    return Tally(total=block.size, count=valid.size, minimum=ends[0], maximum=ends[1], mean=mean, deviations=deviations)
 
 
-def _valid(block: np.ndarray[Any, Any], nodata: float | str | None) -> np.ndarray[Any, Any]:
-    keep = np.isfinite(block) if block.dtype.kind == "f" else None
-    if nodata is not None and not isinstance(nodata, str) and nodata == nodata:  # noqa: PLR0124 - NaN is not finite
-        differs = block != np.asarray(nodata).astype(block.dtype)
-        keep = differs if keep is None else keep & differs
-    return block.ravel() if keep is None else block[keep]
+def _valid(block: Array, nodata: float | None, hidden: Array | None) -> Array:
+    keep = np.isfinite(block) if block.dtype.kind == "f" else np.ones(block.shape, bool)
+    if nodata is not None and np.isfinite(nodata):  # others are not finite anyway
+        keep &= block != block.dtype.type(nodata)
+    if hidden is not None:
+        keep &= ~hidden
+    return block[keep]

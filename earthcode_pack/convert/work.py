@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from pydantic import Field
 
-from earthcode_pack import storage
 from earthcode_pack.convert.statistics import Tally
-from earthcode_pack.model import Input, Job, JsonValue, Value
+from earthcode_pack.model import Job, JsonValue, Value
 
 
 class Part(Value):
@@ -22,7 +18,7 @@ class Part(Value):
     folder: str  # of this job alone, on a disk that all workers of the job see
     number: int = 0
     variable: str | None = None
-    region: dict[str, tuple[int, int]] = {}
+    region: dict[str, tuple[int, int]] = Field({})
 
 
 class Record(Value):
@@ -34,17 +30,6 @@ class Record(Value):
     max_error: float = 0.0
     changes: tuple[str, ...] = ()
     engine: str = ""
-
-
-@contextmanager
-def local_sources(inputs: tuple[Input, ...], folder: Path) -> Iterator[dict[str, Path]]:
-    """Each input as a local path, fetched into ``folder`` where it is remote and removed at the end."""
-    scratch = folder / "sources"
-    scratch.mkdir(parents=True, exist_ok=True)
-    try:
-        yield {href: storage.fetch(href, scratch) for href in dict.fromkeys(i.href for i in inputs)}
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def total(records: list[Record]) -> tuple[dict[str, Tally], int, float, tuple[str, ...]]:

@@ -1,7 +1,8 @@
-"""A cube to one Zarr store (v2 or v3): metadata first, then regions of whole write units, each read back and compared."""
+"""A cube to one Zarr store (v2 or v3): metadata first, then regions of whole write units, each one compared."""
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 import zipfile
@@ -13,11 +14,12 @@ import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec
 
-from earthcode_pack.checks.equality import compare
+from earthcode_pack.checks.equality import bits, compare
 from earthcode_pack.convert.chunks import region_sizes, regions
-from earthcode_pack.convert.cube import CubeVariable, Layout, cube_variable, layout_of, read_block
-from earthcode_pack.convert.statistics import tally
-from earthcode_pack.convert.work import Part, Record, local_sources
+from earthcode_pack.convert.cube import CubeVariable, cube_variable, names_of, read_block
+from earthcode_pack.convert.fetched import local_sources
+from earthcode_pack.convert.layout import Layout, layout_of
+from earthcode_pack.convert.work import Part, Record
 
 if TYPE_CHECKING:
     from earthcode_pack.model import Job
@@ -25,20 +27,23 @@ if TYPE_CHECKING:
 # Source block, written copy and what was read back are in memory at once, for each worker.
 REGION_BYTES = 96 * 2**20
 _BLOCK = 2**20  # of Blosc; measured twice as fast as its default and smaller
+_CHANGES = "changes.json"
+Array = np.ndarray[Any, Any]
 _V3_NOTE = "Consolidated metadata is currently not part in the Zarr format 3 specification"
 
 
 def begin(job: Job, folder: Path) -> None:
     """Makes ``<folder>/out.zarr`` with all metadata and coordinates."""
-    with local_sources(job.inputs, folder) as paths:
+    with local_sources(job.inputs) as paths:
         layout = layout_of(job, paths)
     _template(layout, job, folder / "out.zarr")
+    (folder / _CHANGES).write_text(json.dumps(layout.changes))
 
 
 def parts_of(job: Job, folder: Path) -> list[Part]:
     """The regions of whole write units that fill the store; by the job alone, so that a resumed run finds the same."""
     parts: list[Part] = []
-    for name in dict.fromkeys(v.name for source in job.inputs for v in source.variables):
+    for name in names_of(job.inputs):
         variable = cube_variable(name, job)
         unit = (job.options["shards"] or job.options["chunks"])[name]
         size = region_sizes(variable.sizes, unit, variable.dtype.itemsize, REGION_BYTES)
@@ -51,26 +56,34 @@ def write(part: Part) -> Record:
     """Writes one region of one variable, reads it back and compares."""
     job, folder = part.job, Path(part.folder)
     variable = cube_variable(str(part.variable), job)
-    with local_sources(variable.inputs, folder / f"part-{part.number}") as paths:
+    with local_sources(variable.inputs) as paths:
         block = read_block(variable, part.region, job.options["time"], paths)
-    array = zarr.open_array(folder / "out.zarr", path=variable.name, mode="r+", zarr_format=job.options["version"])
     place = tuple(slice(*part.region[dim]) for dim in variable.sizes)
-    array[place] = block
+    _writable(folder / "out.zarr", variable, block)[place] = block
     back = np.asarray(zarr.open_array(folder / "out.zarr", path=variable.name, mode="r")[place])
     where = f"{job.key}: {variable.name}{[list(part.region[dim]) for dim in variable.sizes]}"
     compare(block, back, where)
     return Record(
         number=part.number,
-        tallies={variable.name: tally(block, variable.nodata)},
+        tallies={variable.name: variable.tally(block)},
         compared=block.size,
         engine="zarr-python",
     )
 
 
-def changes(job: Job, folder: Path) -> tuple[str, ...]:
+def _writable(store: Path, variable: CubeVariable, block: Array) -> Any:
+    """The array; chunks of nothing but the fill value are left out, unless they hold another NaN than that."""
+    array = zarr.open_array(store, path=variable.name, mode="r+")
+    if block.dtype.kind != "f" or array.fill_value is None or not np.isnan(array.fill_value):
+        return array
+    fill = np.asarray(array.fill_value, block.dtype)
+    whole = bool((np.isnan(block) & (bits(block) != bits(fill))).any())
+    return array.with_config({"write_empty_chunks": whole})
+
+
+def changes(folder: Path) -> tuple[str, ...]:
     """What the store says that the files did not, in words."""
-    with local_sources(job.inputs, folder) as paths:
-        return layout_of(job, paths).changes
+    return tuple(json.loads((folder / _CHANGES).read_text()))
 
 
 def finish(job: Job, folder: Path) -> Path:
@@ -87,7 +100,7 @@ def _template(layout: Layout, job: Job, target: Path) -> None:
         name: xr.Variable(
             tuple(v.sizes),
             dask.array.zeros(tuple(v.sizes.values()), dtype=v.dtype, chunks=-1),
-            _sound(v.attrs, v.dtype),
+            layout.attributes[name],
         )
         for name, v in layout.variables.items()
     }
@@ -106,11 +119,6 @@ def _template(layout: Layout, job: Job, target: Path) -> None:
         )
 
 
-def _sound(attrs: dict[str, Any], dtype: np.dtype[Any]) -> dict[str, Any]:
-    """``_FillValue`` in the type of the variable (CF 2.5.1)."""
-    return {k: dtype.type(v) if k == "_FillValue" else v for k, v in attrs.items()}
-
-
 def _encoding(variable: CubeVariable, job: Job) -> dict[str, Any]:
     """Chunks, codec and fill value: a chunk that is not there must read as missing, or as zero where nothing is."""
     name, version = variable.name, job.options["version"]
@@ -118,8 +126,14 @@ def _encoding(variable: CubeVariable, job: Job) -> dict[str, Any]:
     if job.options["shards"]:
         encoding["shards"] = tuple(job.options["shards"][name].values())
     if version == 3:  # noqa: PLR2004 - the Zarr version; in v2 xarray takes _FillValue itself
-        encoding["fill_value"] = variable.dtype.type(0 if variable.nodata is None else variable.nodata)
+        encoding["fill_value"] = _fill_value(variable)
     return encoding
+
+
+def _fill_value(variable: CubeVariable) -> Any:
+    """What an absent chunk reads as: missing, which xarray writes as NaN for floats that state nothing, else zero."""
+    neutral = float("nan") if variable.dtype.kind == "f" else 0
+    return variable.dtype.type(neutral if variable.nodata is None else variable.nodata)
 
 
 def _codec(version: int) -> tuple[Any, ...]:

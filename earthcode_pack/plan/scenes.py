@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.convert.orient import orientation
-from earthcode_pack.convert.read.header import name_of
+from earthcode_pack.convert.read.agreed import name_of
+from earthcode_pack.convert.stage import GDAL_TYPES
 from earthcode_pack.errors import Contradiction, SourceError, Unreadable
 from earthcode_pack.model import Failure, Input, Job, Period, Source, Variable, rfc3339
 from earthcode_pack.plan.attributes import described
@@ -60,6 +61,10 @@ def _refuse_what_is_no_map(source: Source) -> None:
             f"{name}: its cells have no constant size, and a GeoTIFF needs one", "set target.format: zarr or netcdf"
         )
     for variable in source.variables:
+        if variable.dtype != "bool" and variable.dtype not in GDAL_TYPES:
+            raise Unreadable(
+                f"{name}: {variable.name} is {variable.dtype}, which GeoTIFF lacks", "set target.format: zarr"
+            )
         sizes = dict(zip(variable.dims, variable.shape, strict=True))
         others = [dim for dim in variable.dims if dim not in (*source.grid.dims, source.time_dim) and sizes[dim] > 1]
         if others:
@@ -70,16 +75,17 @@ def _refuse_what_is_no_map(source: Source) -> None:
 
 
 def is_categorical(variable: Variable, profile: Profile) -> bool:
-    """Whether values are names of classes: by the profile, by flags or by a colour table."""
+    """Whether values are names of classes: by the profile, by flags, by a colour table, or true and false."""
     spec = profile.product.variables.get(variable.name)
-    return variable.categorical or bool(spec and spec.classes)
+    return variable.categorical or variable.dtype == "bool" or bool(spec and spec.classes)
 
 
 def _refuse_invented_classes(source: Source, variable: Variable, profile: Profile) -> None:
     wanted = profile.target.cog.resampling
     if wanted in ("average", "bilinear") and is_categorical(variable, profile):
+        name = name_of(source.href)
         raise Contradiction(
-            f"{name_of(source.href)}: {variable.name} holds classes, and target.cog.resampling {wanted} would invent some",
+            f"{name}: {variable.name} holds classes, and target.cog.resampling {wanted} would invent some",
             "set target.cog.resampling: mode or nearest, or leave it out",
         )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from earthcode_pack.convert.read.raster import open_raster
+from earthcode_pack.convert.read.raster_cube import open_raster
 from earthcode_pack.errors import Unreadable
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from earthcode_pack.model import Driver
 
-# netCDF-C and ecCodes are not thread-safe while they open and close; reading itself is locked by xarray.
+# netCDF-C and ecCodes are not thread-safe: one lock for opening, closing and reading. h5py has a lock of its own.
 _OPENING = threading.RLock()
 
 _MAGIC: dict[bytes, Driver] = {
@@ -40,7 +40,7 @@ def driver_of(path: Path) -> Driver:
         if any((path / name).is_file() for name in _ZARR_FILES):
             return "Zarr"
         raise Unreadable(f"{path.name}: a folder that holds no Zarr group", f"source.href must match {_FORMATS} files")
-    magic = path.open("rb").read(4) if path.stat().st_size else b""
+    magic = _begins_with(path)
     if magic in _MAGIC:
         return _MAGIC[magic]
     if magic == b"PK\x03\x04" and _is_zipped_zarr(path):
@@ -48,6 +48,11 @@ def driver_of(path: Path) -> Driver:
     raise Unreadable(
         f"{path.name}: not {_FORMATS} (it begins with {magic!r})", "leave it out of source.href, or repair it"
     )
+
+
+def _begins_with(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4)
 
 
 def _is_zipped_zarr(path: Path) -> bool:
@@ -95,9 +100,9 @@ def _raw(path: Path, engine: str, **options: Any) -> xr.Dataset:
 
 
 def _netcdf(path: Path) -> xr.Dataset:
-    if path.open("rb").read(4) == b"\x89HDF":
+    if _begins_with(path) == b"\x89HDF":
         return _raw(path, "h5netcdf", phony_dims="sort")
-    return _raw(path, "netcdf4")
+    return _raw(path, "netcdf4", lock=_OPENING)
 
 
 def _grib(path: Path) -> xr.Dataset:
@@ -108,16 +113,22 @@ def _grib(path: Path) -> xr.Dataset:
 def _grib_index(path: Path, _changed: int) -> xr.Dataset:
     """One hypercube; ``errors=raise`` drops no message in silence, and no index file is left beside the GRIB."""
     keys = ["radius", "earthMajorAxisInMetres", "earthMinorAxisInMetres"]
-    dataset = _raw(path, "cfgrib", backend_kwargs={"indexpath": "", "errors": "raise", "read_keys": keys})
+    dataset = _raw(
+        path, "cfgrib", lock=_OPENING, backend_kwargs={"indexpath": "", "errors": "raise", "read_keys": keys}
+    )
     dataset.attrs.pop("history", None)  # holds the time of reading, and the path
     return _forecast_as_time(dataset, path)
 
 
 def _with_coordinates(dataset: xr.Dataset) -> xr.Dataset:
-    """A GRIB's step, level and number as auxiliary coordinates of its variables (CF 5.7)."""
+    """A GRIB's step, level and number as auxiliary coordinates of its variables (CF 5.7).
+
+    The reader gives NaN for what the message's bitmap leaves out: that is the fill value.
+    """
     maps = [name for name in dataset.data_vars if "GRIB_gridType" in dataset[name].attrs]
     helpers = [str(name) for name in dataset.variables if name not in maps and name not in dataset.dims]
     for name in maps:
+        dataset[name].attrs["_FillValue"] = dataset[name].dtype.type("nan")
         dataset[name].attrs["coordinates"] = " ".join(sorted(helpers))
     return dataset
 

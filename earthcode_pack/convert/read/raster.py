@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rasterio
-import xarray as xr
 from pyproj import CRS  # before rasterio and ecCodes: see read/__init__.py
 from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning
 
+from earthcode_pack.convert.read.packing import holds
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Grid, Variable
 
@@ -40,7 +42,7 @@ def open_tiff(path: Path) -> Iterator[DatasetReader]:
     """
     with rasterio.Env(**GDAL_OPTIONS):
         try:
-            dataset = rasterio.open(path, driver="GTiff")
+            dataset = _opened(path)
         except rasterio.errors.RasterioIOError as error:
             raise Unreadable(
                 f"{path.name}: not a readable GeoTIFF ({error})", "repair the file, or leave it out"
@@ -48,6 +50,12 @@ def open_tiff(path: Path) -> Iterator[DatasetReader]:
         with dataset:
             _refuse_what_has_no_grid(dataset, path.name)
             yield dataset
+
+
+def _opened(path: Path) -> DatasetReader:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # an error of ours says it
+        return rasterio.open(path, driver="GTiff")
 
 
 def _refuse_what_has_no_grid(dataset: DatasetReader, name: str) -> None:
@@ -62,9 +70,11 @@ def _refuse_what_has_no_grid(dataset: DatasetReader, name: str) -> None:
 
 
 def band_groups(dataset: DatasetReader) -> list[tuple[str, tuple[int, ...]]]:
-    """Variables of a raster: a name for each band, or ``rgb`` for a picture (red, green, blue and perhaps alpha)."""
-    if dataset.colorinterp[:3] == _RGB and dataset.count <= 4:  # noqa: PLR2004 - and alpha
+    """Variables of a raster: a name for each band, or ``rgb`` for a picture. A transparency goes with what it masks."""
+    if dataset.colorinterp in (_RGB, (*_RGB, ColorInterp.alpha)):
         return [("rgb", tuple(dataset.indexes))]
+    if dataset.colorinterp[1:] == (ColorInterp.alpha,):
+        return [(dataset.descriptions[0] or "band_1", (1, 2))]
     return [(dataset.descriptions[i - 1] or f"band_{i}", (i,)) for i in dataset.indexes]
 
 
@@ -101,14 +111,15 @@ def raster_variable(dataset: DatasetReader, name: str, bands: tuple[int, ...]) -
     """What the header says of a band (of the first, for a picture)."""
     index = bands[0] - 1
     scale, offset = dataset.scales[index], dataset.offsets[index]
+    dtype, nodata = dataset.dtypes[index], dataset.nodatavals[index]
     return Variable(
         name=name,
         source_name=name,
         bands=bands,
-        dtype=dataset.dtypes[index],
+        dtype=dtype,
         dims=("y", "x"),
         shape=dataset.shape,
-        nodata=as_number(dataset.nodatavals[index], dataset.dtypes[index]),
+        nodata=as_number(nodata, dtype) if nodata is not None and holds(dtype, nodata) else None,
         scale=None if scale == 1 else scale,
         offset=None if offset == 0 else offset,
         units=dataset.units[index] or None,
@@ -127,29 +138,3 @@ def as_number(value: float | None, dtype: str) -> float | int | None:
     if value is None:
         return None
     return int(value) if "int" in dtype and float(value).is_integer() else float(value)
-
-
-def open_raster(path: Path) -> xr.Dataset:
-    """The bands as variables ``(y, x)`` with cell-centre coordinates, read lazily through GDAL."""
-    import rioxarray  # noqa: PLC0415 - two seconds, and only where a raster becomes a cube
-
-    with open_tiff(path) as dataset:
-        groups = band_groups(dataset)
-        variables = {name: raster_variable(dataset, name, bands) for name, bands in groups}
-        tags = {key: value for key, value in dataset.tags().items() if key != "AREA_OR_POINT"}
-    with rasterio.Env(**GDAL_OPTIONS):
-        stack: Any = rioxarray.open_rasterio(path, cache=False, mask_and_scale=False, lock=None)
-    stack = stack.reset_coords("spatial_ref", drop=True)
-    single = {name: variable for name, variable in variables.items() if len(variable.bands) == 1}
-    bands = {name: stack.isel(band=variable.bands[0] - 1, drop=True).variable for name, variable in single.items()}
-    for name, band in bands.items():
-        band.attrs = _cf_attributes(single[name])
-    out = xr.Dataset(bands, coords=stack.drop_vars("band").coords, attrs=tags)
-    out.set_close(stack.close)
-    return out
-
-
-def _cf_attributes(variable: Variable) -> dict[str, Any]:
-    packing = {"_FillValue": variable.nodata, "scale_factor": variable.scale, "add_offset": variable.offset}
-    stated = {key: value for key, value in {**packing, "units": variable.units}.items() if value is not None}
-    return {**variable.attrs, **stated}

@@ -73,11 +73,18 @@ def gregorian(moment: Any, calendar: str) -> datetime:
 
 def lacks_days(dataset: xr.Dataset, dim: str) -> bool:
     """Whether the axis holds a date that the Gregorian calendar lacks."""
+    if dim not in dataset.variables or " since " not in str(dataset[dim].attrs.get("units", "")):
+        return False
     units, calendar = time_units(dataset[dim])
     if calendar in _REAL:
         return False
     moments = np.atleast_1d(cftime.num2date(dataset[dim].values, units, calendar, only_use_cftime_datetimes=True))
     return any(moment.day > monthrange(moment.year, moment.month)[1] for moment in moments)
+
+
+def days_that_lack(dim: str) -> str:
+    """In words what became of such dates."""
+    return f"{dim}: dates that the Gregorian calendar lacks (30 February) are the last day of their month in STAC"
 
 
 def names_an_interval(attrs: dict[str, Any], dim: str) -> bool:

@@ -1,0 +1,255 @@
+"""Everything of a cube but the values of its data variables: coordinates, attributes, and what had to change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from pyproj import CRS
+
+from earthcode_pack.convert.cube import CubeVariable, LocalPaths, cube_variable, names_of
+from earthcode_pack.convert.notes import Notes
+from earthcode_pack.convert.packing import PACKING
+from earthcode_pack.convert.read import cf
+from earthcode_pack.convert.read.agreed import crs_name
+from earthcode_pack.convert.read.header import plain
+from earthcode_pack.convert.read.open import open_raw
+from earthcode_pack.convert.time_axis import stacked, time_axis
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from earthcode_pack.convert.time_axis import Run
+    from earthcode_pack.model import Input, Job
+
+_NOT_ATTRIBUTES = {"grid_mapping"}
+_BY_READERS = ("GRIB_radius", "GRIB_earthMajorAxisInMetres", "GRIB_earthMinorAxisInMetres")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """``attributes`` are those of the data variables by name, ``attrs`` the global ones.
+
+    ``others`` are coordinates, bounds, grid mapping and the rest, in memory.
+    """
+
+    variables: dict[str, CubeVariable]
+    attributes: dict[str, dict[str, Any]]
+    others: dict[str, xr.Variable]
+    attrs: dict[str, Any]
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Header:
+    """A file without the values of its data variables, whose attributes are kept, in their types, by name."""
+
+    dataset: xr.Dataset
+    attrs: dict[str, dict[str, Any]]
+    crs: CRS | None
+
+
+def layout_of(job: Job, paths: LocalPaths) -> Layout:
+    """The layout of the cube that a job describes. Opens each input once, one after the other.
+
+    Raises ``Contradiction`` where files cannot be joined (calendars differ).
+    """
+    axis, notes = job.options["time"], Notes()
+    headers = _headers(job.inputs, paths)
+    runs = [(source, headers[source.href].dataset) for source in job.inputs]
+    variables = {name: cube_variable(name, job) for name in names_of(job.inputs)}
+    attributes = {name: _attributes(variable, headers, job, notes) for name, variable in variables.items()}
+    others = _static(job, runs, axis, notes)
+    if axis is not None:
+        along = time_axis(job.inputs, runs, axis, notes)
+        others |= {name: plain_variable(variable) for name, variable in along.items()}
+    mapping = _grid_mapping(job, headers[job.inputs[0].href], others, notes)
+    for attrs in attributes.values():
+        attrs["grid_mapping"] = mapping
+        _keep_known_coordinates(attrs, others)
+    shared = _global_attributes(job, [header.dataset for header in headers.values()], notes)
+    return Layout(variables, attributes, others, shared, tuple(notes.lines))
+
+
+def _headers(inputs: tuple[Input, ...], paths: LocalPaths) -> dict[str, _Header]:
+    drivers = {source.href: source for source in inputs}
+    return {href: _read_header(source, paths[href]) for href, source in drivers.items()}
+
+
+def _read_header(source: Input, path: Path) -> _Header:
+    with open_raw(path, source.driver) as dataset:
+        every = set(cf.data_variables(dataset))
+        attrs = {name: {str(k): _typed(v) for k, v in dataset[name].attrs.items()} for name in every}
+        crs = cf.crs_of(dataset, source.variables[0].source_name)
+        dropped = every | {name for name, v in dataset.variables.items() if v.dtype.kind not in "iufbSUO"}
+        small = dataset.drop_vars(dropped, errors="ignore").load()
+        small.attrs = {str(key): _typed(value) for key, value in dataset.attrs.items()}
+    return _Header(small, attrs, crs)
+
+
+def _typed(value: Any) -> Any:
+    """An attribute in its own type; text as text."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+# --- attributes of the data variables -------------------------------------------------------------------------------
+
+
+def _attributes(variable: CubeVariable, headers: dict[str, _Header], job: Job, notes: Notes) -> dict[str, Any]:
+    """The files' attributes and the profile's; those that differ between files are the first's."""
+    first = variable.in_files[0]
+    if first.name != first.source_name:
+        notes.add(f"{first.source_name} is called {first.name}")
+    raw = headers[variable.inputs[0].href].attrs[first.source_name]
+    attrs = {k: v for k, v in raw.items() if k not in _NOT_ATTRIBUTES and k not in _BY_READERS}
+    _note_differences(variable, attrs, notes)
+    _fill_value(variable, attrs, notes)
+    return attrs | _from_profile(variable, attrs, job, notes)
+
+
+def _note_differences(variable: CubeVariable, attrs: dict[str, Any], notes: Notes) -> None:
+    first, *rest = variable.in_files
+    keys = (attrs.keys() | {key for other in rest for key in other.attrs}) - {*PACKING, *_NOT_ATTRIBUTES}
+    for key in sorted(keys):
+        if any(not equal(other.attrs.get(key), first.attrs.get(key)) for other in rest):
+            notes.add(f"{variable.name}: {key} differs between files, the first's is kept")
+
+
+def _fill_value(variable: CubeVariable, attrs: dict[str, Any], notes: Notes) -> None:
+    """The packing as the cube has it: the files' own, or none but NaN for missing."""
+    name = variable.name
+    if variable.packing.decoded:
+        notes.add(f"{name}: files pack it differently, decoded to {variable.dtype} with NaN for missing")
+        for key in (*PACKING, "_Unsigned", "valid_range", "valid_min", "valid_max"):  # all in packed values
+            if attrs.pop(key, None) is not None and key not in PACKING:
+                notes.add(f"{name}: {key} dropped, it was of packed values")
+        attrs["_FillValue"] = variable.dtype.type("nan")
+        return
+    before = attrs.pop("_FillValue", None)
+    if variable.nodata is not None:
+        attrs["_FillValue"] = variable.dtype.type(variable.nodata)
+    if not equal(plain(before), variable.nodata):
+        notes.add(f"{name}: _FillValue {'added' if before is None else f'{plain(before)} became'} {variable.nodata}")
+
+
+def _from_profile(variable: CubeVariable, attrs: dict[str, Any], job: Job, notes: Notes) -> dict[str, Any]:
+    name, described = variable.name, job.described.get(variable.name, {})
+    said = {k: v for k, v in described.items() if k not in ("classes", "units")}
+    if not attrs.get("units") and variable.in_files[0].units:
+        said["units"] = variable.in_files[0].units
+    if described.get("classes") and "flag_values" not in attrs:
+        said["flag_values"] = np.array([item["value"] for item in described["classes"]], variable.dtype)
+        said["flag_meanings"] = " ".join(item["name"].replace(" ", "_") for item in described["classes"])
+    for key, value in said.items():
+        if key not in attrs:
+            notes.add(f"{name}: {key} added: {plain(value)!r}")
+        elif not equal(plain(attrs[key]), plain(value)):
+            notes.add(f"{name}: {key} {plain(attrs[key])!r} became {plain(value)!r}, by the profile")
+    return said
+
+
+def _keep_known_coordinates(attrs: dict[str, Any], others: dict[str, xr.Variable]) -> None:
+    """``coordinates`` names what the cube holds, and the grid mapping is none (CF 5, 5.6)."""
+    words = str(attrs.pop("coordinates", "")).split()
+    known = [word for word in words if word in others and word != attrs["grid_mapping"]]
+    if known:
+        attrs["coordinates"] = " ".join(known)
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two plain attributes say the same; NaN is NaN."""
+    return bool(one == other) or (one != one and other != other)  # noqa: PLR0124 - NaN
+
+
+# --- coordinates and helpers ----------------------------------------------------------------------------------------
+
+
+def _static(job: Job, runs: list[Run], axis: str | None, notes: Notes) -> dict[str, xr.Variable]:
+    """What does not run along time, from the first file; single values that differ become a series along time."""
+    out: dict[str, xr.Variable] = {}
+    renames = {v.source_name: v.name for source in job.inputs for v in source.variables}
+    for _, header in runs:
+        for key, variable in header.variables.items():
+            name = renames.get(str(key), str(key))
+            if axis not in variable.dims and name != axis:
+                out.setdefault(name, plain_variable(variable))
+    for name, variable in out.items():
+        every = [header.variables[name] for _, header in runs if name in header.variables]
+        if axis is None or all(_same(variable, other) for other in every):
+            continue
+        if variable.ndim == 0 and len(every) == len(runs):
+            out[name] = plain_variable(stacked(name, runs, axis, notes))
+        else:
+            notes.add(f"{name} differs between files, the first's is kept")
+    _describe_coordinates(job, out, notes)
+    return out
+
+
+def _same(one: xr.Variable, other: xr.Variable) -> bool:
+    if one.attrs.get("units") != other.attrs.get("units"):
+        return False
+    return one.shape == other.shape and bool(np.array_equal(one.values, other.values, equal_nan=one.dtype.kind == "f"))
+
+
+def plain_variable(variable: xr.Variable) -> xr.Variable:
+    """Native byte order, text as text, so that every writer takes it."""
+    values = variable.values
+    if values.dtype.kind in "iuf":
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if values.dtype.kind in "SU":
+        values = np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values
+        values = values.astype(object)
+    return xr.Variable(variable.dims, values, {str(k): _typed(v) for k, v in variable.attrs.items()})
+
+
+def _describe_coordinates(job: Job, out: dict[str, xr.Variable], notes: Notes) -> None:
+    """Standard name and units of x and y where the file gives none (CF 4, 5.6); a raster's never has any."""
+    known = {entry.get("axis"): entry for entry in CRS.from_wkt(job.grid.crs).cs_to_cf()}
+    for dim, axis in zip(job.grid.dims, ("Y", "X"), strict=True):
+        for key in ("standard_name", "units"):
+            if dim in out and axis in known and not out[dim].attrs.get(key):
+                out[dim].attrs[key] = known[axis][key]
+                notes.add(f"{dim}: {key} added: {known[axis][key]}")
+
+
+# --- CRS and global attributes --------------------------------------------------------------------------------------
+
+
+def _grid_mapping(job: Job, first: _Header, others: dict[str, xr.Variable], notes: Notes) -> str:
+    """The name of the grid mapping variable, made where the file has none or the profile overrides it (CF 5.6)."""
+    variable = job.inputs[0].variables[0]
+    stated = str(first.attrs[variable.source_name].get("grid_mapping", "")).split(":")[0].strip()
+    names = [name for name in (stated, "spatial_ref", "crs") if name in others and _is_mapping(others[name])]
+    if names and not job.crs_override:
+        return names[0]
+    crs = CRS.from_wkt(job.grid.crs)
+    name = next((name for name in (stated, "crs", "spatial_ref") if name and _is_free(name, others)), "grid_mapping")
+    others[name] = xr.Variable((), np.int32(0), {k: plain(v) for k, v in crs.to_cf().items()})
+    before = f", not {crs_name(first.crs)}" if names and first.crs is not None else ""
+    notes.add(f"grid mapping {name} added: {crs_name(crs)}{before}")
+    return name
+
+
+def _is_mapping(variable: xr.Variable) -> bool:
+    return variable.ndim == 0 and bool({"crs_wkt", "spatial_ref", "grid_mapping_name"} & set(variable.attrs))
+
+
+def _is_free(name: str, others: dict[str, xr.Variable]) -> bool:
+    return name not in others or others[name].ndim == 0
+
+
+def _global_attributes(job: Job, headers: list[xr.Dataset], notes: Notes) -> dict[str, Any]:
+    """The attributes that all files share, under those of the profile."""
+    first = {str(k): v for k, v in headers[0].attrs.items() if k != "coordinates"}
+    shared = {k: v for k, v in first.items() if all(equal(plain(h.attrs.get(k)), plain(v)) for h in headers[1:])}
+    for key in sorted({str(key) for header in headers for key in header.attrs} - shared.keys() - {"coordinates"}):
+        notes.add(f"global attribute {key} differs between files: not kept")
+    for key, value in job.attributes.items():
+        if key in shared and not equal(plain(shared[key]), value):
+            notes.add(f"global attribute {key}: {plain(shared[key])!r} became {value!r}, by the profile")
+    added = sorted(job.attributes.keys() - shared.keys())
+    if added:
+        notes.add(f"global attributes added: {', '.join(added)}")
+    return shared | job.attributes

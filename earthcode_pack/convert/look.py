@@ -1,0 +1,153 @@
+"""What a GeoTIFF says of its bands besides their values: as the source has it, and what of it is new."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pyproj import CRS
+from rasterio.enums import ColorInterp, MaskFlags
+
+from earthcode_pack.convert.read import cf
+from earthcode_pack.convert.read.agreed import crs_name
+from earthcode_pack.convert.read.packing import as_type, stated_nodata
+from earthcode_pack.convert.read.raster import as_number, raster_crs
+from earthcode_pack.convert.read.times import days_that_lack, lacks_days
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from rasterio.io import DatasetReader
+
+    from earthcode_pack.model import Job, Variable
+
+_IN_THE_HEADER = {
+    "units", "scale_factor", "add_offset", "_FillValue", "grid_mapping", "coordinates", "bounds", "transform", "crs",
+    "_Unsigned",
+}  # fmt: skip
+_GDALS_OWN = {"", "IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "TIFF", "COLOR_PROFILE", "EXIF"}
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What the file itself says, before the profile."""
+
+    crs: CRS | None
+    nodata: float | int | None
+    units: str | None
+
+
+@dataclass(frozen=True)
+class Look:
+    """The header of a map: types, packing, words, colours; ``dropped`` says what a COG does not take over."""
+
+    dtype: str
+    count: int
+    nodata: float | int | None
+    scale: float | None
+    offset: float | None
+    units: str | None
+    description: str
+    tags: dict[str, str]
+    band_tags: dict[str, str]
+    stated: Stated
+    colormap: dict[int, tuple[int, ...]] | None = None
+    colorinterp: tuple[Any, ...] = ()
+    has_mask: bool = False
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the last band is a transparency."""
+        return self.colorinterp[-1:] == (ColorInterp.alpha,)
+
+
+def raster_look(dataset: DatasetReader, variable: Variable) -> Look:
+    """Of bands of a GeoTIFF."""
+    band = variable.bands[0]
+    flags = dataset.mask_flag_enums[band - 1]
+    tags = dataset.tags(band)
+    statistics = [key for key in tags if key.startswith("STATISTICS_")]
+    return Look(
+        dtype=variable.dtype,
+        count=len(variable.bands),
+        nodata=variable.nodata,
+        scale=variable.scale,
+        offset=variable.offset,
+        units=variable.units,
+        description=dataset.descriptions[band - 1] or variable.name,
+        tags=dict(dataset.tags()),
+        band_tags={key: value for key, value in tags.items() if key not in statistics},
+        stated=Stated(
+            raster_crs(dataset),
+            as_number(dataset.nodatavals[band - 1], variable.dtype),
+            dataset.units[band - 1] or None,
+        ),
+        colormap=dataset.colormap(band) if dataset.colorinterp[band - 1] is ColorInterp.palette else None,
+        colorinterp=tuple(dataset.colorinterp[b - 1] for b in variable.bands),
+        has_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+        dropped=_dropped(dataset, statistics),
+    )
+
+
+def _dropped(dataset: DatasetReader, statistics: list[str]) -> tuple[str, ...]:
+    """GDAL's COG driver writes the tags of bands or those of domains of the file's maker, not both."""
+    lines = [f"metadata domain {name} dropped" for name in sorted(set(dataset.tag_namespaces()) - _GDALS_OWN)]
+    return (*lines, *(("tags STATISTICS_* dropped: measured anew",) if statistics else ()))
+
+
+def cube_look(dataset: xr.Dataset, variable: Variable, dtype: str, time_dim: str | None) -> Look:
+    """Of a variable of a cube, whose attributes become tags; ``dtype`` is what the raster holds."""
+    attrs = dataset[variable.source_name].attrs
+    return Look(
+        dtype=dtype,
+        count=1,
+        nodata=as_type(variable.nodata, dtype),
+        scale=variable.scale,
+        offset=variable.offset,
+        units=variable.units,
+        description=variable.name,
+        tags={str(key): _text(value) for key, value in dataset.attrs.items()},
+        band_tags={str(key): _text(value) for key, value in variable.attrs.items() if key not in _IN_THE_HEADER},
+        stated=Stated(
+            cf.crs_of(dataset, variable.source_name),
+            as_type(stated_nodata(attrs, variable.dtype), dtype),
+            attrs.get("units"),
+        ),
+        dropped=(days_that_lack(str(time_dim)),) if time_dim and lacks_days(dataset, time_dim) else (),
+    )
+
+
+def _text(value: Any) -> str:
+    """An attribute as a TIFF tag holds it: lists with commas."""
+    return ", ".join(str(v) for v in np.asarray(value).ravel().tolist()) if not isinstance(value, str) else value
+
+
+def changes_of(look: Look, job: Job) -> list[str]:
+    """What the output says that the source did not, in words."""
+    variable = job.inputs[0].variables[0]
+    out = list(look.dropped)
+    if variable.name != variable.source_name:
+        out.append(f"{variable.source_name} is called {variable.name}")
+    if look.count == 1 and look.description == variable.name != variable.source_name:
+        out.append(f"band description added: {variable.name}")
+    if look.units and not look.stated.units:
+        out.append(f"units of {variable.name} from the profile: {look.units}")
+    return out + _nodata_changes(look, variable.name) + _crs_changes(look, CRS.from_wkt(job.grid.crs))
+
+
+def _nodata_changes(look: Look, name: str) -> list[str]:
+    before, now = look.stated.nodata, look.nodata
+    if repr(before) == repr(now) or before == now:
+        return []
+    if now is None:
+        return [f"nodata {before} of {name} dropped: {look.dtype} has no such value"]
+    return [f"nodata of {name}: {now}, by the profile" + ("" if before is None else f", not {before}")]
+
+
+def _crs_changes(look: Look, wanted: CRS) -> list[str]:
+    before = look.stated.crs
+    if before is None:
+        return [f"CRS {crs_name(wanted)}, by the profile"]
+    same = before.equals(wanted, ignore_axis_order=True)
+    return [] if same else [f"CRS {crs_name(before)} became {crs_name(wanted)}, by the profile"]

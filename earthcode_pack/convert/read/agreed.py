@@ -1,0 +1,167 @@
+"""What a file says, held against what the profile states: period, CRS, names, units and nodata."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from pyproj import CRS
+
+from earthcode_pack.convert.read.packing import holds
+from earthcode_pack.errors import Contradiction, Unreadable
+from earthcode_pack.period import TimePattern
+
+if TYPE_CHECKING:
+    from earthcode_pack.model import Period, Variable
+    from earthcode_pack.profile.model import CrsSpec, Profile, VariableSpec
+
+# One quantity, several spellings: files and people use both.
+_SAME_UNITS = (
+    {"k", "kelvin", "degk", "degrees_kelvin"}, {"1", "-", "dimensionless", "unitless", "none"}, {"%", "percent"},
+    {"m", "meter", "metre", "meters", "metres"}, {"degc", "celsius", "degrees_celsius", "degree_celsius", "°c"},
+    {"m/s", "m s-1", "m s^-1", "m.s-1", "meter second-1"}, {"mg m-3", "mg/m3", "mg m^-3", "milligram m-3"},
+)  # fmt: skip
+
+
+def name_of(href: str) -> str:
+    """The base name of an href."""
+    return PurePosixPath(href.rstrip("/")).name
+
+
+def file_period(name: str, profile: Profile) -> tuple[Period | None, bool]:
+    """The period by the file's name or by the profile, and whether it is only a stated period of validity."""
+    spec = profile.source.time
+    if spec.pattern is not None:
+        return _named_period(name, spec.pattern), False
+    if spec.from_ is None:
+        return spec.period, True
+    return None, False
+
+
+def _named_period(name: str, pattern: str) -> Period:
+    try:
+        period = TimePattern(pattern).period(name)
+    except ValueError as error:
+        raise Contradiction(
+            f"{name}: {error}", f"rename the file, or correct source.time.pattern {pattern!r}"
+        ) from error
+    if period is None:
+        raise Contradiction(
+            f"{name}: the name does not match source.time.pattern {pattern!r}", "correct the pattern or source.href"
+        )
+    return period
+
+
+def agreed_crs(measured: CRS | None, stated: CrsSpec | None, name: str) -> CRS:
+    """The file's CRS, or the profile's where the file has none or the profile overrides it."""
+    if stated is None:
+        if measured is None:
+            raise Unreadable(f"{name}: states no CRS", "set source.crs to the EPSG code of the data, such as EPSG:4326")
+        return measured
+    wanted = CRS.from_user_input(stated.value)
+    if measured is not None and not stated.override and not measured.equals(wanted, ignore_axis_order=True):
+        raise Contradiction(
+            f"{name}: its CRS is {crs_name(measured)}, source.crs says {crs_name(wanted)}",
+            "remove source.crs, or write source.crs: {value: …, override: true}",
+        )
+    return measured if measured is not None and not stated.override else wanted
+
+
+def crs_name(crs: CRS) -> str:
+    """A CRS in few words: its code, else its name, else itself."""
+    authority = crs.to_authority()
+    return ":".join(authority) if authority else crs.name if crs.name != "unknown" else crs.to_string()
+
+
+def product_variables(found: list[Variable], name: str, profile: Profile) -> tuple[Variable, ...]:
+    """The selected variables under their names in the product, held against what the profile says of them."""
+    if not found:
+        raise Unreadable(f"{name}: holds no variable on a map", "leave the file out of source.href")
+    selected = _selected(found, profile.source.variables, name)
+    renamed = [
+        variable.model_copy(update={"name": _product_name(variable, found, name, profile)}) for variable in selected
+    ]
+    twice = {v.name for v in renamed if [w.name for w in renamed].count(v.name) > 1}
+    if twice:
+        raise Contradiction(f"{name}: two of its variables become {min(twice)}", "correct product.variables.*.from")
+    return tuple(_described(variable, profile, name) for variable in renamed)
+
+
+def _selected(found: list[Variable], wanted: list[str] | None, name: str) -> list[Variable]:
+    if wanted is None:
+        return found
+    held = {variable.source_name: variable for variable in found}
+    missing = [key for key in wanted if key not in held]
+    if missing:
+        raise Contradiction(f"{name}: holds no {missing[0]}; it has {', '.join(held)}", "correct source.variables")
+    return [held[key] for key in wanted]
+
+
+def _product_name(variable: Variable, found: list[Variable], file: str, profile: Profile) -> str:
+    specs = profile.product.variables
+    for key, spec in specs.items():
+        if is_pattern(spec.from_) and fnmatchcase(file, str(spec.from_)):
+            if len(found) > 1 and profile.source.variables is None:
+                raise Contradiction(
+                    f"{file}: matches product.variables.{key}.from and holds {len(found)} variables",
+                    "select one with source.variables",
+                )
+            return key
+        if _means(spec, variable):
+            return key
+    # A raster band without a name, and one description without a source: they can only mean each other.
+    nameless = [key for key, spec in specs.items() if spec.from_ is None]
+    if len(found) == 1 and len(nameless) == len(specs) == 1 and variable.source_name in ("band_1", "rgb"):
+        return nameless[0]
+    return variable.source_name
+
+
+def is_pattern(source: str | int | None) -> bool:
+    """Whether ``product.variables.*.from`` is a pattern of file names."""
+    return isinstance(source, str) and any(star in source for star in "*?")
+
+
+def _means(spec: VariableSpec, variable: Variable) -> bool:
+    if isinstance(spec.from_, int):
+        return spec.from_ in variable.bands[:1] and variable.source_name != "rgb"
+    return spec.from_ == variable.source_name
+
+
+def _described(variable: Variable, profile: Profile, file: str) -> Variable:
+    """Units and nodata as file and profile agree on them."""
+    spec = profile.product.variables.get(variable.name)
+    units = spec.units if spec else None
+    if units and variable.units and not same_units(units, variable.units):
+        raise Contradiction(
+            f"{file}: {variable.name} is in {variable.units!r}, the profile says {units!r}",
+            f"correct product.variables.{variable.name}.units, or the file",
+        )
+    return variable.model_copy(
+        update={"nodata": _agreed_nodata(variable, profile, file), "units": variable.units or units}
+    )
+
+
+def same_units(one: str, other: str) -> bool:
+    """Whether two spellings name one unit."""
+    pair = {one.strip().lower(), other.strip().lower()}
+    return len(pair) == 1 or any(pair <= group for group in _SAME_UNITS)
+
+
+def _agreed_nodata(variable: Variable, profile: Profile, file: str) -> float | int | None:
+    stated, measured = profile.source.nodata, variable.nodata
+    if stated is None:
+        return measured
+    if measured is not None and not stated.override:
+        if measured == stated.value or (measured != measured and stated.value != stated.value):  # noqa: PLR0124 - NaN
+            return measured
+        raise Contradiction(
+            f"{file}: nodata of {variable.name} is {measured}, source.nodata says {stated.value}",
+            "remove source.nodata, or write source.nodata: {value: …, override: true}",
+        )
+    if not holds(variable.dtype, stated.value):
+        raise Contradiction(
+            f"{file}: nodata {stated.value} does not fit the type {variable.dtype} of {variable.name}",
+            "correct source.nodata",
+        )
+    return stated.value

@@ -1,0 +1,136 @@
+"""The time axis of a cube: joined from the files' own axes, or made from the periods of files without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cftime
+import numpy as np
+import xarray as xr
+
+from earthcode_pack.convert.cube import names_of
+from earthcode_pack.convert.read.times import days_that_lack, decode, lacks_days, time_units
+from earthcode_pack.errors import Contradiction, NotEqual
+from earthcode_pack.model import Input, Period
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from earthcode_pack.convert.notes import Notes
+
+Array = np.ndarray[Any, Any]
+Run = tuple[Input, xr.Dataset]
+"""Some steps of a file, and its header."""
+
+_EPOCH = "1970-01-01 00:00:00"
+_REAL = {"standard", "gregorian", "proleptic_gregorian"}
+
+
+def time_axis(inputs: tuple[Input, ...], runs: list[Run], axis: str, notes: Notes) -> dict[str, xr.Variable]:
+    """The time coordinate, its bounds and all that runs along it, by name.
+
+    Raises ``Contradiction`` where calendars differ or the axis has no coordinate, ``NotEqual`` where an instant cannot
+    be written in the units of the first file.
+    """
+    name = names_of(inputs)[0]
+    held = [run for run in runs if any(variable.name == name for variable in run[0].variables)]
+    periods = [period for source, _ in held for period in source.periods]
+    if held[0][0].time_dim is None or (axis not in held[0][1].variables and len(periods) == len(held)):
+        return _made_axis(periods, axis, notes)
+    if axis not in held[0][1].variables:
+        raise Contradiction(f"dimension {axis} has no coordinate", "set source.time: {from: filename, pattern: …}")
+    if lacks_days(held[0][1], axis):
+        notes.add(days_that_lack(axis))
+    along = [str(key) for key, variable in held[0][1].variables.items() if axis in variable.dims]
+    return {key: _joined(key, held, axis, notes) for key in along if _everywhere(key, held, notes)}
+
+
+def _everywhere(name: str, runs: list[Run], notes: Notes) -> bool:
+    everywhere = all(name in header.variables for _, header in runs)
+    if not everywhere:
+        notes.add(f"{name} dropped: not every file holds it")
+    return everywhere
+
+
+def _made_axis(periods: list[Period], axis: str, notes: Notes) -> dict[str, xr.Variable]:
+    """The start of each period, with bounds where they are intervals."""
+    attrs = {
+        "standard_name": "time", "axis": "T", "units": f"seconds since {_EPOCH}", "calendar": "proleptic_gregorian",
+    }  # fmt: skip
+    notes.add(f"{axis} added, from the times of the files")
+    starts = np.array([_seconds(period.start) for period in periods])
+    if all(period.is_instant for period in periods):
+        return {axis: xr.Variable((axis,), starts, attrs)}
+    bounds = np.array([[_seconds(period.start), _seconds(period.end)] for period in periods])
+    return {
+        axis: xr.Variable((axis,), starts, {**attrs, "bounds": f"{axis}_bnds"}),
+        f"{axis}_bnds": xr.Variable((axis, "bnds"), bounds),
+    }
+
+
+def _seconds(moment: datetime) -> int | float:
+    seconds = moment.timestamp()
+    return int(seconds) if seconds.is_integer() else seconds
+
+
+def _joined(name: str, runs: list[Run], axis: str, notes: Notes) -> xr.Variable:
+    """One variable of all files along time, in the units of the first file where it holds times."""
+    first = runs[0][1].variables[name]
+    pieces = []
+    for source, header in runs:
+        piece = header.variables[name].isel({axis: list(source.steps)}).values
+        pieces.append(_like_first(piece, name, runs[0][1], header, notes))
+    return xr.Variable(first.dims, _concatenated(pieces, first.dims.index(axis)), first.attrs)
+
+
+def stacked(name: str, runs: list[Run], axis: str, notes: Notes) -> xr.Variable:
+    """A single value of each file as a series along time, each repeated for the steps of its file."""
+    first = runs[0][1].variables[name]
+    notes.add(f"{name} differs between files: a series along {axis}")
+    pieces = [
+        np.repeat(_like_first(header.variables[name].values, name, runs[0][1], header, notes), len(source.steps) or 1)
+        for source, header in runs
+    ]
+    return xr.Variable((axis,), _concatenated(pieces, 0), first.attrs)
+
+
+def _concatenated(pieces: list[Array], axis: int) -> Array:
+    if all(piece.dtype.kind in "iuf" for piece in pieces):
+        kind = np.result_type(*[piece.dtype.newbyteorder("=") for piece in pieces])
+        pieces = [piece.astype(kind) for piece in pieces]
+    return np.concatenate(pieces, axis=axis)
+
+
+def _like_first(values: Array, name: str, first: xr.Dataset, header: xr.Dataset, notes: Notes) -> Array:
+    timing = _timing(name, first)
+    return values if timing is None else _in_units(values, _timing(name, header) or timing, timing, name, notes)
+
+
+def _timing(name: str, header: xr.Dataset) -> tuple[str, str] | None:
+    """Units and calendar of a time coordinate, or of the bounds of one, which inherit them (CF 7.1)."""
+    variable = header.variables[name]
+    if " since " in str(variable.attrs.get("units", "")):
+        return time_units(variable)
+    owners = [v for v in header.variables.values() if name in (v.attrs.get("bounds"), v.attrs.get("climatology"))]
+    return time_units(owners[0]) if owners and " since " in str(owners[0].attrs.get("units", "")) else None
+
+
+def _in_units(values: Array, given: tuple[str, str], wanted: tuple[str, str], name: str, notes: Notes) -> Array:
+    """The same instants in other units, checked by decoding them again."""
+    if given == wanted:
+        return values
+    if given[1] != wanted[1] and not {given[1], wanted[1]} <= _REAL:
+        raise Contradiction(
+            f"{name}: calendars {wanted[1]!r} and {given[1]!r} in one cube", "make one product of each calendar"
+        )
+    notes.add(f"{name}: in the units of the first file, {wanted[0]!r}; the instants are the same")
+    moments = cftime.num2date(values, given[0], given[1], only_use_cftime_datetimes=True)
+    if given[1] != wanted[1]:
+        moments = np.vectorize(lambda moment: moment.change_calendar(wanted[1]), otypes=[object])(moments)
+    out = np.asarray(cftime.date2num(moments, wanted[0], wanted[1]))
+    if not np.array_equal(decode(out, *wanted, name), decode(values, *given, name)):
+        raise NotEqual(
+            f"{name}: {given[0]!r} cannot be written as {wanted[0]!r} without rounding",
+            "give the files one unit of time",
+        )
+    return out

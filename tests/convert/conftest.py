@@ -1,0 +1,6 @@
+"""Finds ``builders.py``, which the tests of discover, plan and convert share."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
