@@ -156,6 +156,8 @@ CF_TIME = rule(_E, "CF-TIME-UNITS", f"{_GEN} (M)",
     "write time as CF 4.4 says: days since 1970-01-01")
 CF_CALENDAR = rule(_W, "CF-TIME-CALENDAR", "CF 4.4.1",
     "calendar of time coordinates", "set", "set the attribute calendar")
+CF_TIME_LABELS = rule(_I, "CF-TIME-LABELS", "contract 4.2",
+    "dates of a model calendar", "dates that the Gregorian calendar has", "nothing to do where the model has such days")
 CF_TIME_BOUNDS = rule(_W, "CF-TIME-BOUNDS", f"{_GEN}; contract 4.2",
     "bounds of time where cell_methods names an interval", "set", "add time bounds")
 CF_BOUNDS = rule(_E, "CF-BOUNDS", "CF 7.1",

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from pyproj import CRS
 
+from earthcode_pack import __version__
 from earthcode_pack.convert.cube import CubeVariable, LocalPaths, cube_variable, names_of
 from earthcode_pack.convert.notes import Notes
 from earthcode_pack.convert.packing import PACKING
@@ -252,4 +253,11 @@ def _global_attributes(job: Job, headers: list[xr.Dataset], notes: Notes) -> dic
     added = sorted(job.attributes.keys() - shared.keys())
     if added:
         notes.add(f"global attributes added: {', '.join(added)}")
-    return shared | job.attributes
+    return shared | job.attributes | {"history": _history(shared.get("history"), job)}
+
+
+def _history(before: Any, job: Job) -> str:
+    """The line that this package adds (CF 2.6.2); without a clock, so that the same input gives the same bytes."""
+    files = len({source.href for source in job.inputs})
+    line = f"packaged from {files} file{'s' if files > 1 else ''} by earthcode_pack {__version__}, values compared"
+    return f"{before}\n{line}" if before else line

@@ -71,7 +71,7 @@ def raster_look(dataset: DatasetReader, variable: Variable) -> Look:
     return Look(
         dtype=variable.dtype,
         count=len(variable.bands),
-        nodata=variable.nodata,
+        nodata=_nodata(variable.nodata, variable),
         scale=variable.scale,
         offset=variable.offset,
         units=variable.units,
@@ -90,6 +90,11 @@ def raster_look(dataset: DatasetReader, variable: Variable) -> Look:
     )
 
 
+def _nodata(known: float | None, variable: Variable) -> float | int | None:
+    """NaN for floats that state none: EarthCODE wants nodata set, and it takes no value from them."""
+    return float("nan") if known is None and variable.dtype.startswith("float") and len(variable.bands) <= 1 else known
+
+
 def _dropped(dataset: DatasetReader, statistics: list[str]) -> tuple[str, ...]:
     """GDAL's COG driver writes the tags of bands or those of domains of the file's maker, not both."""
     lines = [f"metadata domain {name} dropped" for name in sorted(set(dataset.tag_namespaces()) - _GDALS_OWN)]
@@ -102,7 +107,7 @@ def cube_look(dataset: xr.Dataset, variable: Variable, dtype: str, time_dim: str
     return Look(
         dtype=dtype,
         count=1,
-        nodata=as_type(variable.nodata, dtype),
+        nodata=_nodata(as_type(variable.nodata, dtype), variable),
         scale=variable.scale,
         offset=variable.offset,
         units=variable.units,
@@ -142,6 +147,8 @@ def _nodata_changes(look: Look, name: str) -> list[str]:
         return []
     if now is None:
         return [f"nodata {before} of {name} dropped: {look.dtype} has no such value"]
+    if before is None and now != now:  # noqa: PLR0124 - NaN
+        return [f"nodata of {name}: NaN, for the file states none"]
     return [f"nodata of {name}: {now}, by the profile" + ("" if before is None else f", not {before}")]
 
 

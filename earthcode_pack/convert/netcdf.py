@@ -16,6 +16,7 @@ from earthcode_pack.checks.equality import compare
 from earthcode_pack.convert.chunks import region_sizes, regions
 from earthcode_pack.convert.cube import CubeVariable, LocalPaths, Region, read_block
 from earthcode_pack.convert.fetched import local_sources
+from earthcode_pack.convert.hdf5_clock import stop_clock
 from earthcode_pack.convert.layout import Layout, layout_of
 from earthcode_pack.convert.netcdf_attributes import netcdf_attribute, set_attributes
 from earthcode_pack.convert.statistics import Tally
@@ -41,6 +42,7 @@ def write(part: Part) -> Record:
     with local_sources(job.inputs) as paths:
         layout = layout_of(job, paths)
         tallies = _fill(layout, job, target, paths)
+        stop_clock(target)
         compared = _compare(layout, job, target, paths)
     return Record(number=part.number, tallies=tallies, compared=compared, changes=layout.changes, engine="h5netcdf")
 
@@ -60,7 +62,7 @@ def _fill(layout: Layout, job: Job, target: Path, paths: LocalPaths) -> dict[str
 
 
 def _new(target: Path) -> h5py.File:
-    """An empty file with metadata in pages, and no clock in it (h5py has no keyword for that of the root group)."""
+    """An empty file with metadata in pages, its root group without a clock (h5py has no keyword for that)."""
     made, access = h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     made.set_file_space_strategy(h5py.h5f.FSPACE_STRATEGY_PAGE, False, 1)
     made.set_file_space_page_size(_PAGE)

@@ -203,13 +203,22 @@ def test_pixel_is_point_stays_in_place(tmp_path: Path) -> None:
         assert file.tags()["AREA_OR_POINT"] == "Point"
 
 
-@pytest.mark.parametrize("nodata", [float("nan"), -9999, None, -3.4028234663852886e38])
-def test_nodata_is_what_it_was(tmp_path: Path, nodata: float | None) -> None:
+def test_floats_that_state_no_nodata_get_nan(tmp_path: Path) -> None:
     values = ramp(20, 30)
-    values[3] = np.nan if nodata is None else nodata
+    made = to_cog(make_tiff(tmp_path / "a.tif", values, nodata=None), tmp_path)
+    with rasterio.open(made.path) as file:
+        assert np.isnan(file.nodata)
+        assert file.read(1).tobytes() == values.tobytes()
+    assert "nodata of band_1: NaN, for the file states none" in made.one.changes
+
+
+@pytest.mark.parametrize("nodata", [float("nan"), -9999, -3.4028234663852886e38])
+def test_nodata_is_what_it_was(tmp_path: Path, nodata: float) -> None:
+    values = ramp(20, 30)
+    values[3] = nodata
     made = to_cog(make_tiff(tmp_path / "a.tif", values, nodata=nodata), tmp_path)
     with rasterio.open(made.path) as file:
-        assert repr(file.nodata) == repr(None if nodata is None else float(nodata))
+        assert repr(file.nodata) == repr(float(nodata))
         assert file.read(1).tobytes() == values.tobytes()
     assert made.one.variables[0].statistics is not None
     assert made.one.variables[0].statistics.valid_percent == pytest.approx(95)

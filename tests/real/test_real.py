@@ -1,4 +1,4 @@
-"""Real Earth-observation files, end to end. Each profile reads the data beside the project and is skipped without it."""
+"""Real Earth-observation files, end to end; skipped where the material beside the project is not there."""
 
 from __future__ import annotations
 

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from earthcode_pack.checks import rules
 from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, is_pattern, name_of, product_variables
 from earthcode_pack.convert.read.open import driver_of, open_raw
 from earthcode_pack.convert.read.packing import stated_nodata
 from earthcode_pack.convert.read.raster import band_groups, open_tiff, raster_crs, raster_grid, raster_variable
 from earthcode_pack.errors import Contradiction, Unreadable
-from earthcode_pack.model import Driver, Grid, Period, Source, Variable, rfc3339
+from earthcode_pack.model import Driver, Finding, Grid, Period, Source, Variable, rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import xarray as xr
@@ -86,13 +88,29 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
         _refuse_empty(found, name)
         grid, time_dim = _one_grid(dataset, found, name, profile)
         periods, stated = _cube_periods(dataset, time_dim, name, profile)
+        notes = tuple(_time_notes(dataset, str(time_dim), found, name)) if time_dim in dataset.variables else ()
     return {
         "grid": grid,
         "variables": found,
         "times": periods,
         "time_dim": time_dim,
         "stated_period": stated,
+        "notes": notes,
     }
+
+
+def _time_notes(dataset: xr.Dataset, time_dim: str, found: tuple[Variable, ...], name: str) -> Iterator[Finding]:
+    """What the time axis leaves open: intervals without bounds, and dates that only a model's calendar has."""
+    bare = not {"bounds", "climatology"} & set(dataset[time_dim].attrs)
+    for variable in found if bare else ():
+        if times.names_an_interval(variable.attrs, time_dim):
+            methods = variable.attrs["cell_methods"]
+            message = f"{name}: {variable.name} is of intervals ({methods}), and {time_dim} has no bounds"
+            yield rules.CF_TIME_BOUNDS.finding(name, message, methods)
+    if times.lacks_days(dataset, time_dim):
+        yield rules.CF_TIME_LABELS.finding(
+            name, f"{name}: {times.days_that_lack(time_dim)}", dataset[time_dim].calendar
+        )
 
 
 def _cube_variable(dataset: xr.Dataset, name: str) -> Variable:
