@@ -37,6 +37,7 @@ format: $(READY) ## let ruff format and mend what it can
 
 docs: $(READY) ## write the generated pages of docs/ again
 	$(BIN)/python -m earthcode_pack.profile.markdown docs/profile.md
+	$(BIN)/python -m earthcode_pack.checks.rules docs/rules.md
 
 samples: $(READY) ## make sample_data/ again
 	$(BIN)/python sample_data/make.py

@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from earthcode_pack.checks.rules import rules_markdown
 from earthcode_pack.profile import Profile, load_profile
 from earthcode_pack.profile.markdown import _sections, markdown
 
@@ -13,6 +14,10 @@ PROFILES = ["landcover-cog.yaml", "ndvi-cog.yaml", "sst-zarr.yaml"]
 
 def test_the_page_on_the_profile_is_what_the_generator_writes(root) -> None:
     assert (root / "docs/profile.md").read_text(encoding="utf-8") == markdown(), "run: make docs"
+
+
+def test_the_page_on_the_rules_is_what_the_generator_writes(root) -> None:
+    assert (root / "docs/rules.md").read_text(encoding="utf-8").endswith(rules_markdown()), "run: make docs"
 
 
 @pytest.mark.parametrize(("key", "model"), _sections(("", Profile)))

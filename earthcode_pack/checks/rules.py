@@ -7,7 +7,9 @@ rule is fixed (contract 4.4): *error* for a MUST, a REQ, a schema, facts that co
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from earthcode_pack.model import Finding, JsonValue, Level
 
@@ -290,3 +292,7 @@ FACT_CUBE = rule(_E, "FACT-CUBE", _FACT,
     "cube:dimensions and cube:variables against the store", "the same names, sizes and ends", "measure them again")
 FACT_MEDIA_TYPE = rule(_E, "FACT-MEDIA-TYPE", _FACT,
     "type of an asset against its content", "agree", "correct the media type")
+
+if __name__ == "__main__":
+    TITLE = "# Rules\n\nWhat `earthcode-pack check` looks at, and what it allows. Written by `make docs`.\n\n"
+    Path(sys.argv[1]).write_text(TITLE + rules_markdown(), encoding="utf-8")
