@@ -10,7 +10,7 @@ from rich.text import Text
 
 from earthcode_pack.bundle import Bundle
 from earthcode_pack.cli.outcome import Outcome
-from earthcode_pack.cli.words import bytes_of, counted, facts, heading, levels
+from earthcode_pack.cli.words import bytes_of, counted, facts, heading, levels, near
 from earthcode_pack.model import Level
 
 LEFTOVERS = (".part", ".tmp")  # how files and stores are named until they are whole
@@ -55,7 +55,7 @@ def _show_status(console: Console, data: dict[str, Any]) -> None:
         ("Findings", levels(data["findings"])),
         ("Standing", f"{counted(data['standing'], 'error')} not accepted"),
     ]
-    facts(console, [*pairs, ("Digest", whole), ("Published", objects), ("Bundle", data["bundle"])])
+    facts(console, [*pairs, ("Digest", whole), ("Published", objects), ("Bundle", near(data["bundle"]))])
 
 
 def handed_off(bundle: Bundle, written: Iterable[str], *, as_json: bool) -> Outcome:
@@ -64,7 +64,7 @@ def handed_off(bundle: Bundle, written: Iterable[str], *, as_json: bool) -> Outc
     data = {"bundle": str(bundle.root), "files": files}
     pairs: list[tuple[str, object]] = [
         ("Wrote", counted(len(files), "file")),
-        ("Read", bundle.root / "pull_request.md"),
+        ("Read", near(bundle.root / "pull_request.md")),
     ]
     return Outcome(data, lambda console: facts(console, pairs), as_json=as_json)
 

@@ -14,6 +14,7 @@ from earthcode_pack.cli.words import (
     facts,
     heading,
     levels,
+    near,
     short,
     show_failures,
     show_findings,
@@ -52,7 +53,7 @@ def _show_plan(console: Console, plan: Plan, summary: Summary) -> None:
     decoded = bytes_of(sum(_decoded(job) for job in plan.jobs))
     console.print()
     facts(console, [("Reads", f"{counted(len(read), 'file')}; {decoded} before compression")])
-    facts(console, [("Bundle", summary.bundle)])
+    facts(console, [("Bundle", near(summary.bundle))])
 
 
 def _decoded(job: Job) -> int:
@@ -104,9 +105,9 @@ def _where(bundle: Bundle, summary: Summary) -> list[tuple[str, object]]:
     report, request = bundle.root / "report.html", bundle.root / "pull_request.md"
     return [
         ("Skipped", f"{summary.skipped} done before" if summary.skipped else None),
-        ("Bundle", bundle.root),
-        ("Report", report if report.is_file() else None),
-        ("Catalogue", request if request.is_file() else None),
+        ("Bundle", near(bundle.root)),
+        ("Report", near(report) if report.is_file() else None),
+        ("Catalogue", near(request) if request.is_file() else None),
         ("Digest", summary.digest),
         ("Published", summary.published),
     ]
@@ -117,7 +118,7 @@ def _next(bundle: Bundle, summary: Summary) -> str:
     if bundle.standing_errors():
         return "mend the errors above, or accept their rules in the profile, and run again"
     if summary.published:
-        return f"earthcode-pack verify {bundle.root}"
+        return f"earthcode-pack verify {near(bundle.root)}"
     if summary.failed:
         return (
             f"mend {short(summary.failed[0].source)} and run again; what is done stays done "
@@ -125,4 +126,4 @@ def _next(bundle: Bundle, summary: Summary) -> str:
         )
     if bundle.profile().store is None:
         return "set store.href in the profile, to publish"
-    return f"earthcode-pack publish {bundle.root} --approve {summary.digest}"
+    return f"earthcode-pack publish {near(bundle.root)} --approve {summary.digest}"

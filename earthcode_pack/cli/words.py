@@ -47,6 +47,12 @@ def table(columns: Iterable[tuple[str, str]], rows: Iterable[tuple[str, ...]]) -
     return result
 
 
+def near(path: Path | str) -> str:
+    """A path as one would type it here: relative where it lies below the current folder."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else str(path)
+
+
 def facts(console: Console, pairs: Iterable[tuple[str, object]]) -> None:
     """``Name  value`` lines. Values stay on one line each, to be copied whole."""
     for name, value in pairs:
