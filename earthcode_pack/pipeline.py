@@ -18,7 +18,7 @@ from earthcode_pack.bundle import Bundle, open_bundle, to_json, values_to_json, 
 from earthcode_pack.colormap import known_colormap
 from earthcode_pack.describe import describe
 from earthcode_pack.discover import discover
-from earthcode_pack.errors import EarthcodePackError, NotApproved
+from earthcode_pack.errors import EarthcodePackError, NotApproved, ProfileError
 from earthcode_pack.execute import Converted, execute
 from earthcode_pack.illustrate import Pictures, illustrate
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
@@ -71,6 +71,7 @@ def dry_run(profile: Profile, workdir: str | Path) -> tuple[Plan, Summary]:
     _check_profile(profile)
     sources = discover(profile, cache)
     planned = plan(profile, sources)
+    _check_preview(profile, planned)
     skipped = sum(workspace.done(job, cache) is not None for job in planned.jobs)
     return planned, Summary(
         bundle=str(bundle.root),
@@ -93,6 +94,17 @@ def _check_profile(profile: Profile) -> None:
 
         with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:
             check_ids(profile, open_catalog(profile.catalog.metadata, Path(folder)))
+
+
+def _check_preview(profile: Profile, planned: Plan) -> None:
+    """A preview is of a variable that the product holds."""
+    names = sorted({variable.name for job in planned.jobs for source in job.inputs for variable in source.variables})
+    preview = profile.product.preview
+    if preview is not None and names and preview.variable not in names:
+        raise ProfileError(
+            f"product.preview.variable: {preview.variable!r} is none of the product's variables, {', '.join(names)}",
+            "correct product.preview.variable",
+        )
 
 
 def _notes(sources: Sources) -> list[Finding]:
@@ -156,6 +168,7 @@ class _Preparation:
 
     def _plan(self, sources: Sources) -> Plan:
         planned = plan(self.profile, sources)
+        _check_preview(self.profile, planned)
         write_atomic(self.bundle.root / "profile.yaml", self.profile.to_yaml())
         write_atomic(self.bundle.root / "plan.json", planned.to_json())
         self.workspace.forget_all_but(planned.jobs)
@@ -268,11 +281,15 @@ def _hand_over(bundle: Bundle, step: Step) -> None:
 
 def _hand_off(bundle: Bundle) -> list[str]:
     """The change set of the catalogue, and the documents of the PRR's hand-over route."""
-    from earthcode_pack.handoff import hand_off  # noqa: PLC0415
+    from earthcode_pack.handoff import hand_off, open_catalog  # noqa: PLC0415
     from earthcode_pack.register import hand_over  # noqa: PLC0415
 
-    written = hand_off(bundle) if bundle.profile().catalog is not None else []
-    return [*written, *hand_over(bundle)]
+    profile = bundle.profile()
+    if profile.catalog is None:
+        return hand_over(bundle)
+    with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:
+        catalog = open_catalog(profile.catalog.metadata, Path(folder))
+        return [*hand_off(bundle, catalog), *hand_over(bundle, catalog.record("projects", profile.project.id))]
 
 
 def summarise(bundle: Bundle, published: str | None = None) -> Summary:

@@ -383,6 +383,13 @@ def test_unknown_colormap_is_wrong_by_itself(scenes: Path) -> None:
     assert not (scenes / "work").exists()
 
 
+def test_preview_of_a_variable_that_is_not_there(scenes: Path) -> None:
+    profile = profile_of(scenes, product__preview={"variable": "nothing"}, product__variables={})
+    for work in (dry_run, prepare):
+        with pytest.raises(ProfileError, match="'nothing' is none of the product's variables, band_1"):
+            work(profile, scenes / "work")
+
+
 def test_pattern_that_matches_nothing(scenes: Path) -> None:
     with pytest.raises(ProfileError, match="no file matches"):
         dry_run(profile_of(scenes, source__href="raw/*.tiff"), scenes / "work")
@@ -425,6 +432,8 @@ def test_hand_off_is_there_after_publishing(scenes: Path, shared: Path) -> None:
     assert "products/demo" in (bundle.root / "osc.patch").read_text()
     assert (bundle.root / "pull_request.md").stat().st_size > 0
     assert {path.name for path in (bundle.root / "prr").iterdir()} >= {"collection.json", "items", "letter.md"}
+    described = json.loads((bundle.root / "prr/collection.json").read_bytes())["osc:project_description"]
+    assert len(described) > 100, "a known project's own words, which the profile leaves out"
     before = every_file(bundle.root)
     publish(prepare(profile, scenes / "work"))
     assert every_file(bundle.root) == before

@@ -99,6 +99,10 @@ class Catalog:
                 f"{self.root / path}: no JSON object ({error})", "look at the catalogue's copy"
             ) from error
 
+    def record(self, kind: Kind, entry: str) -> dict[str, Any] | None:
+        """The record of an entry; None where the catalogue has none."""
+        return self.read(path_of(kind, entry)) if self.has(kind, entry) else None
+
     def paths(self) -> Iterator[str]:
         """Every JSON file, sorted."""
         for path in sorted(self.root.rglob("*.json")):
