@@ -178,7 +178,6 @@ class Job(Value):
     options: dict[str, JsonValue]
     attributes: dict[str, JsonValue] = {}  # global attributes to add (CF, ACDD), from the profile
     described: dict[str, dict[str, JsonValue]] = {}  # attributes and classes the profile adds, by variable
-    crs_override: bool = False  # the grid's CRS replaces what the files state
     fingerprint: str = ""
 
 

@@ -223,9 +223,9 @@ def _grid_mapping(job: Job, first: _Header, others: dict[str, xr.Variable], note
     variable = job.inputs[0].variables[0]
     stated = str(first.attrs[variable.source_name].get("grid_mapping", "")).split(":")[0].strip()
     names = [name for name in (stated, "spatial_ref", "crs") if name in others and _is_mapping(others[name])]
-    if names and not job.crs_override:
-        return names[0]
     crs = CRS.from_wkt(job.grid.crs)
+    if names and first.crs is not None and first.crs.equals(crs, ignore_axis_order=True):
+        return names[0]
     name = next((name for name in (stated, "crs", "spatial_ref") if name and _is_free(name, others)), "grid_mapping")
     others[name] = xr.Variable((), np.int32(0), {k: plain(v) for k, v in crs.to_cf().items()})
     before = f", not {crs_name(first.crs)}" if names and first.crs is not None else ""

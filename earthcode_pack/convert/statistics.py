@@ -11,6 +11,8 @@ from earthcode_pack.model import Statistics, Value
 
 Array = np.ndarray[Any, Any]
 
+_SLAB = 2**18  # values
+
 
 class Tally(Value):
     """Count, extremes, mean and sum of squared deviations of the valid values; two tallies add up.
@@ -56,6 +58,16 @@ class Tally(Value):
 
 def tally(block: Array, nodata: float | None, hidden: Array | None = None) -> Tally:
     """The tally of one block of stored values; NaN, infinities, nodata and what is ``hidden`` do not count."""
+    values = np.ascontiguousarray(block).reshape(-1)
+    covers = None if hidden is None else np.ascontiguousarray(hidden).reshape(-1)
+    out = Tally()
+    for start in range(0, values.size, _SLAB):  # what is worked on stays in the cache, and little memory is taken
+        part = slice(start, start + _SLAB)
+        out += _tally(values[part], nodata, None if covers is None else covers[part])
+    return out
+
+
+def _tally(block: Array, nodata: float | None, hidden: Array | None) -> Tally:
     valid = _valid(block, nodata, hidden)
     if valid.size == 0:
         return Tally(total=block.size)

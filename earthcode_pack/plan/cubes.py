@@ -151,7 +151,6 @@ def _job(profile: Profile, file: File) -> Job:
         options=cube_options(profile, inputs, axis_name(inputs)),
         attributes=global_attributes(profile),
         described=described(profile),
-        crs_override=bool(profile.source.crs and profile.source.crs.override),
     )
 
 

@@ -170,7 +170,6 @@ def _job(scene: Scene, profile: Profile) -> Job:
         grid=orientation(scene.source.grid).grid,
         options=_options(profile.target.cog, scene.variable, profile),
         described={scene.variable.name: about},
-        crs_override=profile.source.crs is not None,
     )
 
 

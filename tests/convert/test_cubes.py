@@ -16,6 +16,7 @@ import rioxarray  # noqa: F401 - .rio
 import xarray as xr
 import zarr
 from builders import PERIOD, Run, bits, make_nc, make_tiff, opened, profile_of, ramp, run
+from pyproj import CRS
 
 ZARRS = [{"version": 3}, {"version": 2}, {"version": 3, "zipped": True}, {"version": 2, "zipped": True}]
 TARGETS = [("zarr", {"version": 3}), ("zarr", {"version": 2}), ("netcdf", {})]
@@ -389,6 +390,26 @@ def test_extra_dimension_of_five(tmp_path: Path, fmt: str, options: dict[str, An
 
 def test_no_crs_names_the_key(tmp_path: Path) -> None:
     assert "source.crs" in to("zarr", make_nc(tmp_path / "a.nc", ramp(1, 3, 4), crs=False), tmp_path).error
+
+
+def _without_a_figure_of_the_earth(file: Any) -> None:
+    for key in ("semi_major_axis", "inverse_flattening", "longitude_of_prime_meridian"):
+        file["crs"].delncattr(key)
+
+
+def test_grid_mapping_without_an_ellipsoid_names_no_place(tmp_path: Path) -> None:
+    source = make_nc(tmp_path / "a.nc", ramp(1, 3, 4), more=_without_a_figure_of_the_earth)
+    assert "states no CRS" in to("zarr", source, tmp_path).error
+    made = to("zarr", source, tmp_path, crs="EPSG:4326")
+    assert opened(made.path, decode_coords="all").rio.crs.to_epsg() == 4326
+
+
+def test_ellipsoid_without_a_datum_leaves_it_to_the_profile(tmp_path: Path) -> None:
+    source = make_nc(tmp_path / "a.nc", ramp(1, 3, 4))
+    assert CRS.from_wkt(to("zarr", source, tmp_path).one.grid.crs).to_authority() is None
+    made = to("zarr", source, tmp_path, crs="EPSG:4326")
+    assert CRS.from_wkt(made.one.grid.crs).to_authority() == ("EPSG", "4326")
+    assert opened(made.path, decode_coords="all").rio.crs.to_epsg() == 4326
 
 
 @pytest.mark.parametrize(("fmt", "options"), TARGETS, ids=IDS)

@@ -23,6 +23,9 @@ _SAME_UNITS = (
     {"m/s", "m s-1", "m s^-1", "m.s-1", "meter second-1"}, {"mg m-3", "mg/m3", "mg m^-3", "milligram m-3"},
 )  # fmt: skip
 
+_ALIKE = 20  # of PROJ's 100: the same projection and ellipsoid, the datum without a name
+_SAME_ELLIPSOID = 1e-5  # metres; GRS 80 and WGS 84 are ten times as far apart
+
 
 def name_of(href: str) -> str:
     """The base name of an href."""
@@ -60,12 +63,26 @@ def agreed_crs(measured: CRS | None, stated: CrsSpec | None, name: str) -> CRS:
             raise Unreadable(f"{name}: states no CRS", "set source.crs to the EPSG code of the data, such as EPSG:4326")
         return measured
     wanted = CRS.from_user_input(stated.value)
-    if measured is not None and not stated.override and not measured.equals(wanted, ignore_axis_order=True):
+    if measured is None or stated.override or _leaves_open(measured, wanted):
+        return wanted
+    if not measured.equals(wanted, ignore_axis_order=True):
         raise Contradiction(
             f"{name}: its CRS is {crs_name(measured)}, source.crs says {crs_name(wanted)}",
             "remove source.crs, or write source.crs: {value: …, override: true}",
         )
-    return measured if measured is not None and not stated.override else wanted
+    return measured
+
+
+def _leaves_open(measured: CRS, wanted: CRS) -> bool:
+    """Whether a file states the ellipsoid and no datum, and the profile names one on that ellipsoid."""
+    if measured.datum is None or measured.datum.name not in ("undefined", "unknown"):
+        return False
+    if not (measured.is_geographic and wanted.is_geographic) or measured.is_derived or wanted.is_derived:
+        return measured.to_epsg(min_confidence=_ALIKE) == wanted.to_epsg() is not None
+    one, other = measured.ellipsoid, wanted.ellipsoid
+    assert one is not None and other is not None, "a geographic CRS has an ellipsoid"  # noqa: PT018
+    apart = (one.semi_major_metre - other.semi_major_metre, one.semi_minor_metre - other.semi_minor_metre)
+    return max(map(abs, apart)) < _SAME_ELLIPSOID
 
 
 def crs_name(crs: CRS) -> str:

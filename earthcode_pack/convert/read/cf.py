@@ -33,6 +33,11 @@ _NAMES = {
 }  # fmt: skip
 # A coordinate in float32 is off its place by about 1e-7 of its size: regular means within a hundredth of a cell.
 _REGULAR = 0.01
+# What a grid mapping says of the ellipsoid or the datum (CF, appendix F, table F.1); without any it names no place.
+_FIGURE_OF_THE_EARTH = {
+    "semi_major_axis", "semi_minor_axis", "inverse_flattening", "earth_radius", "reference_ellipsoid_name",
+    "horizontal_datum_name", "geographic_crs_name",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,8 @@ def _from_mapping(attrs: dict[str, Any], mapping: str) -> CRS | None:
     for key in ("crs_wkt", "spatial_ref", "epsg_code", "crs"):
         if attrs.get(key):
             return _parse_crs(attrs[key], f"{mapping}.{key}")
-    if "grid_mapping_name" not in attrs:
-        return None
+    if "grid_mapping_name" not in attrs or not _FIGURE_OF_THE_EARTH & set(attrs):
+        return None  # PROJ would take WGS 84 for granted
     try:
         return CRS.from_cf(attrs)
     except (CRSError, KeyError) as error:
