@@ -186,8 +186,11 @@ def _not_started(compute: Compute, error: BaseException) -> EarthcodePackError:
 
 def _kwargs(compute: Compute) -> dict[str, Any]:
     """As written; a LocalCluster's dashboard keeps to this machine, on a free port, unless told otherwise."""
-    local = str(compute.cluster_class).endswith(".LocalCluster")
-    return ({"dashboard_address": "127.0.0.1:0"} if local else {}) | compute.cluster_kwargs
+    given: dict[str, Any] = {}
+    if str(compute.cluster_class).endswith(".LocalCluster"):
+        given = {"dashboard_address": "127.0.0.1:0"}
+        given |= {} if compute.memory_limit is None else {"memory_limit": compute.memory_limit}
+    return given | compute.cluster_kwargs
 
 
 def _cluster_class(path: str) -> Any:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from earthcode_pack.model import Job
 
-REGION_BYTES = 96 * 2**20
 _PAGE = 64 * 2**10  # metadata gathers in pages of this size at the front; larger ones waste space in every chunk
 Array = np.ndarray[Any, Any]
 
@@ -75,7 +74,8 @@ def _new(target: Path) -> h5py.File:
 
 
 def _regions(variable: CubeVariable, job: Job) -> Iterator[Region]:
-    size = region_sizes(variable.sizes, job.options["chunks"][variable.name], variable.dtype.itemsize, REGION_BYTES)
+    unit = job.options["chunks"][variable.name]
+    size = region_sizes(variable.sizes, unit, variable.dtype.itemsize, job.options["region_bytes"])
     return regions(variable.sizes, size)
 
 

@@ -24,8 +24,6 @@ from earthcode_pack.convert.work import Part, Record
 if TYPE_CHECKING:
     from earthcode_pack.model import Job
 
-# Source block, written copy and what was read back are in memory at once, for each worker.
-REGION_BYTES = 96 * 2**20
 _BLOCK = 2**20  # of Blosc; measured twice as fast as its default and smaller
 _CHANGES = "changes.json"
 Array = np.ndarray[Any, Any]
@@ -46,7 +44,7 @@ def parts_of(job: Job, folder: Path) -> list[Part]:
     for name in names_of(job.inputs):
         variable = cube_variable(name, job)
         unit = (job.options["shards"] or job.options["chunks"])[name]
-        size = region_sizes(variable.sizes, unit, variable.dtype.itemsize, REGION_BYTES)
+        size = region_sizes(variable.sizes, unit, variable.dtype.itemsize, job.options["region_bytes"])
         for region in regions(variable.sizes, size):
             parts.append(Part(job=job, folder=str(folder), number=len(parts), variable=name, region=region))
     return parts

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 Sizes = dict[str, int]
 
+REGION_BYTES = 96 * 2**20  # of stored values that a worker has in hand at once
+_LEAST = 2**20
+_COPIES = 8  # decoded, encoded, read back and compared: so many times a region is in a worker's memory at most
+
 
 def cube_options(profile: Profile, inputs: tuple[Input, ...], axis: str | None) -> dict[str, Any]:
     """How a cube is stored: chunks (and shards) by variable and dimension, and the name of its time dimension.
@@ -27,8 +31,9 @@ def cube_options(profile: Profile, inputs: tuple[Input, ...], axis: str | None) 
     variables = {variable.name: variable for source in inputs for variable in source.variables}
     sizes = {name: cube_sizes(inputs, variable, axis) for name, variable in variables.items()}
     chunks = _all_chunks(profile, variables, sizes, inputs[0], axis)
+    region = region_bytes(profile.compute.memory_limit)
     if profile.target.format == "netcdf":
-        return {"chunks": chunks, "level": profile.target.netcdf.level, "time": axis}
+        return {"chunks": chunks, "level": profile.target.netcdf.level, "time": axis, "region_bytes": region}
     zarr = profile.target.zarr
     return {
         "chunks": chunks,
@@ -36,7 +41,21 @@ def cube_options(profile: Profile, inputs: tuple[Input, ...], axis: str | None) 
         "version": zarr.version,
         "zipped": zarr.zipped,
         "time": axis,
+        "region_bytes": region,
     }
+
+
+def region_bytes(memory_limit: str | int | None) -> int:
+    """How much a worker reads and writes at once, by the memory that it may take.
+
+    >>> region_bytes("256MiB") // 2**20
+    32
+    """
+    if memory_limit is None:
+        return REGION_BYTES
+    from dask.utils import parse_bytes  # noqa: PLC0415 - only where a limit is set
+
+    return max(_LEAST, min(int(parse_bytes(memory_limit)) // _COPIES, REGION_BYTES))
 
 
 def _all_chunks(

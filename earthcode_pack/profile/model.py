@@ -31,6 +31,7 @@ from earthcode_pack.profile.rules import (
     Crs,
     Dated,
     Href,
+    Memory,
     Part,
     Pattern,
     Repository,
@@ -189,7 +190,9 @@ class CatalogSpec(Part):
 class Compute(Part):
     """Where Dask runs; without it, on the cores of this machine."""
 
-    memory_limit: str | int | None = Field(None, description="of a worker, such as `4GiB`, or a number of bytes")
+    memory_limit: Memory | None = Field(
+        None, description="of a worker, such as `4GiB`: bounds how much of a cube it has in hand at once"
+    )
     address: Text | None = Field(None, description="of a Dask scheduler that runs already, such as `tcp://host:8786`")
     cluster_class: ClassPath | None = Field(
         None, description="a Dask cluster to start, such as `dask_jobqueue.SLURMCluster`; this or `address`"

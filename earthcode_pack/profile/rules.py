@@ -112,6 +112,19 @@ def _known_units(text: str) -> str:
     return text
 
 
+def _memory(value: str | int) -> str | int:
+    """A number of bytes as Dask reads it."""
+    from dask.utils import parse_bytes  # noqa: PLC0415 - a quarter of a second, and only where a limit is set
+
+    try:
+        enough = parse_bytes(value) > 0
+    except ValueError:
+        enough = False
+    if not enough:
+        raise ValueError(f"{value!r} is no amount of memory such as 4GiB")
+    return value
+
+
 def without_secrets(href: str) -> str:
     """A URL as it may be shown: without user and query."""
     return re.sub(r"\?[^\s'\"]*", "", _USER.sub("://", href)) if "://" in href else href
@@ -137,6 +150,7 @@ PATTERNS = {
 
 # Ids of the catalogue are its own: nineteen of its projects are longer than a product may be.
 CatalogId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,255}$"), AfterValidator(_not_dots)]
+Memory = Annotated[str | int, AfterValidator(_memory)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$"), AfterValidator(_not_dots)]
 Text = Annotated[str, Field(min_length=1)]
 License = Annotated[Text, AfterValidator(_spdx)]

@@ -91,9 +91,9 @@ def parts(profile: Any, root: Path) -> tuple[Any, list[Any], Path]:
 
 
 def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from earthcode_pack.convert import zarr
+    from earthcode_pack.plan import encoding
 
-    monkeypatch.setattr(zarr, "REGION_BYTES", 4 * 12 * 4)
+    monkeypatch.setattr(encoding, "REGION_BYTES", 4 * 12 * 4)
     profile = profile_of(make_nc(tmp_path / "a.nc", ramp(20, 3, 4), times=range(20)), "zarr", chunks={"time": 2})
     job, every, folder = parts(profile, tmp_path / "one")
     assert len(every) == 5
