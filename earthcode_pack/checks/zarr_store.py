@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from earthcode_pack.model import Finding
 
-ROOTS = {"zarr.json", ".zgroup", ".zmetadata", ".zattrs", ".zarray"}
 _BROKEN = (OSError, ValueError, KeyError, RuntimeError, TypeError, zipfile.BadZipFile)
 
 

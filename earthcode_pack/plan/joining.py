@@ -52,13 +52,14 @@ def alike(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Source], 
     first: dict[tuple[str, ...], Source] = {}
     for source in cubes_only(sources, failures):
         key = group_key(source, profile)
-        reference = first.setdefault(key, source)
-        difference = _difference(next(iter(first.values())), source, same_variables=False) if key in first else None
+        anchor, reference = next(iter(first.values()), source), first.get(key, source)
+        difference = _difference(anchor, source, same_variables=False)
         difference = difference or _difference(reference, source, same_variables=True)
         if difference:
             failures.append(failure_of(source, difference, "make one product of each, or leave one out of source.href"))
-        else:
-            kept.append(source)
+            continue
+        first.setdefault(key, source)  # one that does not fit is no measure for the rest of its variables
+        kept.append(source)
     return kept, failures
 
 
