@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from earthcode_pack.errors import EarthcodePackError, OutsideError, SourceError, UserError
+from earthcode_pack.parallel import allow, cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,11 +64,6 @@ def mapper(compute: Compute) -> Iterator[Mapper]:
         return
     with ExitStack() as stack:
         yield _Dask(compute, stack)
-
-
-def cores() -> int:
-    """The cores that this process may use, which in a container or a batch job are fewer than the machine's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def threads(function: Callable[[A], R], items: Sequence[A]) -> Iterator[tuple[int, R | Exception]]:
@@ -125,10 +121,11 @@ class OneThreadEach:
     name = "earthcode-pack-threads"
     idempotent = True
 
-    def setup(self, worker: Any) -> None:  # noqa: ARG002 - the signature that Dask calls
+    def setup(self, worker: Any) -> None:
         """Runs on each worker, those that join later included; a person's own setting stays."""
         for key, value in ONE_THREAD.items():
             os.environ.setdefault(key, value)
+        allow(worker.state.nthreads)
 
 
 def _client(compute: Compute, stack: ExitStack) -> Any:

@@ -1,0 +1,61 @@
+"""The threads of this process: one pool for whatever is done inside a part of a job, whoever does the part."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+_ALLOWED: list[int] = []  # set by a Dask worker, whose threads are what its scheduler says
+
+
+def cores() -> int:
+    """The cores that this process may use, which in a container or a batch job are fewer than the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def allow(threads: int) -> None:
+    """Bounds the pool of this process. For workers, before they begin."""
+    _ALLOWED[:] = [threads]
+    pool.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def pool() -> ThreadPoolExecutor:
+    """The pool for pieces of work that release the GIL and wait for no other piece."""
+    return ThreadPoolExecutor(_ALLOWED[0] if _ALLOWED else cores(), "earthcode-pack-pool")
+
+
+def in_pool(work: Callable[[A], R], items: Iterable[A]) -> list[R]:
+    """``work`` on each item in the pool, in their order. Raises what the first of them raises."""
+    return list(pool().map(work, items))
+
+
+class Budget:
+    """Bytes that parts have in hand at once in this process: big ones wait for each other, small ones do not."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._taken = limit, 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def hold(self, size: int) -> Iterator[None]:
+        """Waits until ``size`` bytes fit; one that is larger than the whole budget waits to be alone."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken == 0 or self._taken + size <= self._limit)
+            self._taken += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= size
+                self._changed.notify_all()
