@@ -1,4 +1,4 @@
-"""One map to one cloud-optimised GeoTIFF, by GDAL's COG driver, read back and compared with its source."""
+"""One map to one cloud-optimised GeoTIFF, in one pass or by GDAL's COG driver, and compared with its source."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from earthcode_pack.checks.equality import compare, compare_masks
+from earthcode_pack.convert import tiff
 from earthcode_pack.convert.fetched import local_sources
 from earthcode_pack.convert.look import changes_of
 from earthcode_pack.convert.orient import orientation
@@ -24,6 +25,7 @@ from earthcode_pack.convert.work import Part, Record
 from earthcode_pack.errors import OutsideError
 
 if TYPE_CHECKING:
+    from earthcode_pack.convert.look import Look
     from earthcode_pack.model import Job
 
 Array = np.ndarray[Any, Any]
@@ -38,11 +40,12 @@ def write(part: Part) -> Record:
     with local_sources(job.inputs) as paths, rasterio.Env(**GDAL_OPTIONS):
         path = paths[source.href]
         with open_plane(path, source, turn) as plane:
-            direct = isinstance(plane, RasterPlane) and turn.is_identity
-            seen = view(path.resolve(), plane.look, job) if direct else staged(plane, job.grid, folder / "staged.tif")
-            _encode(seen, target, job.options)
-            (folder / "staged.tif").unlink(missing_ok=True)
-            sums, error = _compare(plane, target, job)
+            if tiff.is_possible(plane.look, job):
+                engine, error, sums = "one pass", 0.0, _in_one_pass(plane, job, target)
+            else:
+                is_direct = isinstance(plane, RasterPlane) and turn.is_identity
+                engine = "GDAL's COG driver"
+                sums, error = _by_driver(plane, job, folder, target, path.resolve() if is_direct else None)
             changes = (*turn.changes, *changes_of(plane.look, job))
     return Record(
         number=part.number,
@@ -50,21 +53,34 @@ def write(part: Part) -> Record:
         compared=job.grid.shape[0] * job.grid.shape[1],
         max_error=error,
         changes=changes,
-        engine="gdal-cog",
+        engine=engine,
     )
+
+
+def _in_one_pass(plane: Plane, job: Job, target: Path) -> Tally:
+    options = _creation_options(job.options, plane.look)
+    return tiff.write_cog(plane, job, target, options, lambda rows: _tally(rows, None, plane))
+
+
+def _by_driver(plane: Plane, job: Job, folder: Path, target: Path, path: Path | None) -> tuple[Tally, float]:
+    """From the raster itself, or from a turned copy of it where it has no ``path`` of its own."""
+    scratch = folder / "staged.tif"
+    seen = staged(plane, job.grid, scratch) if path is None else view(path, plane.look, job)
+    _encode(seen, target, _creation_options(job.options, plane.look))
+    scratch.unlink(missing_ok=True)
+    return _compare(plane, target, job)
 
 
 def _encode(seen: str, target: Path, options: dict[str, Any]) -> None:
     try:
-        with rasterio.open(seen) as source:
-            rasterio.shutil.copy(source, target, driver="COG", **_creation_options(options, source))
+        rasterio.shutil.copy(seen, target, driver="COG", **options)
     except rasterio.errors.RasterioIOError as error:
         if "space" in str(error).lower():
             raise OutsideError(f"{target}: {error}", "free space in the workdir, and run again") from error
         raise
 
 
-def _creation_options(options: dict[str, Any], source: Any) -> dict[str, Any]:
+def _creation_options(options: dict[str, Any], look: Look) -> dict[str, Any]:
     """GDAL's names; overviews grow from the data, never from those that the source happens to have."""
     compression = options["compression"]
     out = {
@@ -79,7 +95,7 @@ def _creation_options(options: dict[str, Any], source: Any) -> dict[str, Any]:
         out["LEVEL"] = options["level"]
     if compression == "lerc":
         out["MAX_Z_ERROR"] = options["max_error"]
-    elif source.colorinterp[0] is not ColorInterp.palette:  # neighbours in a palette are unrelated
+    elif look.colorinterp[:1] != (ColorInterp.palette,):  # neighbours in a palette are unrelated
         out["PREDICTOR"] = "YES"
     return out
 

@@ -10,8 +10,6 @@ import rasterio
 from pyproj import CRS
 
 from earthcode_pack.convert.read import cf, times
-from earthcode_pack.convert.read.header import plain
-from earthcode_pack.convert.read.open import open_raw
 from earthcode_pack.convert.read.packing import stated_nodata
 from earthcode_pack.convert.read.raster import GDAL_OPTIONS, raster_grid
 from earthcode_pack.convert.work import classes_of
@@ -104,6 +102,8 @@ def measure_cube(
     path: Path, driver: Driver, job: Job, tallies: dict[str, Tally]
 ) -> tuple[Grid, tuple[WrittenVariable, ...], tuple[Dimension, ...]]:
     """Grid, variables and dimensions of a Zarr store or a NetCDF file."""
+    from earthcode_pack.convert.read.open import open_raw  # noqa: PLC0415 - xarray, which a COG does not need
+
     sources = {v.name: v for i in job.inputs for v in i.variables}
     with open_raw(path, driver) as dataset:
         names = [name for name in cf.data_variables(dataset) if name in sources]
@@ -118,6 +118,8 @@ def measure_cube(
 
 
 def _written(dataset: xr.Dataset, name: str, source: Variable, job: Job, tallies: dict[str, Tally]) -> WrittenVariable:
+    from earthcode_pack.convert.read.header import plain  # noqa: PLC0415 - likewise
+
     variable = dataset[name]
     attrs = {key: plain(value) for key, value in variable.attrs.items()}
     scale, offset = attrs.get("scale_factor"), attrs.get("add_offset")

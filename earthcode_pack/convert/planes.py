@@ -9,7 +9,6 @@ import numpy as np
 from rasterio.windows import Window
 
 from earthcode_pack.convert.look import Look, cube_look, raster_look
-from earthcode_pack.convert.read.open import open_raw
 from earthcode_pack.convert.read.packing import is_unsigned
 from earthcode_pack.convert.read.raster import open_tiff
 from earthcode_pack.convert.slabs import step_of
@@ -111,6 +110,8 @@ def open_plane(path: Path, source: Input, orientation: Orientation) -> Iterator[
         with open_tiff(path) as dataset:
             yield RasterPlane(dataset, variable, orientation)
     else:
+        from earthcode_pack.convert.read.open import open_raw  # noqa: PLC0415 - xarray, which a GeoTIFF does not need
+
         with open_raw(path, source.driver) as cube:
             yield CubePlane(cube, source, orientation, path)
 

@@ -103,7 +103,7 @@ def staged(plane: Plane, grid: Grid, path: Path) -> str:
         "bigtiff": "IF_SAFER",
     }  # fmt: skip
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as file:
-        _dress(file, look)
+        dress(file, look)
         for start, stop in blocks_of_rows(grid, look.dtype, look.count):
             window = Window(0, start, width, stop - start)
             file.write(plane.rows(start, stop), window=window)
@@ -112,7 +112,8 @@ def staged(plane: Plane, grid: Grid, path: Path) -> str:
     return str(path)
 
 
-def _dress(file: Any, look: Look) -> None:
+def dress(file: Any, look: Look) -> None:
+    """Gives a new raster the metadata that the COG shall have."""
     file.update_tags(**look.tags)
     file.update_tags(1, **look.band_tags)
     if look.count == 1:

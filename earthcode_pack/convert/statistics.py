@@ -11,7 +11,8 @@ from earthcode_pack.model import Statistics, Value
 
 Array = np.ndarray[Any, Any]
 
-_SLAB = 2**18  # values
+_SLAB = 2**16  # values
+_SAMPLE = 31  # values
 
 
 class Tally(Value):
@@ -68,20 +69,54 @@ def tally(block: Array, nodata: float | None, hidden: Array | None = None) -> Ta
 
 
 def _tally(block: Array, nodata: float | None, hidden: Array | None) -> Tally:
+    """Shifted sums, which need one pass; the shift is a typical value, so that nothing cancels out."""
     valid = _valid(block, nodata, hidden)
-    if valid.size == 0:
+    count = block.size if valid is None else int(np.count_nonzero(valid))
+    if count == 0:
         return Tally(total=block.size)
+    typical = _typical(block, valid)
+    values = block if valid is None else _filled(block, valid, typical)
     with np.errstate(over="ignore", invalid="ignore"):  # near the ends of float64; see Tally.statistics
-        mean = float(valid.mean(dtype=np.float64))
-        deviations = float(((valid - np.float64(mean)) ** 2).sum(dtype=np.float64))
-    ends = float(valid.min()), float(valid.max())
-    return Tally(total=block.size, count=valid.size, minimum=ends[0], maximum=ends[1], mean=mean, deviations=deviations)
+        shifted = values.astype(np.float64)
+        shifted -= np.float64(typical)
+        total = float(np.einsum("i->", shifted))
+        deviations = max(float(np.einsum("i,i->", shifted, shifted)) - total * (total / count), 0.0)
+    return Tally(
+        total=block.size,
+        count=count,
+        minimum=float(values.min()),
+        maximum=float(values.max()),
+        mean=float(typical) + total / count,
+        deviations=deviations,
+    )
 
 
-def _valid(block: Array, nodata: float | None, hidden: Array | None) -> Array:
-    keep = np.isfinite(block) if block.dtype.kind == "f" else np.ones(block.shape, bool)
+def _valid(block: Array, nodata: float | None, hidden: Array | None) -> Array | None:
+    """Which values count; None where all do."""
+    keep = np.isfinite(block) if block.dtype.kind == "f" else None
     if nodata is not None and np.isfinite(nodata):  # others are not finite anyway
-        keep &= block != block.dtype.type(nodata)
+        known = block != block.dtype.type(nodata)
+        keep = known if keep is None else np.logical_and(keep, known, out=keep)
     if hidden is not None:
-        keep &= ~hidden
-    return block[keep]
+        keep = ~hidden if keep is None else keep & ~hidden
+    return None if keep is None or keep.all() else keep
+
+
+def _filled(block: Array, valid: Array, typical: Any) -> Array:
+    """``np.where(valid, block, typical)``, without a branch: on the bits, modulo their width."""
+    unsigned = np.dtype(f"u{block.dtype.itemsize}")
+    base = np.asarray(typical, block.dtype).view(unsigned)
+    bits = block.view(unsigned) - base
+    bits *= valid
+    bits += base
+    filled: Array = bits.view(block.dtype)
+    return filled
+
+
+def _typical(block: Array, valid: Array | None) -> Any:
+    """The median of a few valid values, in the type of the block."""
+    step = max(block.size // _SAMPLE, 1)
+    few = block[::step] if valid is None else block[::step][valid[::step]]
+    if few.size == 0 and valid is not None:
+        return block[np.argmax(valid)]
+    return np.partition(few, few.size // 2)[few.size // 2]

@@ -1,0 +1,203 @@
+"""The bytes of a COG: GDAL's structural header, all directories, overviews from the smallest, the full resolution.
+
+The tags are lifted from a small COG that GDAL itself writes with the same metadata; only sizes and the tables of tiles
+are new. Formats: TIFF 6.0, BigTIFF (libtiff), «COG — Cloud Optimized GeoTIFF generator», GDAL's raster driver manual.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import rasterio.shutil
+from pyproj import CRS
+from rasterio.io import MemoryFile
+
+from earthcode_pack.convert.stage import dress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from earthcode_pack.convert.look import Look
+    from earthcode_pack.model import Grid
+
+_WIDTH, _LENGTH, _OFFSETS, _COUNTS = 256, 257, 324, 325  # tags
+_SHORT, _LONG, _LONG8 = 3, 4, 16  # types of a field
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_CLASSIC, _BIG = 42, 43
+_LARGEST_CLASSIC = 2**32 - 2**16
+
+
+class Field(NamedTuple):
+    """A tag's type, number of values, and their bytes."""
+
+    kind: int
+    number: int
+    data: bytes
+
+
+Directory = dict[int, Field]
+
+
+@dataclass(frozen=True)
+class Template:
+    """``ghost`` is GDAL's structural header, the directories those of the full resolution and of an overview."""
+
+    ghost: bytes
+    full: Directory
+    overview: Directory
+
+
+class Spool:
+    """The tiles of one level in their order, in an open file of their own, framed as GDAL frames them."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.offsets: list[int] = []  # from the start of the level
+        self.counts: list[int] = []
+        self.size = 0
+
+    def add(self, tile: bytes) -> None:
+        """A tile: its size before it, its last four bytes again behind it."""
+        self.offsets.append(self.size + 4)
+        self.counts.append(len(tile))
+        self.size += self.file.write(struct.pack("<I", len(tile)) + tile + tile[-4:])
+
+
+# --- the template ---------------------------------------------------------------------------------------------------
+
+
+def template(look: Look, grid: Grid, options: dict[str, Any]) -> Template:
+    """What GDAL writes for such a map, but for its size: of two tiles, so that there is one overview."""
+    width, height = 2 * options["BLOCKSIZE"], 2
+    profile = {
+        "driver": "GTiff", "dtype": look.dtype, "count": look.count, "height": height, "width": width,
+        "crs": CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*(grid.transform or ())), "nodata": look.nodata,
+    }  # fmt: skip
+    with MemoryFile(ext=".tif") as source, MemoryFile(ext=".tif") as written:
+        with source.open(**profile) as small:
+            dress(small, look)
+        given = {**options, "BIGTIFF": "YES", "NUM_THREADS": "1"}
+        rasterio.shutil.copy(source.name, written.name, driver="COG", **given)
+        return read_template(bytes(written.getbuffer()))
+
+
+def read_template(data: bytes) -> Template:
+    """The parts of a BigTIFF that GDAL's COG driver wrote."""
+    (at,) = struct.unpack_from("<Q", data, 8)
+    directories = []
+    while at:
+        directory, at = _read_directory(data, at)
+        directories.append(directory)
+    full, overview = directories
+    return Template(_ghost(data), full, overview)
+
+
+def _ghost(data: bytes) -> bytes:
+    """``GDAL_STRUCTURAL_METADATA_SIZE=NNNNNN bytes`` and a line feed, then as many bytes."""
+    start = 16
+    end = data.index(b"\n", start) + 1
+    size = int(data[start:end].split(b"=")[1].split()[0])
+    return data[start : end + size]
+
+
+def _read_directory(data: bytes, at: int) -> tuple[Directory, int]:
+    (count,) = struct.unpack_from("<Q", data, at)
+    fields: Directory = {}
+    for entry in range(at + 8, at + 8 + 20 * count, 20):
+        tag, kind, number = struct.unpack_from("<HHQ", data, entry)
+        size = _SIZES[kind] * number
+        where = entry + 12 if size <= 8 else struct.unpack_from("<Q", data, entry + 12)[0]  # noqa: PLR2004 - it fits
+        fields[tag] = Field(kind, number, data[where : where + size])
+    (following,) = struct.unpack_from("<Q", data, at + 8 + 20 * count)
+    return fields, following
+
+
+# --- the file -------------------------------------------------------------------------------------------------------
+
+
+def assemble(target: Path, drawn: Template, shapes: list[tuple[int, int]], spools: list[Spool]) -> None:
+    """Writes the file; classic TIFF where four gigabytes suffice."""
+    big = _places(drawn, shapes, spools, big=False)[2] > _LARGEST_CLASSIC
+    starts, bases, _ = _places(drawn, shapes, spools, big=big)
+    with target.open("wb") as file:
+        file.write(_header(starts[0], big=big) + drawn.ghost)
+        for level, start in enumerate(starts):
+            place = _Place(start, bases[level], following=(*starts, 0)[level + 1])
+            file.seek(start)
+            file.write(_directory(drawn, level, shapes[level], spools[level], place, big=big))
+        for level in reversed(range(len(spools))):
+            _append(file, spools[level], bases[level])
+
+
+def _places(
+    drawn: Template, shapes: list[tuple[int, int]], spools: list[Spool], *, big: bool
+) -> tuple[list[int], list[int], int]:
+    """Where each directory and the tiles of each level begin, and where the file ends."""
+    at = (16 if big else 8) + len(drawn.ghost)
+    at += -at % 8
+    starts = []
+    for level, spool in enumerate(spools):
+        starts.append(at)
+        at += len(_directory(drawn, level, shapes[level], spool, _Place(0, 0, 0), big=big))
+    bases = [0] * len(spools)
+    for level in reversed(range(len(spools))):
+        bases[level] = at
+        at += spools[level].size
+    return starts, bases, at
+
+
+class _Place(NamedTuple):
+    """Where a directory begins, the tiles of its level, and the next directory."""
+
+    at: int
+    tiles: int
+    following: int
+
+
+def _header(first: int, *, big: bool) -> bytes:
+    return struct.pack("<2sHHHQ", b"II", _BIG, 8, 0, first) if big else struct.pack("<2sHI", b"II", _CLASSIC, first)
+
+
+def _directory(drawn: Template, level: int, shape: tuple[int, int], spool: Spool, place: _Place, *, big: bool) -> bytes:
+    """A directory and, behind it, the values that do not fit into its entries."""
+    fields = dict(drawn.overview if level else drawn.full)
+    fields[_LENGTH], fields[_WIDTH] = (_number(size) for size in shape)
+    fields[_OFFSETS] = _table(spool.offsets, place.tiles, _LONG8 if big else _LONG)
+    fields[_COUNTS] = _table(spool.counts, 0, _LONG)
+    inline, entry = (8, "<HHQ") if big else (4, "<HHI")
+    head = struct.pack("<Q" if big else "<H", len(fields))
+    rest = b""
+    end = place.at + len(head) + len(fields) * (struct.calcsize(entry) + inline) + inline
+    end += -end % 8
+    for tag, field in sorted(fields.items()):
+        value = field.data
+        if len(value) > inline:
+            value = struct.pack("<Q" if big else "<I", end + len(rest))
+            rest += field.data + bytes(-len(field.data) % 8)
+        head += struct.pack(entry, tag, field.kind, field.number) + value.ljust(inline, b"\0")
+    head += struct.pack("<Q" if big else "<I", place.following)
+    return head + bytes(-(place.at + len(head)) % 8) + rest
+
+
+def _number(value: int) -> Field:
+    short = value < 2**16
+    return Field(_SHORT if short else _LONG, 1, struct.pack("<H" if short else "<I", value))
+
+
+def _table(values: list[int], base: int, kind: int) -> Field:
+    numbers = np.array(values, np.uint64) + np.uint64(base)
+    return Field(kind, len(values), numbers.astype("<u8" if kind == _LONG8 else "<u4").tobytes())
+
+
+def _append(file: IO[bytes], spool: Spool, base: int) -> None:
+    """Copies inside the kernel where it can."""
+    spool.file.flush()
+    file.flush()
+    os.lseek(file.fileno(), base, os.SEEK_SET)
+    at = 0
+    while at < spool.size:
+        at += os.sendfile(file.fileno(), spool.file.fileno(), at, spool.size - at)
