@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     from earthcode_pack.pipeline import publish as publish
     from earthcode_pack.profile import load_profile as load_profile
 
-__version__ = version("earthcode-pack")
+__version__ = "0.1.0"
 __all__ = ["check", "load_profile", "prepare", "publish"]
 _HOMES = {
     "check": "earthcode_pack.checks",

@@ -13,10 +13,11 @@ from pydantic import TypeAdapter
 
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Finding, Level, ManifestEntry, Plan, Receipt, Value
-from earthcode_pack.profile import Profile, load_profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from earthcode_pack.profile import Profile
 
 _MANIFEST = TypeAdapter(tuple[ManifestEntry, ...])
 _FINDINGS = TypeAdapter(tuple[Finding, ...])
@@ -61,6 +62,8 @@ class Bundle:
 
     def profile(self) -> Profile:
         """The profile that made it, paths resolved."""
+        from earthcode_pack.profile import load_profile  # noqa: PLC0415 - workers need none
+
         return load_profile(self.root / "profile.yaml")
 
     def plan(self) -> Plan:
