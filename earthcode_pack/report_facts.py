@@ -182,6 +182,7 @@ class Comparison:
     worst: float
     lossy: tuple[Json, ...]  # the files that differ, worst first
     changes: tuple[tuple[str, int], ...]  # what was added, changed or dropped, and in how many files
+    engines: tuple[tuple[str, int], ...]  # what wrote the files, and how many of them
 
 
 def gather_comparison(artifacts: Sequence[Json]) -> Comparison:
@@ -194,6 +195,7 @@ def gather_comparison(artifacts: Sequence[Json]) -> Comparison:
         worst=max(map(_error, artifacts), default=0.0),
         lossy=tuple(lossy),
         changes=tuple(changes.items()),
+        engines=tuple(Counter(str(a["engine"]) for a in artifacts if a.get("engine")).items()),
     )
 
 
