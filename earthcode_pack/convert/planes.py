@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 _AT_ONCE = 32 * 2**20  # bytes of a map that is held in memory whole
+_ROWS_OF_CHUNKS = 256 * 2**20  # bytes of rows that are held because the file's chunks hold them together
 
 
 class Plane(Protocol):
@@ -69,6 +70,8 @@ class CubePlane:
         plane = _one_step(dataset[variable.source_name].transpose(..., y, x), source, path)
         self._plane = plane.squeeze([dim for dim in plane.dims if dim not in (y, x)])
         self._y = y
+        self._chunk = int(dataset[variable.source_name].encoding.get("preferred_chunks", {}).get(y, 1))
+        self._held: tuple[int, Array] | None = None
         self._orientation = orientation
         self._dtype = raster_type(variable)
         self.look = cube_look(dataset, variable, self._dtype, source.time_dim)
@@ -76,9 +79,19 @@ class CubePlane:
     def rows(self, start: int, stop: int) -> Array:
         """See ``Plane``."""
         window = _window(start, stop, self._orientation)
-        block = self._plane.isel({self._y: slice(window.row_off, window.row_off + window.height)}).values
+        block = self._rows_of_file(window.row_off, window.row_off + window.height)
         native = block.astype(block.dtype.newbyteorder("="), copy=False)
         return turned(native.view(self._dtype)[np.newaxis], self._orientation)
+
+    def _rows_of_file(self, start: int, stop: int) -> Array:
+        """Whole rows of chunks are decoded once, where memory allows, and kept for the call that follows."""
+        if self._held is None or not self._held[0] <= start <= stop <= self._held[0] + len(self._held[1]):
+            first, last = start // self._chunk * self._chunk, -(-stop // self._chunk) * self._chunk
+            if (last - first) * self._plane[0].nbytes > _ROWS_OF_CHUNKS:
+                first, last = start, stop
+            self._held = first, self._plane.isel({self._y: slice(first, last)}).values
+        first, rows = self._held
+        return rows[start - first : stop - first]
 
     def mask(self, start: int, stop: int) -> Array | None:  # noqa: ARG002 - see Plane
         """See ``Plane``: a cube has nodata values, and no masks."""
