@@ -7,7 +7,7 @@ PROFILES := $(sort $(wildcard profiles/*.yaml))
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-emit-index-url
 
-.PHONY: help demo test lint format docs samples lock
+.PHONY: help demo test lint format docs bench samples lock
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -38,6 +38,11 @@ format: $(READY) ## let ruff format and mend what it can
 docs: $(READY) ## write the generated pages of docs/ again
 	$(BIN)/python -m earthcode_pack.profile.markdown docs/profile.md
 	$(BIN)/python -m earthcode_pack.checks.rules docs/rules.md
+
+bench: $(READY) ## measure beside the peers: takes an hour (docs/performance.md)
+	$(BIN)/python -m benchmarks cog
+	$(BIN)/python -m benchmarks zarr
+	$(BIN)/python -m benchmarks netcdf
 
 samples: $(READY) ## make sample_data/ again
 	$(BIN)/python sample_data/make.py

@@ -29,7 +29,7 @@ GDAL_OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_NUM_THREADS": "1",
-    "GDAL_CACHEMAX": 256,
+    "GDAL_CACHEMAX": 128 * 2**20,  # bytes: rasterio hands an int on as it is
 }
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
@@ -119,6 +119,7 @@ def raster_variable(dataset: DatasetReader, name: str, bands: tuple[int, ...]) -
         dtype=dtype,
         dims=("y", "x"),
         shape=dataset.shape,
+        chunks=_least(dataset.block_shapes[index], dataset.shape),
         nodata=as_number(nodata, dtype) if nodata is not None and holds(dtype, nodata) else None,
         scale=None if scale == 1 else scale,
         offset=None if offset == 0 else offset,
@@ -126,6 +127,10 @@ def raster_variable(dataset: DatasetReader, name: str, bands: tuple[int, ...]) -
         attrs=dict(dataset.tags(bands[0])),
         categorical=has_classes(dataset, bands[0]),
     )
+
+
+def _least(block: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
+    return min(block[0], shape[0]), min(block[1], shape[1])
 
 
 def has_classes(dataset: DatasetReader, band: int) -> bool:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 _RESAMPLING = {"average", "nearest", "mode"}
 _LONG = (np.dtype(np.int64), np.dtype(np.uint64))  # GDAL handles their nodata values in ways of their own
-_AT_ONCE = 256 * 2**20  # bytes of a map whose rows must all be at hand
+_AT_ONCE = 256 * 2**20  # bytes of a level whose rows must all be at hand
 
 
 def is_possible(look: Look, job: Job) -> bool:
@@ -56,17 +56,13 @@ def _grows_alike(look: Look, job: Job) -> bool:
     shapes = level_shapes(job.grid.shape, job.options["blocksize"])
     if any(lower[1] == upper[1] for lower, upper in pairwise(shapes[1:])):
         return False  # one column: GDAL grows them all from the full resolution
-    if sum(not streams(shape, look.dtype, resampling) for shape in shapes[:-1]) and _bytes(look, job) > _AT_ONCE:
+    at_once = [rows * columns for rows, columns in shapes[:-1] if not streams((rows, columns), look.dtype, resampling)]
+    if max(at_once, default=0) * look.count * dtype.itemsize > _AT_ONCE:
         return False
     if resampling == "average":
         has_colours, knows_missing = look.colormap is not None, look.nodata is not None
         return not (has_colours or (dtype.kind == "f" and not knows_missing) or (dtype in _LONG and knows_missing))
     return resampling == "nearest" or not (look.has_alpha or (dtype in _LONG and look.nodata is not None))
-
-
-def _bytes(look: Look, job: Job) -> int:
-    height, width = job.grid.shape
-    return height * width * look.count * np.dtype(look.dtype).itemsize
 
 
 class _Block(NamedTuple):
