@@ -78,7 +78,11 @@ class Grid(Value):
 
 
 class Variable(Value):
-    """One data variable of a source: ``name`` in the product, ``source_name`` in the file."""
+    """One data variable of a source: ``name`` in the product, ``source_name`` in the file.
+
+    ``chunks`` is what one decoding gives (a chunk, a tile, a message), in the order of ``dims``; empty where any part
+    can be read by itself, as of values that are not compressed, or where nothing is known.
+    """
 
     name: str
     source_name: str
@@ -86,6 +90,7 @@ class Variable(Value):
     dtype: str
     dims: tuple[str, ...]
     shape: tuple[int, ...]
+    chunks: tuple[int, ...] = ()
     nodata: float | int | None = None
     scale: float | None = None
     offset: float | None = None

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from earthcode_pack.model import Artifact, Failure, Source
 
 _PACKAGES = (
-    "earthcode-pack", "dask", "deflate", "h5netcdf", "h5py", "isal", "netcdf4", "numcodecs", "numpy", "pyproj", "rasterio",
-    "xarray", "zarr",
+    "earthcode-pack", "dask", "deflate", "h5netcdf", "h5py", "isal", "netcdf4", "numcodecs", "numpy", "pyproj",
+    "rasterio", "xarray", "zarr",
 )  # fmt: skip
 _KILO = 1024
 

@@ -134,6 +134,11 @@ ZARR_ZIP_STORED = rule(_E, "ZARR-ZIP-STORED", "PRR, zipped Zarr",
     "compression of the zip's members", "stored, so that a reader can take a range", "zip with -0")
 ZARR_EMPTY = rule(_E, "ZARR-EMPTY", f"{_QA} 8",
     "arrays at the root of the store", "at least one", "name the group that holds the data")
+ZARR_LEVELS = rule(_E, "ZARR-LEVELS", _FACT,
+    "multiscales.layout against the groups and arrays of the store", "each asset is there, in the shape that is stated",
+    "write the levels again")
+ZARR_MULTISCALES = rule(_I, "ZARR-MULTISCALES", f"{_ZARR} (R), for what is shown on a map",
+    "levels of a grid of more than 2048 rows and columns", "multiscales", "set target.zarr.multiscales: true")
 
 NC_VERSION = rule(_E, "NETCDF-4", f"{_NC}; DATA-REQ-01",
     "version of the format", "NetCDF-4", "convert it: target.format netcdf")

@@ -14,6 +14,7 @@ from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
 from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, MANY, SMALLEST_CHUNK
 from earthcode_pack.checks.netcdf import dimensions_without_coordinate
+from earthcode_pack.checks.pyramid import derived_levels, dimensions_of, level_findings, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,25 +112,21 @@ def _groups(store: _Store, *, deep: bool) -> Iterator[Finding]:
 
     root = zarr.open_group(store.handle, mode="r")
     yield from _consolidated(root, store)
-    data = {path: group for path, group in _walk(root) if any(True for _ in group.arrays())}
+    nodes = dict(walk(root))
+    data = {path: group for path, group in nodes.items() if any(True for _ in group.arrays())}
     if not data:
         yield rules.ZARR_EMPTY.finding(store.subject, f"{store.subject} holds no array")
+    levels = derived_levels(nodes)
+    yield from level_findings(nodes, store.subject)
     for path, group in data.items():
         unnamed = list(_dimension_names(group, path, store))
         yield from unnamed
         if not unnamed:  # xarray does not open it otherwise
             with open_group(store.handle, path) as dataset:
                 yield from _dataset(dataset, store, full=path == next(iter(data)))
-        yield from _chunks(group, path, store, deep=deep)
+        yield from _chunks(group, path, store, deep=deep, sizes=path not in levels)
     if store.sizes is None:
         yield rules.ZARR_NOT_LISTED.finding(store.subject, f"the chunks of {store.subject} were not listed")
-
-
-def _walk(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The group and those below it, which hold the coarser levels of a pyramid."""
-    yield path, group
-    for name, child in sorted(group.groups()):
-        yield from _walk(child, f"{path}/{name}".lstrip("/"))
 
 
 def _consolidated(root: Any, store: _Store) -> Iterator[Finding]:
@@ -149,7 +146,7 @@ def _consolidated(root: Any, store: _Store) -> Iterator[Finding]:
 
 
 def _arrays(root: Any) -> dict[str, list[Any]]:
-    found = {f"{path}/{name}".lstrip("/"): array for path, group in _walk(root) for name, array in group.arrays()}
+    found = {f"{path}/{name}".lstrip("/"): array for path, group in walk(root) for name, array in group.arrays()}
     return {name: [list(a.shape), str(a.dtype), list(a.chunks), str(a.fill_value)] for name, a in found.items()}
 
 
@@ -180,11 +177,12 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b or (a != a and b != b))  # noqa: PLR0124 - NaN
 
 
-def _chunks(group: Any, path: str, store: _Store, *, deep: bool) -> Iterator[Finding]:
+def _chunks(group: Any, path: str, store: _Store, *, deep: bool, sizes: bool) -> Iterator[Finding]:
+    """``sizes`` is false of the levels of a pyramid, which have the chunks of what they are made from."""
     for name, array in group.arrays():
         full = f"{path}/{name}".lstrip("/")
         stored = list(_stored(array, full, store.sizes))
-        if store.sizes is not None and name not in _dims(array):
+        if sizes and store.sizes is not None and name not in dimensions_of(array):
             yield from _chunk_sizes([store.sizes[key] for key, _ in stored], full, store.subject)
         if prod(array.shards or array.chunks) * array.dtype.itemsize > DECODED:
             message = f"a chunk of {full} in {store.subject} decodes to more than {DECODED} bytes, and was not read"
@@ -193,15 +191,11 @@ def _chunks(group: Any, path: str, store: _Store, *, deep: bool) -> Iterator[Fin
         empty = [
             key
             for key, block in (stored if deep else stored[:1])
-            if _is_fill(array, block) and name not in _dims(array)
+            if _is_fill(array, block) and name not in dimensions_of(array)
         ]
         if deep and empty:
             message = f"{len(empty)} chunks of {full} in {store.subject} hold only the fill value, {empty[0]} for one"
             yield rules.ZARR_FILL_ONLY.finding(store.subject, message, len(empty))
-
-
-def _dims(array: Any) -> tuple[str, ...]:
-    return tuple(getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ())
 
 
 def _stored(array: Any, full: str, sizes: dict[str, int] | None) -> Iterator[tuple[str, tuple[slice, ...]]]:

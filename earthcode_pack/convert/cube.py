@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from earthcode_pack.convert.packing import Packing, common_packing
-from earthcode_pack.convert.read.open import open_raw
+from earthcode_pack.convert.pieces import Want, fill
 from earthcode_pack.convert.read.packing import as_type, is_unsigned
 from earthcode_pack.convert.statistics import Tally, tally
 from earthcode_pack.errors import NotEqual
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from earthcode_pack.model import Input, Job, Variable
 
 Array = np.ndarray[Any, Any]
@@ -100,52 +102,73 @@ def cube_sizes(inputs: tuple[Input, ...], variable: Variable, axis: str | None) 
 # --- its values -----------------------------------------------------------------------------------------------------
 
 
-def read_block(variable: CubeVariable, region: Region, axis: str | None, paths: LocalPaths) -> Array:
+def read_block(
+    variable: CubeVariable, region: Region, axis: str | None, paths: LocalPaths, into: Array | None = None
+) -> Array:
     """The stored values of a region, in the order of the variable's dimensions. Opens only the files it needs.
 
-    Raises ``NotEqual`` where a variable without time differs between the files that hold it.
+    Decodes in the threads of this process, ``into`` an array of that shape and type where there is one.
+    Raises ``NotEqual`` where a variable without time differs between the files that hold it, and ``Unreadable``.
     """
     if axis not in variable.sizes:
         return _static_block(variable, region, paths)
-    start, stop = region[str(axis)]
-    pieces, first = [], 0
+    block = _empty(variable, region) if into is None else into
+    fill(list(_wants(variable, region, str(axis), block, paths)), variable.packing)
+    return block
+
+
+def _empty(variable: CubeVariable, region: Region) -> Array:
+    return np.empty([region[dim][1] - region[dim][0] for dim in variable.sizes], variable.dtype)
+
+
+def _wants(variable: CubeVariable, region: Region, axis: str, block: Array, paths: LocalPaths) -> Iterator[Want]:
+    """What the region takes from each input, and where in the block it goes."""
+    every: dict[str, tuple[int, ...]] = {}
+    for source in variable.inputs:
+        every[source.href] = every.get(source.href, ()) + source.steps
+    (start, stop), first = region[axis], 0
     for source in variable.inputs:
         count = len(source.steps) or 1
         low, high = max(start - first, 0), min(stop - first, count)
         if low < high:
-            pieces.append(_piece(source, variable, region, paths, axis=axis, steps=slice(low, high)))
+            want = _want(source, variable, region, block, paths)
+            out = _part(variable, want.held, axis, block, (first + low - start, first + high - start))
+            yield replace(want, out=out, axis=axis, steps=source.steps[low:high], every=every[source.href])
         first += count
-    return np.ascontiguousarray(np.concatenate(pieces, axis=list(variable.sizes).index(str(axis))))
+
+
+def _want(source: Input, variable: CubeVariable, region: Region, block: Array, paths: LocalPaths) -> Want:
+    held = held_by(source, variable.name)
+    return Want(paths[source.href], source.driver, held, {dim: region[dim] for dim in held.dims}, block)
+
+
+def _part(variable: CubeVariable, held: Variable, axis: str, block: Array, span: tuple[int, int]) -> Array:
+    """The steps of a block as a file holds them: without a time axis where it has none, dimensions in its order."""
+    dims = list(variable.sizes)
+    part = block[(slice(None),) * dims.index(axis) + (slice(*span),)]
+    if axis not in held.dims:
+        part = part.squeeze(dims.index(axis))
+        dims.remove(axis)
+    return part.transpose([dims.index(dim) for dim in held.dims])
 
 
 def _static_block(variable: CubeVariable, region: Region, paths: LocalPaths) -> Array:
     """Each file is read once, however many runs of its steps there are."""
-    once = list({source.href: source for source in variable.inputs}.values())
-    first = _piece(once[0], variable, region, paths, axis=None, steps=slice(0, 1))
-    for source in once[1:]:
-        if _piece(source, variable, region, paths, axis=None, steps=slice(0, 1)).tobytes() != first.tobytes():
-            names = Path(once[0].href).name, Path(source.href).name
+    first, *rest = {source.href: source for source in variable.inputs}.values()
+    block = _map_of(first, variable, region, paths)
+    for source in rest:
+        if _map_of(source, variable, region, paths).tobytes() != block.tobytes():
+            names = Path(first.href).name, Path(source.href).name
             raise NotEqual(
                 f"{variable.name} has no time axis and differs between {names[0]} and {names[1]}",
                 "give it a time axis, or leave it out with source.variables",
             )
-    return np.ascontiguousarray(first)
+    return block
 
 
-def _piece(
-    source: Input, variable: CubeVariable, region: Region, paths: LocalPaths, *, axis: str | None, steps: slice
-) -> Array:
-    held = held_by(source, variable.name)
-    with open_raw(paths[source.href], source.driver) as dataset:
-        array = dataset[held.source_name]
-        index: dict[str, Any] = {dim: slice(*region[str(dim)]) for dim in array.dims if dim in region and dim != axis}
-        if axis in array.dims:
-            index[str(axis)] = _as_slice(source.steps[steps])
-        values = variable.packing.apply(array.isel(index).values, held)
-    return values if axis in array.dims or axis is None else values[np.newaxis]
-
-
-def _as_slice(steps: tuple[int, ...]) -> slice | list[int]:
-    """Consecutive steps as a slice: readers are far faster with it."""
-    consecutive = steps == tuple(range(steps[0], steps[-1] + 1))
-    return slice(steps[0], steps[-1] + 1) if consecutive else list(steps)
+def _map_of(source: Input, variable: CubeVariable, region: Region, paths: LocalPaths) -> Array:
+    block = _empty(variable, region)
+    want = _want(source, variable, region, block, paths)
+    out = block.transpose([list(variable.sizes).index(dim) for dim in want.held.dims])
+    fill([replace(want, out=out)], variable.packing)
+    return block

@@ -45,7 +45,10 @@ class Layout:
 
 @dataclass(frozen=True)
 class _Header:
-    """A file without the values of its data variables, whose attributes are kept, in their types, by name."""
+    """A file without the values of its data variables, whose attributes are kept, in their types, by name.
+
+    ``crs`` is of the first file alone: the plan has seen that all have one grid, and PROJ takes its time.
+    """
 
     dataset: xr.Dataset
     attrs: dict[str, dict[str, Any]]
@@ -76,14 +79,15 @@ def layout_of(job: Job, paths: LocalPaths) -> Layout:
 
 def _headers(inputs: tuple[Input, ...], paths: LocalPaths) -> dict[str, _Header]:
     drivers = {source.href: source for source in inputs}
-    return {href: _read_header(source, paths[href]) for href, source in drivers.items()}
+    first = inputs[0].href
+    return {href: _read_header(source, paths[href], of_crs=href == first) for href, source in drivers.items()}
 
 
-def _read_header(source: Input, path: Path) -> _Header:
+def _read_header(source: Input, path: Path, *, of_crs: bool) -> _Header:
     with open_raw(path, source.driver) as dataset:
         every = set(cf.data_variables(dataset))
         attrs = {name: {str(k): _typed(v) for k, v in dataset[name].attrs.items()} for name in every}
-        crs = cf.crs_of(dataset, source.variables[0].source_name)
+        crs = cf.crs_of(dataset, source.variables[0].source_name) if of_crs else None
         dropped = every | {name for name, v in dataset.variables.items() if v.dtype.kind not in "iufbSUO"}
         small = dataset.drop_vars(dropped, errors="ignore").load()
         small.attrs = {str(key): _typed(value) for key, value in dataset.attrs.items()}

@@ -54,14 +54,21 @@ def use_what_it_holds(target: pystac.Item | pystac.Collection, fields: dict[str,
 
 
 def media_type(artifact: Artifact) -> str:
-    """The media type of an artifact; a zipped store is the PRR's ``application/zip+zarr``."""
+    """The media type of an artifact; a zipped store is the PRR's ``application/zip+zarr``.
+
+    A pyramid has the profile of radiantearth's ``stac-best-practices`` for Zarr.
+    """
     if artifact.format != "zarr":
         return _MEDIA_TYPES[artifact.format]
-    return (
-        "application/zip+zarr"
-        if artifact.facts["zipped"]
-        else f"application/vnd.zarr; version={artifact.facts['version']}"
-    )
+    if artifact.facts["zipped"]:
+        return "application/zip+zarr"
+    return f"application/vnd.zarr; version={artifact.facts['version']}{'; profile=multiscales' * _has_levels(artifact)}"
+
+
+def _has_levels(artifact: Artifact) -> bool:
+    """Whether a store holds a coarser level: the group ``1``, by its files."""
+    level = {f"{artifact.key}/1/{name}" for name in ("zarr.json", ".zgroup")}
+    return any(file.key in level for file in artifact.files)
 
 
 def checksum(artifact: Artifact) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from earthcode_pack.profile import Profile
 
 # Raise it when the same job would write other bytes.
-CONVERTER = 1
+CONVERTER = 2
 _PLANNERS = {"cog": plan_scenes, "zarr": plan_store, "netcdf": plan_files}
 
 

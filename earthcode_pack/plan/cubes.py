@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack.convert.cube import axis_name
 from earthcode_pack.convert.read.agreed import name_of
-from earthcode_pack.errors import ProfileError, SourceError
+from earthcode_pack.errors import Contradiction, ProfileError, SourceError
 from earthcode_pack.model import Failure, Input, Job, Period, Source
 from earthcode_pack.plan.attributes import described, global_attributes
 from earthcode_pack.plan.encoding import cube_options
@@ -59,8 +59,6 @@ def plan_files(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Job]
 
 
 def _refuse_what_is_not_written_yet(profile: Profile) -> None:
-    if profile.target.zarr.multiscales:
-        raise ProfileError("target.zarr.multiscales: pyramids are not written yet", "set multiscales: false")
     if profile.target.zarr.version == 2 and profile.target.zarr.shards:  # noqa: PLR2004 - the Zarr version
         raise ProfileError("target.zarr.shards: Zarr v2 has no shards", "set version: 3, or shards: null")
 
@@ -138,6 +136,8 @@ def _try_jobs(profile: Profile, files: list[File], failures: list[Failure]) -> l
 
 def _job(profile: Profile, file: File) -> Job:
     inputs = _inputs(profile, file.moments)
+    if profile.target.format == "zarr" and profile.target.zarr.multiscales:
+        _refuse_what_has_no_levels(inputs)
     periods = [moment.period for moment in file.moments]
     ending = {"netcdf": ".nc", "zarr": ".zarr.zip" if profile.target.zarr.zipped else ".zarr"}
     return Job(
@@ -152,6 +152,23 @@ def _job(profile: Profile, file: File) -> Job:
         attributes=global_attributes(profile),
         described=described(profile),
     )
+
+
+def _refuse_what_has_no_levels(inputs: tuple[Input, ...]) -> None:
+    """Levels are placed by an affine alone (zarr-conventions ``spatial`` v0.1), in groups called 1, 2, …"""
+    grid = inputs[0].grid
+    if grid.transform is None:
+        raise Contradiction(
+            f"target.zarr.multiscales: {name_of(inputs[0].href)} is not evenly spaced along {grid.dims[0]} or "
+            f"{grid.dims[1]}, and levels hold only grids that are",
+            "set multiscales: false, or resample the product to a regular grid",
+        )
+    name = next((v.name for source in inputs for v in source.variables if v.name.isdecimal()), None)
+    if name is not None:
+        raise Contradiction(
+            f"target.zarr.multiscales: variable {name} is called as the groups of the levels are",
+            f"rename it: product.variables: {{<name>: {{from: {name}}}}}",
+        )
 
 
 def _inputs(profile: Profile, moments: list[Moment]) -> tuple[Input, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from earthcode_pack.convert.chunks import chunks_by_rule, explicit_chunks
 from earthcode_pack.convert.cube import cube_sizes
 from earthcode_pack.errors import Contradiction
+from earthcode_pack.plan.regions import in_hand, region_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,44 +19,29 @@ if TYPE_CHECKING:
 
 Sizes = dict[str, int]
 
-REGION_BYTES = 96 * 2**20  # of stored values that a worker has in hand at once
-_LEAST = 2**20
-_COPIES = 8  # decoded, encoded, read back and compared: so many times a region is in a worker's memory at most
-
 
 def cube_options(profile: Profile, inputs: tuple[Input, ...], axis: str | None) -> dict[str, Any]:
     """How a cube is stored: chunks (and shards) by variable and dimension, and the name of its time dimension.
+
+    ``regions`` are what is read and written at once, ``region_bytes`` what may be in memory of them.
 
     Raises ``Contradiction`` where the profile names a dimension that no variable has, or shards that cut chunks.
     """
     variables = {variable.name: variable for source in inputs for variable in source.variables}
     sizes = {name: cube_sizes(inputs, variable, axis) for name, variable in variables.items()}
     chunks = _all_chunks(profile, variables, sizes, inputs[0], axis)
-    region = region_bytes(profile.compute.memory_limit)
     if profile.target.format == "netcdf":
-        return {"chunks": chunks, "level": profile.target.netcdf.level, "time": axis, "region_bytes": region}
-    zarr = profile.target.zarr
-    return {
-        "chunks": chunks,
-        "shards": _all_shards(zarr.shards, chunks, sizes) if zarr.shards else None,
-        "version": zarr.version,
-        "zipped": zarr.zipped,
-        "time": axis,
-        "region_bytes": region,
+        own: dict[str, Any] = {"level": profile.target.netcdf.level}
+    else:
+        zarr = profile.target.zarr
+        shards = _all_shards(zarr.shards, chunks, sizes) if zarr.shards else None
+        own = {"shards": shards, "version": zarr.version, "zipped": zarr.zipped, "multiscales": zarr.multiscales}
+    limit = in_hand(profile.compute.memory_limit)
+    regions = {
+        name: region_of(name, inputs, sizes[name], unit, axis=axis, limit=limit)
+        for name, unit in (own.get("shards") or chunks).items()
     }
-
-
-def region_bytes(memory_limit: str | int | None) -> int:
-    """How much a worker reads and writes at once, by the memory that it may take.
-
-    >>> region_bytes("256MiB") // 2**20
-    32
-    """
-    if memory_limit is None:
-        return REGION_BYTES
-    from dask.utils import parse_bytes  # noqa: PLC0415 - only where a limit is set
-
-    return max(_LEAST, min(int(parse_bytes(memory_limit)) // _COPIES, REGION_BYTES))
+    return {"chunks": chunks, **own, "time": axis, "regions": regions, "region_bytes": limit}
 
 
 def _all_chunks(

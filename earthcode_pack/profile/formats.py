@@ -49,7 +49,10 @@ class ZarrOptions(Part):
         None, description="sizes by dimension of the objects that hold many chunks each; Zarr 3 only"
     )
     zipped: bool = Field(False, description="true makes one .zarr.zip; the PRR needs it")
-    multiscales: bool = Field(False, description="true adds coarser copies, for showing the product on maps")
+    multiscales: bool = Field(
+        False,
+        description="true adds coarser copies of a regular grid (groups `1`, `2`, … by two), for showing it on maps",
+    )
 
     @model_validator(mode="after")
     def _shards_need_3(self) -> Self:

@@ -12,9 +12,10 @@ from builders import PERIOD, bits, make_nc, make_tiff, opened, planned, profile_
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earthcode_pack import convert
+from earthcode_pack import convert, parallel
 from earthcode_pack.bundle import write_atomic
 from earthcode_pack.checks.equality import compare, compare_masks
+from earthcode_pack.convert.blosc import Blosc
 from earthcode_pack.convert.work import Record
 from earthcode_pack.errors import NotEqual
 from earthcode_pack.model import Failure
@@ -64,24 +65,35 @@ def test_masks() -> None:
 
 
 def test_a_spoilt_zarr_part_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from earthcode_pack.convert import zarr as module
+    encode = Blosc.encode
 
-    class Spoilt:
-        """Writes other values than it is given: a faulty disk."""
+    def spoilt(self: Blosc, chunk: np.ndarray) -> bytes:
+        """Other values than it is given: a faulty memory."""
+        chunk = chunk.copy()
+        chunk.flat[5] ^= 1
+        return encode(self, chunk)
 
-        def __init__(self, array: Any) -> None:
-            self.array = array
-
-        def __setitem__(self, place: Any, block: np.ndarray) -> None:
-            block = block.copy()
-            block.flat[5] += 1
-            self.array[place] = block
-
-    writable = module._writable
-    monkeypatch.setattr(module, "_writable", lambda *given: Spoilt(writable(*given)))
+    monkeypatch.setattr(Blosc, "encode", spoilt)
     made = run(profile_of(make_nc(tmp_path / "a.nc", ramp(2, 3, 4), times=range(2)), "zarr"), tmp_path / "out")
     assert "1 of 24 values differ, the first at (0, 1, 1)" in made.error
     assert not made.artifacts
+
+
+def test_statistics_are_the_same_whatever_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(5).normal(size=(30, 40, 50)).astype("f4")
+    source = make_nc(tmp_path / "a.nc", values, times=range(30))
+    for fmt in ("zarr", "netcdf"):
+        found = []
+        for threads in (1, 2, 5):
+            monkeypatch.setattr(parallel, "_ALLOWED", [threads])
+            parallel.pool.cache_clear()
+            options = {"chunks": {"time": 7, "lat": 9, "lon": 50}}
+            found.append(run(profile_of(source, fmt, **options), tmp_path / f"{fmt}{threads}").one.variables)
+        assert found[0] == found[1] == found[2]
+        assert found[0][0].statistics is not None
+        assert found[0][0].statistics.mean == pytest.approx(values.mean(dtype="f8"), rel=1e-12)
+    monkeypatch.undo()
+    parallel.pool.cache_clear()
 
 
 def parts(profile: Any, root: Path) -> tuple[Any, list[Any], Path]:
@@ -91,9 +103,9 @@ def parts(profile: Any, root: Path) -> tuple[Any, list[Any], Path]:
 
 
 def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from earthcode_pack.plan import encoding
+    from earthcode_pack.plan import regions
 
-    monkeypatch.setattr(encoding, "REGION_BYTES", 4 * 12 * 4)
+    monkeypatch.setattr(regions, "GROW", 4 * 12 * 4)
     profile = profile_of(make_nc(tmp_path / "a.nc", ramp(20, 3, 4), times=range(20)), "zarr", chunks={"time": 2})
     job, every, folder = parts(profile, tmp_path / "one")
     assert len(every) == 5

@@ -203,7 +203,7 @@ def test_plan_with_nan_is_json_and_back(tmp_path: Path) -> None:
     assert np.isnan(back.jobs[0].inputs[0].variables[0].nodata or 0)
 
 
-@pytest.mark.parametrize(("limit", "mebibytes"), [(None, 96), ("512MiB", 64), ("1KiB", 1), (2**40, 96)])
+@pytest.mark.parametrize(("limit", "mebibytes"), [(None, 576), ("512MiB", 128), ("1KiB", 1), (2**40, 576)])
 def test_memory_of_a_worker_bounds_what_it_has_in_hand(tmp_path: Path, limit: str | int | None, mebibytes: int) -> None:
     profile = profile_of(make_nc(tmp_path / "a.nc", ramp(3, 3, 4), times=range(3)), "zarr")
     limited = profile.model_copy(update={"compute": profile.compute.model_copy(update={"memory_limit": limit})})

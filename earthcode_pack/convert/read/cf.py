@@ -6,7 +6,10 @@ Clauses are those of the CF conventions 1.11.
 from __future__ import annotations
 
 import hashlib
+import json
+import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +41,8 @@ _FIGURE_OF_THE_EARTH = {
     "semi_major_axis", "semi_minor_axis", "inverse_flattening", "earth_radius", "reference_ellipsoid_name",
     "horizontal_datum_name", "geographic_crs_name",
 }  # fmt: skip
+
+_ASKING = threading.Lock()  # one thread asks PROJ, the others wait for its answer
 
 
 @dataclass(frozen=True)
@@ -128,10 +133,22 @@ def _from_mapping(attrs: dict[str, Any], mapping: str) -> CRS | None:
             return _parse_crs(attrs[key], f"{mapping}.{key}")
     if "grid_mapping_name" not in attrs or not _FIGURE_OF_THE_EARTH & set(attrs):
         return None  # PROJ would take WGS 84 for granted
+    stated = json.dumps(attrs, sort_keys=True, default=_as_json)
     try:
-        return CRS.from_cf(attrs)
+        with _ASKING:
+            return _crs_by_cf(stated)
     except (CRSError, KeyError) as error:
         raise Unreadable(f"grid mapping {mapping}: {error}", "set source.crs with override: true") from error
+
+
+def _as_json(value: Any) -> Any:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value.tolist()
+
+
+@lru_cache(maxsize=64)
+def _crs_by_cf(attrs: str) -> CRS:
+    """PROJ looks a third of a second for a datum without a name, and every file of a product states the same."""
+    return CRS.from_cf(json.loads(attrs))
 
 
 def _parse_crs(stated: Any, where: str) -> CRS:

@@ -123,6 +123,7 @@ def _cube_variable(dataset: xr.Dataset, name: str) -> Variable:
         dtype=dtype,
         dims=tuple(str(dim) for dim in variable.dims),
         shape=variable.shape,
+        chunks=_chunks(variable, attrs),
         nodata=stated_nodata(attrs, dtype),
         scale=attrs.get("scale_factor"),
         offset=attrs.get("add_offset"),
@@ -130,6 +131,14 @@ def _cube_variable(dataset: xr.Dataset, name: str) -> Variable:
         attrs=attrs,
         categorical="flag_values" in attrs or "flag_masks" in attrs,
     )
+
+
+def _chunks(variable: xr.DataArray, attrs: dict[str, Any]) -> tuple[int, ...]:
+    """What one decoding gives: a chunk by the names of NetCDF and Zarr, or one map, which is a message of a GRIB."""
+    found = variable.encoding.get("chunksizes") or variable.encoding.get("chunks") or ()
+    if "GRIB_gridType" in attrs:
+        found = (*(1 for _ in variable.shape[:-2]), *variable.shape[-2:])
+    return tuple(min(int(length), size) for length, size in zip(found, variable.shape, strict=False))
 
 
 def plain(value: Any) -> Any:

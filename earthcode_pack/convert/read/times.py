@@ -16,6 +16,7 @@ from earthcode_pack.model import Period
 if TYPE_CHECKING:
     import xarray as xr
 
+_REFORM = (1582, 10, 15)  # from this day on the standard calendar is the Gregorian one (CF 4.4.1)
 _REAL = ("standard", "gregorian", "proleptic_gregorian", "julian")
 
 
@@ -63,12 +64,16 @@ def gregorian(moment: Any, calendar: str) -> datetime:
 
     A date that the Gregorian calendar lacks (30 February of ``360_day``) becomes the last day of its month.
     """
-    if calendar in _REAL:
-        moment = moment.change_calendar("proleptic_gregorian")
+    if calendar in _REAL and (calendar == "julian" or _day(moment) < _REFORM):
+        moment = moment.change_calendar("proleptic_gregorian")  # a millisecond each
     day = min(moment.day, monthrange(moment.year, moment.month)[1])
     return datetime(
         moment.year, moment.month, day, moment.hour, moment.minute, moment.second, moment.microsecond, tzinfo=UTC
     )
+
+
+def _day(moment: Any) -> tuple[int, int, int]:
+    return moment.year, moment.month, moment.day
 
 
 def lacks_days(dataset: xr.Dataset, dim: str) -> bool:

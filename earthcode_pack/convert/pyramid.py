@@ -1,0 +1,205 @@
+"""Coarser levels of a grid: their sizes, their places, and their cells. Pure arithmetic.
+
+Each level has half the rows and columns of the one before, rounded up: the last cell of an odd row or column is made
+of what remains. It keeps the size of the others on the ground, so that one transform holds for the whole level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Literal, cast
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+Shape = tuple[int, int]
+Transform = tuple[float, float, float, float, float, float]
+Method = Literal["average", "mode", "nearest"]
+
+SMALLEST = 256  # cells: what one tile of a map shows
+_LONG = 8  # bytes of integers whose sums may leave their type
+
+
+@dataclass(frozen=True)
+class Level:
+    """A coarser level: rows and columns, and the cells of the level before, and of the base, that make one."""
+
+    shape: Shape
+    step: Shape
+    scale: Shape
+
+
+def levels_of(shape: Shape, chunk: Shape) -> list[Level]:
+    """The levels of a grid, by two until both sizes are at most a chunk of the base, and at most ``SMALLEST``.
+
+    At least one, unless the grid is a single cell. A size of one is not halved.
+
+    >>> [level.shape for level in levels_of((5, 7), (2, 2))]
+    [(3, 4), (2, 2)]
+    """
+    levels: list[Level] = []
+    size, scale, enough = shape, (1, 1), tuple(min(length, SMALLEST) for length in chunk)
+    while max(size) > 1 and (not levels or size[0] > enough[0] or size[1] > enough[1]):
+        step = (min(size[0], 2), min(size[1], 2))
+        size = (coarser(size[0]), coarser(size[1]))
+        scale = (scale[0] * step[0], scale[1] * step[1])
+        levels.append(Level(size, step, scale))
+    return levels
+
+
+def coarser(size: int) -> int:
+    """Half, rounded up.
+
+    >>> coarser(8), coarser(7), coarser(1)
+    (4, 4, 1)
+    """
+    return -(-size // 2)
+
+
+def scaled(transform: Transform, scale: Shape) -> Transform:
+    """The affine of a grid whose cells are ``scale`` (rows, columns) cells of another with the same corner.
+
+    >>> scaled((10.0, 0.0, 500000.0, 0.0, -10.0, 4600000.0), (2, 4))
+    (40.0, 0.0, 500000.0, 0.0, -20.0, 4600000.0)
+    """
+    a, b, c, d, e, f = transform
+    return (a * scale[1], b * scale[0], c, d * scale[1], e * scale[0], f)
+
+
+def fitted(chunk: int, shard: int | None, size: int) -> tuple[int, int | None]:
+    """A chunk and a shard of a level along one axis: those of the base, no longer than what they hold.
+
+    >>> fitted(250, 1000, 1100), fitted(250, 1000, 600), fitted(250, 1000, 100), fitted(250, None, 100)
+    ((250, 1000), (250, 750), (100, 100), (100, None))
+    """
+    short = min(chunk, size)
+    return short, None if shard is None else min(shard // chunk, -(-size // short)) * short
+
+
+def edges_of(transform: Transform, shape: Shape) -> tuple[Array, Array]:
+    """The edges of the rows and of the columns, one more than there are cells; of a grid that is not rotated.
+
+    >>> [edges.tolist() for edges in edges_of((2.0, 0.0, 10.0, 0.0, -1.0, 5.0), (2, 1))]
+    [[5.0, 4.0, 3.0], [10.0, 12.0]]
+    """
+    a, _, c, _, e, f = transform
+    return f + e * np.arange(shape[0] + 1), c + a * np.arange(shape[1] + 1)
+
+
+def coarsen(block: Array, axes: dict[int, int], method: Method, missing: tuple[float | int, ...], fill: Any) -> Array:
+    """A block with one cell for each ``axes[axis]`` (one or two) along each axis, of the same type.
+
+    Values in ``missing``, and NaN, do not count; a cell of nothing else becomes ``fill``. ``average`` is exact and
+    rounded half up in integers, in double precision otherwise. ``mode`` is the most frequent value, the first of
+    several in the order of the block. ``nearest`` is the first cell, missing or not.
+    """
+    if method == "nearest":
+        return np.ascontiguousarray(block[_every(block.ndim, axes, dict.fromkeys(axes, 0))])
+    cells, valid = _members(block, axes, missing)
+    if method == "mode":
+        return _mode(cells, valid, fill)
+    return _whole_average(cells, valid, fill) if block.dtype.kind in "iu" else _average(cells, valid, fill)
+
+
+def _every(ndim: int, axes: dict[int, int], starts: dict[int, int]) -> tuple[slice, ...]:
+    return tuple(slice(starts[axis], None, axes[axis]) if axis in axes else slice(None) for axis in range(ndim))
+
+
+def _members(
+    block: Array, axes: dict[int, int], missing: tuple[float | int, ...]
+) -> tuple[list[Array], list[Array | None]]:
+    """The first cells of all coarser ones, the second, …, and where they count; None where all of them do."""
+    cells: list[Array] = []
+    valid: list[Array | None] = []
+    shape = tuple(-(-size // axes.get(axis, 1)) for axis, size in enumerate(block.shape))
+    for number in range(int(np.prod(list(axes.values())))):
+        starts, rest = {}, number
+        for axis in sorted(axes, reverse=True):
+            rest, starts[axis] = divmod(rest, axes[axis])
+        member = block[_every(block.ndim, axes, starts)]
+        counts = _counting(member, missing)
+        if member.shape != shape:  # the last row or column has no second cell
+            counts = np.ones(member.shape, bool) if counts is None else counts
+            member, counts = _padded(member, shape), _padded(counts, shape)
+        cells.append(member)
+        valid.append(counts)
+    return cells, valid
+
+
+def _counting(cells: Array, missing: tuple[float | int, ...]) -> Array | None:
+    gone = np.isnan(cells) if cells.dtype.kind == "f" else None
+    for value in missing:
+        if value == value:  # noqa: PLR0124 - NaN is none already
+            same = cells == cells.dtype.type(value)
+            gone = same if gone is None else gone | same
+    return None if gone is None or not gone.any() else cast("Array", ~gone)
+
+
+def _padded(cells: Array, shape: tuple[int, ...]) -> Array:
+    out = np.zeros(shape, cells.dtype)
+    out[tuple(slice(size) for size in cells.shape)] = cells
+    return out
+
+
+def _count(valid: list[Array | None], shape: tuple[int, ...]) -> Array | int:
+    """How many cells count: one number where none is missing anywhere."""
+    if all(counts is None for counts in valid):
+        return len(valid)
+    total = np.zeros(shape, np.int8)
+    for counts in valid:
+        total += 1 if counts is None else counts
+    return total
+
+
+def _average(cells: list[Array], valid: list[Array | None], fill: Any) -> Array:
+    total = np.zeros(cells[0].shape, np.float64)
+    count = _count(valid, total.shape)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities, of which there may be two
+        for cell, counts in zip(cells, valid, strict=True):
+            total += cell if counts is None else np.where(counts, cell, 0)
+        total /= np.maximum(count, 1)
+        return _filled(total.astype(cells[0].dtype), count, fill)
+
+
+def _whole_average(cells: list[Array], valid: list[Array | None], fill: Any) -> Array:
+    """In integers throughout; those of eight bytes by quotients and remainders, whose sums stay in the type."""
+    dtype = cells[0].dtype
+    wide = dtype if dtype.itemsize == _LONG else np.dtype(np.int32 if dtype.itemsize < 4 else np.int64)  # noqa: PLR2004
+    count = _count(valid, cells[0].shape)
+    divisor = np.maximum(count, 1).astype(wide) if isinstance(count, np.ndarray) else wide.type(count)
+    total, rest = np.zeros(cells[0].shape, wide), np.zeros(cells[0].shape, wide)
+    for cell, counts in zip(cells, valid, strict=True):
+        value = (cell if counts is None else np.where(counts, cell, 0)).astype(wide, copy=False)
+        if dtype.itemsize == _LONG:
+            total += value // divisor
+            rest += value - value // divisor * divisor
+        else:
+            rest += value
+    mean = total + (2 * rest + divisor) // (2 * divisor)
+    return _filled(mean.astype(dtype), count, fill)
+
+
+def _mode(cells: list[Array], valid: list[Array | None], fill: Any) -> Array:
+    votes = [np.ones(cells[0].shape, np.int8) for _ in cells]
+    for one, other in combinations(range(len(cells)), 2):
+        same = cells[one] == cells[other]
+        for counts in (valid[one], valid[other]):
+            if counts is not None:
+                same &= counts
+        votes[one] += same
+        votes[other] += same
+    best, most = cells[0].copy(), np.zeros(cells[0].shape, np.int8)
+    for cell, counts, own in zip(cells, valid, votes, strict=True):
+        if counts is not None:
+            np.multiply(own, counts, out=own)
+        wins = own > most
+        np.copyto(best, cell, where=wins)
+        np.copyto(most, own, where=wins)
+    return _filled(best, most, fill)
+
+
+def _filled(values: Array, count: Array | int, fill: Any) -> Array:
+    if isinstance(count, np.ndarray):
+        values[count == 0] = fill
+    return values

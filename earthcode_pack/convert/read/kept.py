@@ -1,0 +1,68 @@
+"""What one part has read and the next ones need again: the latest used, up to a limit of bytes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+V = TypeVar("V")
+
+
+class _Entry(Generic[V]):
+    """``value`` is empty until it is made; who waits for it waits for the lock."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.value: list[V] = []
+        self.size = 0
+
+
+class Kept(Generic[V]):
+    """Values by key, of at most ``limit`` bytes in all. Each is made once, however many threads ask for it at once."""
+
+    def __init__(self, limit: int, size: Callable[[V], int]) -> None:
+        self._limit, self._size = limit, size
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Hashable, _Entry[V]] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], V]) -> V:
+        """The value of ``key``, made where it is not kept. Raises what ``make`` raises; then nothing is kept."""
+        with self._lock:
+            entry = self._entries.setdefault(key, _Entry())
+            self._entries.move_to_end(key)
+        with entry.lock:
+            if not entry.value:
+                entry.value = [self._made(key, make)]
+                entry.size = self._size(entry.value[0])
+                self._shrink()
+            return entry.value[0]
+
+    def drop(self, key: Hashable) -> None:
+        """Forgets a value that nobody needs any more."""
+        with self._lock:
+            self._entries.pop(key, None)
+
+    @property
+    def kept(self) -> int:
+        """The bytes of all values that are kept."""
+        with self._lock:
+            return sum(entry.size for entry in self._entries.values())
+
+    def _made(self, key: Hashable, make: Callable[[], V]) -> V:
+        try:
+            return make()
+        except BaseException:
+            self.drop(key)
+            raise
+
+    def _shrink(self) -> None:
+        with self._lock:
+            total = sum(entry.size for entry in self._entries.values())
+            for key in [key for key, entry in self._entries.items() if entry.size]:
+                if total <= self._limit:
+                    break
+                total -= self._entries.pop(key).size
