@@ -15,8 +15,8 @@ from earthcode_pack.convert.notes import Notes
 from earthcode_pack.convert.packing import PACKING
 from earthcode_pack.convert.read import cf
 from earthcode_pack.convert.read.agreed import crs_name
-from earthcode_pack.convert.read.header import plain
 from earthcode_pack.convert.read.open import open_raw
+from earthcode_pack.convert.read.packing import plain
 from earthcode_pack.convert.time_axis import stacked, time_axis
 
 if TYPE_CHECKING:

@@ -6,12 +6,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import rasterio
 from pyproj import CRS
 
 from earthcode_pack.convert.read import cf, times
-from earthcode_pack.convert.read.packing import stated_nodata
-from earthcode_pack.convert.read.raster import GDAL_OPTIONS, raster_grid
+from earthcode_pack.convert.read.packing import plain, stated_nodata
 from earthcode_pack.convert.work import classes_of
 from earthcode_pack.model import Dimension, Driver, Grid, Job, Variable, WrittenVariable, rfc3339
 
@@ -36,6 +34,10 @@ def measure(
 
 def measure_cog(path: Path, job: Job, tallies: dict[str, Tally]) -> tuple[Grid, tuple[WrittenVariable, ...]]:
     """Grid and variable of a COG."""
+    import rasterio  # noqa: PLC0415 - each format's libraries where they are used
+
+    from earthcode_pack.convert.read.raster import GDAL_OPTIONS, raster_grid  # noqa: PLC0415
+
     source = job.inputs[0].variables[0]
     with rasterio.Env(**GDAL_OPTIONS), rasterio.open(path, driver="GTiff") as dataset:
         crs = CRS.from_wkt(dataset.crs.to_wkt())
@@ -118,8 +120,6 @@ def measure_cube(
 
 
 def _written(dataset: xr.Dataset, name: str, source: Variable, job: Job, tallies: dict[str, Tally]) -> WrittenVariable:
-    from earthcode_pack.convert.read.header import plain  # noqa: PLC0415 - likewise
-
     variable = dataset[name]
     attrs = {key: plain(value) for key, value in variable.attrs.items()}
     scale, offset = attrs.get("scale_factor"), attrs.get("add_offset")

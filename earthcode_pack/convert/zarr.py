@@ -16,7 +16,6 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from earthcode_pack.checks.equality import bits, compare
-from earthcode_pack.convert import multiscales
 from earthcode_pack.convert.chunks import job_regions, regions
 from earthcode_pack.convert.cube import CubeVariable, Region, cube_variable, names_of
 from earthcode_pack.convert.fetched import local_sources
@@ -151,6 +150,8 @@ def finish(job: Job, folder: Path) -> Path:
     for leftover in store.rglob("*.part"):  # of a run that was killed
         leftover.unlink()
     if job.options["multiscales"]:
+        from earthcode_pack.convert import multiscales  # noqa: PLC0415 - where there is a pyramid
+
         multiscales.add_levels(store, job)
     return _zipped(store, folder / "out.zarr.zip") if job.options["zipped"] else store
 

@@ -37,6 +37,10 @@ _NAMES = {
 # A coordinate in float32 is off its place by about 1e-7 of its size: regular means within a hundredth of a cell.
 _REGULAR = 0.01
 # What a grid mapping says of the ellipsoid or the datum (CF, appendix F, table F.1); without any it names no place.
+_MORE_THAN_AN_ELLIPSOID = {
+    "reference_ellipsoid_name", "horizontal_datum_name", "geographic_crs_name", "prime_meridian_name",
+    "longitude_of_prime_meridian", "towgs84",
+}  # fmt: skip
 _FIGURE_OF_THE_EARTH = {
     "semi_major_axis", "semi_minor_axis", "inverse_flattening", "earth_radius", "reference_ellipsoid_name",
     "horizontal_datum_name", "geographic_crs_name",
@@ -148,7 +152,40 @@ def _as_json(value: Any) -> Any:
 @lru_cache(maxsize=64)
 def _crs_by_cf(attrs: str) -> CRS:
     """PROJ looks a third of a second for a datum without a name, and every file of a product states the same."""
-    return CRS.from_cf(json.loads(attrs))
+    stated = json.loads(attrs)
+    is_plain = stated["grid_mapping_name"] == "latitude_longitude" and not _MORE_THAN_AN_ELLIPSOID & set(stated)
+    if is_plain and (figure := _figure(stated)):
+        return CRS.from_json_dict(_nameless(figure))
+    return CRS.from_cf(stated)
+
+
+def _figure(stated: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of an ellipsoid, in the words of PROJJSON; none where they do not suffice."""
+    if "earth_radius" in stated:
+        return {"radius": stated["earth_radius"]}
+    numbers = ("semi_major_axis", "semi_minor_axis", "inverse_flattening")
+    figure: dict[str, Any] = {key: stated[key] for key in numbers if key in stated}
+    return figure if "semi_major_axis" in figure and len(figure) > 1 else {}
+
+
+def _nameless(figure: dict[str, Any]) -> dict[str, Any]:
+    """Longitude and latitude on an ellipsoid of which only numbers are known, as ``CRS.from_cf`` has it: PROJJSON."""
+    axes = [("Longitude", "lon", "east"), ("Latitude", "lat", "north")]
+    return {
+        "type": "GeographicCRS",
+        "name": "undefined",
+        "datum": {
+            "type": "GeodeticReferenceFrame",
+            "name": "undefined",
+            "ellipsoid": {"name": "undefined", **figure},
+        },
+        "coordinate_system": {
+            "subtype": "ellipsoidal",
+            "axis": [
+                {"name": name, "abbreviation": short, "direction": way, "unit": "degree"} for name, short, way in axes
+            ],
+        },
+    }
 
 
 def _parse_crs(stated: Any, where: str) -> CRS:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from earthcode_pack.checks import rules
 from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, is_pattern, name_of, product_variables
 from earthcode_pack.convert.read.open import driver_of, open_raw
-from earthcode_pack.convert.read.packing import stated_nodata
+from earthcode_pack.convert.read.packing import plain, stated_nodata
 from earthcode_pack.convert.read.raster import band_groups, open_tiff, raster_crs, raster_grid, raster_variable
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.model import Driver, Finding, Grid, Period, Source, Variable, rfc3339
@@ -139,13 +137,6 @@ def _chunks(variable: xr.DataArray, attrs: dict[str, Any]) -> tuple[int, ...]:
     if "GRIB_gridType" in attrs:
         found = (*(1 for _ in variable.shape[:-2]), *variable.shape[-2:])
     return tuple(min(int(length), size) for length, size in zip(found, variable.shape, strict=False))
-
-
-def plain(value: Any) -> Any:
-    """An attribute as JSON holds it: numpy scalars and arrays as numbers and lists."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def _refuse_empty(found: tuple[Variable, ...], name: str) -> None:

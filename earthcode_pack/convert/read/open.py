@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from earthcode_pack.convert.read.raster_cube import open_raster
 from earthcode_pack.errors import Unreadable
 
 if TYPE_CHECKING:
@@ -159,8 +158,14 @@ def _is_consolidated(store: Any) -> bool:
     return zarr.open_group(store, mode="r").metadata.consolidated_metadata is not None
 
 
+def _tiff(path: Path) -> xr.Dataset:
+    from earthcode_pack.convert.read.raster_cube import open_raster  # noqa: PLC0415 - GDAL, only for GeoTIFF
+
+    return open_raster(path)
+
+
 _OPENERS: dict[str, Callable[[Path], xr.Dataset]] = {
-    "GTiff": open_raster,
+    "GTiff": _tiff,
     "netCDF": _netcdf,
     "GRIB": _grib,
     "Zarr": _zarr,

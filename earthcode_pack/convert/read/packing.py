@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+def plain(value: Any) -> Any:
+    """An attribute as JSON holds it: numpy scalars and arrays as numbers and lists."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
 def holds(dtype: str, value: float) -> bool:
     """Whether a type can hold a value.
 

@@ -7,13 +7,9 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
-import rasterio
-from rasterio.windows import Window
-
 from earthcode_pack.convert.read.kept import Kept
 from earthcode_pack.convert.read.open import open_raw
 from earthcode_pack.convert.read.plain import REMEDY, WORK_BYTES, Work
-from earthcode_pack.convert.read.raster import open_tiff
 from earthcode_pack.errors import SourceError, Unreadable
 
 if TYPE_CHECKING:
@@ -105,6 +101,11 @@ class _Band:
             yield Work(partial(self._fill, ((low, high), columns), part), 2 * part.nbytes)
 
     def _fill(self, box: Box, out: Array) -> None:
+        import rasterio  # noqa: PLC0415 - GDAL, only for GeoTIFF
+        from rasterio.windows import Window  # noqa: PLC0415
+
+        from earthcode_pack.convert.read.raster import open_tiff  # noqa: PLC0415
+
         (top, bottom), (left, right) = box
         with open_tiff(self._path) as dataset:
             try:
