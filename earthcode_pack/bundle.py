@@ -30,6 +30,12 @@ class Bundle:
 
     root: Path
     skipped: int = 0  # jobs that the run which opened it found done
+    url: str | None = None  # where it really lies; then ``root`` is what this machine has of it
+
+    @property
+    def name(self) -> str:
+        """How a person, or another command, names it: by its folder or its URL."""
+        return self.url or str(self.root)
 
     @property
     def product(self) -> Path:

@@ -77,8 +77,11 @@ class _Execution:
     def _begin(self, job: Job) -> list[Part]:
         """The parts that are still to be written; none where the job fails, or is finished at once."""
         try:
+            self.workspace.bring(job)
             parts = self._resume(job)
-            return parts if parts is not None else convert.begin(job, self.workspace.folder(job))
+            if parts is None:
+                parts = convert.begin(job, self.workspace.folder(job))
+            return self.workspace.share(job, parts)
         except SourceError as error:
             self._fail(job, error)
             return []
@@ -94,6 +97,8 @@ class _Execution:
             return rest
         try:
             self._finish(job)
+        except OutsideError:
+            raise  # what is done stays done
         except Exception:  # noqa: BLE001 - whatever is missing, or half there: it is made anew
             self.workspace.forget(job)
             return None
@@ -113,10 +118,13 @@ class _Execution:
                 self._finish(part.job)
             except SourceError as error:
                 self._fail(part.job, error)
+            except OutsideError:
+                raise
             except Exception as error:  # noqa: BLE001 - one bad file does not stop the rest, whatever its library raises
                 self.failures[part.job.key] = _failure_of(part, error)
 
     def _finish(self, job: Job) -> None:
+        self.workspace.collect(job)
         records = list(self.workspace.records(job).values())
         artifact = convert.finish(job, records, self.workspace.folder(job), self.workspace.bundle.product)
         self.workspace.keep(job, artifact)

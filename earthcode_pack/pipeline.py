@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
-from earthcode_pack import storage
+from earthcode_pack import __version__, storage
 from earthcode_pack.assemble import assemble
-from earthcode_pack.bundle import Bundle, open_bundle, to_json, values_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, to_json, values_to_json, write_atomic
 from earthcode_pack.colormap import known_colormap
 from earthcode_pack.describe import describe
 from earthcode_pack.discover import discover
@@ -23,8 +23,10 @@ from earthcode_pack.execute import Converted, execute
 from earthcode_pack.illustrate import Pictures, illustrate
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
 from earthcode_pack.plan import plan
+from earthcode_pack.profile.model import Compute
 from earthcode_pack.provenance import Stopwatch, approved, provenance
 from earthcode_pack.report import write_report
+from earthcode_pack.workdir import open_bundle, refresh, with_data
 from earthcode_pack.workspace import Workspace, bundle_of, remove_strays
 
 if TYPE_CHECKING:
@@ -61,11 +63,12 @@ def default_workdir(profile_path: str) -> Path:
 
 
 def dry_run(profile: Profile, workdir: str | Path) -> tuple[Plan, Summary]:
-    """The plan and what it comes to. Writes nothing.
+    """The plan and what it comes to. Writes nothing, but for what it keeps of a workdir at a URL on this machine.
 
     Raises ``ProfileError`` where no file matches, ``UnknownId`` for ids that the catalogue lacks.
     """
     bundle = bundle_of(profile, workdir)
+    refresh(bundle)
     workspace = Workspace(bundle)
     cache = storage.IdentityCache(workspace.identities)
     _check_profile(profile)
@@ -74,7 +77,7 @@ def dry_run(profile: Profile, workdir: str | Path) -> tuple[Plan, Summary]:
     _check_preview(profile, planned)
     skipped = sum(workspace.done(job, cache) is not None for job in planned.jobs)
     return planned, Summary(
-        bundle=str(bundle.root),
+        bundle=bundle.name,
         digest=bundle.digest,
         items=len({job.item for job in planned.jobs}),
         assets=len(planned.jobs),
@@ -143,16 +146,18 @@ class _Preparation:
         self.step, self.progress = step, progress
         self.cache = storage.IdentityCache(workspace.identities)
         self.watch = Stopwatch()
+        self.is_settled = False  # nothing changed since the product was checked, and its data is not on this machine
 
     def run(self) -> Bundle:
         """The verbs in their order."""
-        before = self.bundle.digest
+        before, state = self.bundle.digest, self._state()
         sources = self._do("discover", self._discover)
         planned = self._do("plan", lambda: self._plan(sources))
         converted = self._do("convert", lambda: self._convert(planned))
+        self.is_settled = self.workspace.lacks(converted.artifacts) and state is not None and state == self._state()
         self._describe(converted.artifacts)
         self._record(sources, converted, (*planned.failures, *converted.failures), before)
-        self._do("check", lambda: self._check(sources))
+        self._do("check", lambda: self._check(sources, converted.artifacts, before))
         self._do("report", lambda: write_report(self.bundle))
         if before != self.bundle.digest:  # an unchanged product leaves every file as it is
             self.cache.save()
@@ -172,7 +177,18 @@ class _Preparation:
         write_atomic(self.bundle.root / "profile.yaml", self.profile.to_yaml())
         write_atomic(self.bundle.root / "plan.json", planned.to_json())
         self.workspace.forget_all_but(planned.jobs)
+        self.workspace.tell_plan()
         return planned
+
+    def _state(self) -> tuple[str, bytes, bytes] | None:
+        """What a product at a URL that was checked, by this version, was made of; None where there is none."""
+        if self.workspace.mirror is None:
+            return None
+        files = [self.bundle.root / name for name in ("profile.yaml", "plan.json", "findings.json")]
+        made_by = self.bundle.provenance().get("software", {}).get("earthcode_pack")
+        if self.bundle.digest is None or made_by != __version__ or not all(file.is_file() for file in files):
+            return None
+        return self.bundle.digest, files[0].read_bytes(), files[1].read_bytes()
 
     def _convert(self, planned: Plan) -> Converted:
         return execute(planned, self.workspace, self.profile, self.cache, partial(self.progress, "convert"))
@@ -190,7 +206,11 @@ class _Preparation:
         self._do("bundle", lambda: assemble(self.bundle, description, artifacts, previews))
 
     def _illustrate(self, artifacts: list[Artifact]) -> Pictures:
-        return illustrate(self.profile, self.bundle, artifacts, partial(self.progress, "preview"))
+        if not self.is_settled:
+            self.workspace.fetch(artifacts)
+        # what was made at a URL is at hand here, and not on other workers
+        near = self.profile if self.bundle.url is None else self.profile.model_copy(update={"compute": Compute()})
+        return illustrate(near, self.bundle, artifacts, partial(self.progress, "preview"))
 
     def _record(
         self, sources: Sources, converted: Converted, failures: tuple[Failure, ...], before: str | None
@@ -202,10 +222,13 @@ class _Preparation:
         if not (unchanged and old.get("failed") == new["failed"]):
             write_atomic(self.bundle.root / "provenance.json", to_json(new))
 
-    def _check(self, sources: Sources) -> tuple[Finding, ...]:
+    def _check(self, sources: Sources, artifacts: list[Artifact], before: str | None) -> tuple[Finding, ...]:
         """What the product breaks of the rules, and what the sources leave open."""
         from earthcode_pack.checks import check  # noqa: PLC0415 - jsonschema and friends
 
+        if self.is_settled and self.bundle.digest == before:
+            return self.bundle.findings()
+        self.workspace.fetch(artifacts)
         found = check(self.bundle.root) if self.bundle.digest else ()
         known = {finding.rule for finding in found}  # of the product, which says it of the source too
         every = (*found, *(note for note in _notes(sources) if note.rule not in known))
@@ -232,7 +255,7 @@ def publish(
     digest = bundle.digest
     if approve is not None and approve != digest:
         raise NotApproved(
-            f"{bundle.root}: its digest is {digest}, approved was {approve}",
+            f"{bundle.name}: its digest is {digest}, approved was {approve}",
             "review it again, and approve what it is now",
         )
     profile = bundle.profile()
@@ -240,6 +263,7 @@ def publish(
         return None
     with Workspace(bundle).held():
         _check_profile(profile)
+        with_data(bundle)
         if approve is not None:
             write_atomic(bundle.root / "provenance.json", to_json(approved(bundle.provenance(), approve)))
         if profile.store.prr is not None:
@@ -247,7 +271,7 @@ def publish(
             step("register", lambda: _register(bundle))
         href = step("upload", lambda: _upload(bundle, progress))
         step("hand off", lambda: _hand_off(bundle))
-    step("report", lambda: write_report(bundle))
+        step("report", lambda: write_report(bundle))
     return href
 
 
@@ -299,7 +323,7 @@ def summarise(bundle: Bundle, published: str | None = None) -> Summary:
     standing = [finding for finding in bundle.findings() if finding.rule not in accepted]
     items = list(bundle.items()) if bundle.digest else []
     return Summary(
-        bundle=str(bundle.root),
+        bundle=bundle.name,
         digest=bundle.digest,
         items=len(items),
         assets=sum("data" in asset.get("roles", ()) for item in items for asset in item["assets"].values()),

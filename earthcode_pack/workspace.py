@@ -4,38 +4,47 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from earthcode_pack.bundle import Bundle, write_atomic
+from earthcode_pack.bundle import write_atomic
 from earthcode_pack.convert.work import Record
-from earthcode_pack.errors import Locked, ProfileError
-from earthcode_pack.model import Artifact, Job
+from earthcode_pack.errors import Locked
+from earthcode_pack.mirror_jobs import JobThere
+from earthcode_pack.model import Artifact, File, Job
+from earthcode_pack.storage import each
+from earthcode_pack.workdir import bundle_in, mirror_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
+    from earthcode_pack.bundle import Bundle
+    from earthcode_pack.convert.work import Part
+    from earthcode_pack.mirror import Mirror
     from earthcode_pack.profile import Profile
     from earthcode_pack.storage import IdentityCache
 
 
 def bundle_of(profile: Profile, workdir: str | Path) -> Bundle:
-    """Where the bundle of a product lies: ``<workdir>/<product id>/v<version>``. Creates nothing."""
-    if "://" in str(workdir):
-        raise ProfileError(
-            f"workdir {workdir}: a workdir must be a local folder", "name a folder; publish to a URL with store.href"
-        )
-    return Bundle(Path(workdir).absolute() / profile.product.id / f"v{profile.product.version}")
+    """Where the bundle of a product lies: ``<workdir>/<product id>/v<version>``. Creates nothing.
+
+    Raises ``ProfileError`` where the workdir is a URL that cannot be one.
+    """
+    return bundle_in(workdir, profile.product.id, profile.product.version)
 
 
 class Workspace:
-    """``.work`` in a bundle: artifacts by fingerprint, parts under way, the cache of identities."""
+    """``.work`` in a bundle: artifacts by fingerprint, parts under way, the cache of identities.
+
+    Where the bundle lies at a URL, all of it is in its ``mirror``, and goes there as it is noted here.
+    """
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.root = bundle.root / ".work"
         self.identities = self.root / "identities.json"
+        self.mirror = mirror_of(bundle)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -46,11 +55,12 @@ class Workspace:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise Locked(
-                    f"{self.bundle.root}: another run holds this bundle", "wait for it to end, then run again"
+                    f"{self.bundle.name}: another run holds this bundle", "wait for it to end, then run again"
                 ) from error
             for leftover in self.bundle.root.glob(".*.part"):  # of a run that was killed
                 leftover.unlink()
-            yield
+            with self.mirror.held() if self.mirror else nullcontext():
+                yield
 
     def withdraw(self) -> None:
         """What follows changes the product: it is not whole until there is a new manifest, nor checked."""
@@ -67,21 +77,37 @@ class Workspace:
         if not path.is_file():
             return None
         artifact = Artifact.from_json(path.read_bytes())
-        intact = all(self._is_intact(file.key, file.size, file.sha256, cache) for file in artifact.files)
-        return artifact if intact else None
+        return artifact if self._are_intact(artifact.files, cache) else None
 
-    def _is_intact(self, key: str, size: int, sha256: str, cache: IdentityCache) -> bool:
-        path = self.bundle.product / key
-        return path.is_file() and path.stat().st_size == size and cache.identify(str(path)) == (size, sha256)
+    def _are_intact(self, files: tuple[File, ...], cache: IdentityCache) -> bool:
+        if self.mirror is None:
+            return all(self._is_intact(file, cache) for file in files)
+        away = [file for file in files if not self._is_intact(file, cache)]
+        if not all(each(self.mirror.holds, away)):
+            return False
+        for file in away:  # what is here under that name is something else
+            (self.bundle.product / file.key).unlink(missing_ok=True)
+        return True
+
+    def _is_intact(self, file: File, cache: IdentityCache) -> bool:
+        path = self.bundle.product / file.key
+        size, digest = file.size, file.sha256
+        return path.is_file() and path.stat().st_size == size and cache.identify(str(path)) == (size, digest)
 
     def keep(self, job: Job, artifact: Artifact) -> None:
         """Notes that a job is done, and drops its folder."""
+        if self.mirror is not None:
+            self.mirror.send_product(artifact.files)
         write_atomic(self._record(job), artifact.to_json())
+        if self.mirror is not None:
+            self.mirror.send([self._record(job).relative_to(self.bundle.root).as_posix()])
         self.forget(job)
 
     def forget(self, job: Job) -> None:
         """Drops what was begun of a job."""
         shutil.rmtree(self.folder(job), ignore_errors=True)
+        if self.mirror is not None:
+            self._there(self.mirror, job).drop()
 
     def _record(self, job: Job) -> Path:
         return self.root / "artifacts" / f"{job.fingerprint}.json"
@@ -94,6 +120,47 @@ class Workspace:
     def keep_record(self, job: Job, record: Record) -> None:
         """Notes that a part is written and verified."""
         write_atomic(self.folder(job) / "records" / f"{record.number}.json", record.to_json())
+        if self.mirror is not None:
+            self._there(self.mirror, job).note(record)
+
+    def bring(self, job: Job) -> None:
+        """Makes the folder of a job what an interrupted run, here or elsewhere, had left of it."""
+        if self.mirror is None:
+            return
+        there = self._there(self.mirror, job)
+        there.bring()
+        for number, record in self.records(job).items():
+            if not there.has(record):
+                (self.folder(job) / "records" / f"{number}.json").unlink()
+        self.collect(job)
+
+    def collect(self, job: Job) -> None:
+        """Makes sure that all parts of a job are in its folder, wherever they were written."""
+        if self.mirror is not None:
+            self._there(self.mirror, job).collect(self.records(job).values())
+
+    def share(self, job: Job, parts: list[Part]) -> list[Part]:
+        """The parts as any worker can do them."""
+        return parts if self.mirror is None else self._there(self.mirror, job).share(parts)
+
+    def _there(self, mirror: Mirror, job: Job) -> JobThere:
+        return JobThere(mirror, self.folder(job).name)
+
+    # --- the product ------------------------------------------------------------------------------------------------
+
+    def tell_plan(self) -> None:
+        """Where the bundle lies at a URL, what is being made is said there before it is made."""
+        if self.mirror is not None:
+            self.mirror.send_changed(["profile.yaml", "plan.json"])
+
+    def lacks(self, artifacts: Iterable[Artifact]) -> bool:
+        """Whether data of the product is not on this machine."""
+        return self.mirror is not None and self.mirror.lacks(file for one in artifacts for file in one.files)
+
+    def fetch(self, artifacts: Iterable[Artifact]) -> None:
+        """Brings the data of the product that is not on this machine."""
+        if self.mirror is not None:
+            self.mirror.fetch(file for one in artifacts for file in one.files)
 
     def forget_all_but(self, jobs: tuple[Job, ...]) -> None:
         """Drops what belongs to no job of the present plan."""

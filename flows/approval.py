@@ -41,6 +41,6 @@ def _question(bundle: Bundle, digest: str) -> str:
         f"## {profile.product.title}, version {profile.product.version}\n\n"
         f"{summary.items} items, {summary.assets} data assets, {len(summary.failed)} sources failed; "
         f"findings: {counts}\n\n"
-        f"Bundle: `{bundle.root}`\n\nReport: `{bundle.root / 'report.html'}`\n\nDigest: `{digest}`\n\n"
+        f"Bundle: `{bundle.name}`\n\nReport: `{bundle.root / 'report.html'}`\n\nDigest: `{digest}`\n\n"
         "To approve, resume with your name and this digest; to refuse, cancel the run."
     )

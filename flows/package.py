@@ -13,10 +13,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed
 
 from earthcode_pack import pipeline
-from earthcode_pack.bundle import Bundle, open_bundle
+from earthcode_pack.bundle import Bundle
 from earthcode_pack.errors import EarthcodePackError
 from earthcode_pack.model import Summary
 from earthcode_pack.profile import load_profile
+from earthcode_pack.workdir import open_bundle
 from flows import show
 from flows.approval import approved_digest
 from flows.limits import refuse_what_is_not_allowed

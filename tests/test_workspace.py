@@ -25,9 +25,17 @@ def test_bundle_lies_where_the_contract_says_and_nothing_is_made(tmp_path: Path)
     assert not (tmp_path / "work").exists()
 
 
-def test_workdir_must_be_local(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match="local folder"):
-        bundle_of(profile_of(tmp_path), "s3://bucket/work")
+def test_bundle_in_a_workdir_at_a_url_has_a_folder_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARTHCODE_PACK_SCRATCH", str(tmp_path / "scratch"))
+    bundle = bundle_of(profile_of(tmp_path), "s3a://bucket/work/")
+    assert bundle.name == bundle.url == "s3://bucket/work/demo/v1.0"
+    assert bundle.root.relative_to(tmp_path / "scratch" / "workdirs").parts[1:] == ("demo", "v1.0")
+    assert bundle == bundle_of(profile_of(tmp_path), "s3://bucket/work") != bundle_of(profile_of(tmp_path), "s3://b/w")
+    assert not (tmp_path / "scratch").exists()
+    with pytest.raises(ProfileError, match="cannot be written to"):
+        bundle_of(profile_of(tmp_path), "https://host/work")
 
 
 def test_lock_is_free_again_after_an_error(tmp_path: Path) -> None:

@@ -20,9 +20,13 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output, and nothing else there.")]
 ProfilePath = Annotated[str, typer.Argument(metavar="PROFILE", help="The YAML profile: a path or any fsspec URL.")]
-BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder that `run` printed.")]
+BundlePath = Annotated[str, typer.Argument(metavar="BUNDLE", help="The folder or URL that `run` printed.")]
 Workdir = Annotated[
-    str | None, typer.Option(metavar="DIR", help="Where bundles are made.  [default: .earthcode-pack by the profile]")
+    str | None,
+    typer.Option(
+        metavar="DIR_OR_URL",
+        help="Where bundles are made: a folder or s3://bucket/prefix.  [default: .earthcode-pack by the profile]",
+    ),
 ]
 Incomplete = Annotated[bool, typer.Option("--allow-incomplete", help="Publish although some sources failed.")]
 
@@ -113,11 +117,10 @@ def publish(
 ) -> Outcome:
     """Upload, register and hand off a prepared bundle."""
     from earthcode_pack import pipeline  # noqa: PLC0415
-    from earthcode_pack.bundle import open_bundle  # noqa: PLC0415
     from earthcode_pack.cli.progress import progress  # noqa: PLC0415
     from earthcode_pack.cli.summary import packaged  # noqa: PLC0415
 
-    opened = open_bundle(bundle)
+    opened = pipeline.open_bundle(bundle)
     with progress() as report:
         published = pipeline.publish(opened, approve=approve, allow_incomplete=allow_incomplete, progress=report)
     return packaged(opened, published, as_json=as_json)
@@ -135,8 +138,10 @@ def check(
     """Check conformance, whoever made it."""
     from earthcode_pack.checks import check as look  # noqa: PLC0415
     from earthcode_pack.cli.findings import accepted_by, judged  # noqa: PLC0415
+    from earthcode_pack.workdir import on_disk  # noqa: PLC0415
 
-    return judged(target, look(target, deep=deep, schemas=schemas), accepted_by(target), as_json=as_json)
+    near = on_disk(target)
+    return judged(target, look(near, deep=deep, schemas=schemas), accepted_by(near), as_json=as_json)
 
 
 @app.command(rich_help_panel=LOOK)
@@ -148,26 +153,30 @@ def verify(
     """Compare what is published with its manifest: presence, size and checksum."""
     from earthcode_pack.cli.findings import accepted_by, judged  # noqa: PLC0415
     from earthcode_pack.upload import verify as compare  # noqa: PLC0415
+    from earthcode_pack.workdir import on_disk  # noqa: PLC0415
 
-    return judged(target, compare(target, read), accepted_by(target), as_json=as_json)
+    near = on_disk(target, data=False)
+    return judged(target, compare(near, read), accepted_by(near), as_json=as_json)
 
 
 @app.command(rich_help_panel=BUNDLE)
 def handoff(bundle: BundlePath, as_json: Json = False) -> Outcome:
     """Write the catalogue's change set again, for a catalogue that has moved on."""
-    from earthcode_pack.bundle import open_bundle  # noqa: PLC0415
-    from earthcode_pack.cli.folder import handed_off  # noqa: PLC0415
+    from earthcode_pack.cli.folder import changing, handed_off  # noqa: PLC0415
     from earthcode_pack.handoff import hand_off  # noqa: PLC0415
+    from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
 
     opened = open_bundle(bundle)
-    return handed_off(opened, hand_off(opened), as_json=as_json)
+    with changing(opened):
+        written = hand_off(opened)
+    return handed_off(opened, written, as_json=as_json)
 
 
 @app.command(rich_help_panel=BUNDLE)
 def status(bundle: BundlePath, as_json: Json = False) -> Outcome:
     """Show where a bundle stands."""
-    from earthcode_pack.bundle import open_bundle  # noqa: PLC0415
     from earthcode_pack.cli.folder import standing  # noqa: PLC0415
+    from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
 
     return standing(open_bundle(bundle), as_json=as_json)
 
@@ -175,18 +184,24 @@ def status(bundle: BundlePath, as_json: Json = False) -> Outcome:
 @app.command(rich_help_panel=BUNDLE)
 def report(bundle: BundlePath, as_json: Json = False) -> Outcome:
     """Write report.html, which a person reads."""
-    from earthcode_pack.bundle import open_bundle  # noqa: PLC0415
+    from earthcode_pack.cli.folder import changing  # noqa: PLC0415
     from earthcode_pack.report import write_report  # noqa: PLC0415
+    from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
 
-    path = str(write_report(open_bundle(bundle)))
+    opened = open_bundle(bundle)
+    with changing(opened):
+        path = str(write_report(opened))
     return Outcome({"report": path}, lambda console: console.print(path, soft_wrap=True), as_json=as_json)
 
 
 @app.command(rich_help_panel=BUNDLE)
 def clean(bundle: BundlePath, as_json: Json = False) -> Outcome:
-    """Remove what interrupted runs left in a bundle's folder."""
-    from earthcode_pack.bundle import open_bundle  # noqa: PLC0415
+    """Remove what interrupted runs left in a bundle's folder.
+
+    At a URL also the hold of a run on another machine: only when it has ended.
+    """
     from earthcode_pack.cli.folder import cleaned  # noqa: PLC0415
+    from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
 
     return cleaned(open_bundle(bundle), as_json=as_json)
 

@@ -2,7 +2,8 @@
 
 import shutil
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from earthcode_pack.bundle import Bundle
 from earthcode_pack.cli.outcome import Outcome
 from earthcode_pack.cli.words import bytes_of, counted, facts, heading, levels, near
 from earthcode_pack.model import Level
+from earthcode_pack.workdir import mirror_of
 
 LEFTOVERS = (".part", ".tmp")  # how files and stores are named until they are whole
 
@@ -25,18 +27,35 @@ def standing(bundle: Bundle, *, as_json: bool) -> Outcome:
 def _status(bundle: Bundle) -> dict[str, Any]:
     planned = (bundle.root / "plan.json").is_file()
     plan, profile, findings = bundle.plan() if planned else None, bundle.profile(), bundle.findings()
-    jobs = plan.jobs if plan else ()
+    jobs, there = plan.jobs if plan else (), _made_there(bundle)
+    made = [job for job in jobs if job.key in there or (bundle.product / job.key).exists()]
     return {
-        "bundle": str(bundle.root),
+        "bundle": bundle.name,
         "product": profile.product.id,
         "version": profile.product.version,
-        "jobs": {"done": sum((bundle.product / job.key).exists() for job in jobs), "total": len(jobs)},
+        "jobs": {"done": len(made), "total": len(jobs)},
         "failed": bundle.provenance().get("failed", []),
         "findings": {level.value: sum(f.level is level for f in findings) for level in Level},
         "standing": len(bundle.standing_errors()),
         "digest": bundle.digest,
         "published": {"objects": len(bundle.receipts()), "total": _objects(bundle)},
     }
+
+
+def _made_there(bundle: Bundle) -> set[str]:
+    """The files and stores of a product at a URL, which need not be on this machine."""
+    mirror = mirror_of(bundle)
+    paths = [PurePosixPath(key.removeprefix("product/")) for key in mirror.there] if mirror else []
+    return {str(path) for key in paths for path in (key, *key.parents)}
+
+
+@contextmanager
+def changing(bundle: Bundle) -> Iterator[None]:
+    """Holds a bundle at a URL, so that what is written goes there; a folder is written at once."""
+    from earthcode_pack.workspace import Workspace  # noqa: PLC0415 - brings the converters
+
+    with Workspace(bundle).held() if bundle.url else nullcontext():
+        yield
 
 
 def _objects(bundle: Bundle) -> int | None:
@@ -61,7 +80,7 @@ def _show_status(console: Console, data: dict[str, Any]) -> None:
 def handed_off(bundle: Bundle, written: Iterable[str], *, as_json: bool) -> Outcome:
     """Where the change set lies."""
     files = sorted(written)
-    data = {"bundle": str(bundle.root), "files": files}
+    data = {"bundle": bundle.name, "files": files}
     pairs: list[tuple[str, object]] = [
         ("Wrote", counted(len(files), "file")),
         ("Read", near(bundle.root / "pull_request.md")),
@@ -77,7 +96,11 @@ def cleaned(bundle: Bundle, *, as_json: bool) -> Outcome:
     from earthcode_pack.workspace import Workspace  # noqa: PLC0415 - brings the converters
 
     files = [(path, _size(path)) for path in _unfinished_files(bundle.root)]
-    with Workspace(bundle).held():  # which itself removes some of the files
+    workspace = Workspace(bundle)
+    if workspace.mirror is not None:
+        workspace.mirror.claim.refuse_living()
+        workspace.mirror.claim.break_open()
+    with workspace.held():  # which itself removes some of the files
         left = files + [(path, _size(path)) for path in _unwanted_jobs(bundle)]
         for path, _ in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

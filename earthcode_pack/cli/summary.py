@@ -105,7 +105,7 @@ def _where(bundle: Bundle, summary: Summary) -> list[tuple[str, object]]:
     report, request = bundle.root / "report.html", bundle.root / "pull_request.md"
     return [
         ("Skipped", f"{summary.skipped} done before" if summary.skipped else None),
-        ("Bundle", near(bundle.root)),
+        ("Bundle", near(bundle.name)),
         ("Report", near(report) if report.is_file() else None),
         ("Catalogue", near(request) if request.is_file() else None),
         ("Digest", summary.digest),
@@ -118,7 +118,7 @@ def _next(bundle: Bundle, summary: Summary) -> str:
     if bundle.standing_errors():
         return "mend the errors above, or accept their rules in the profile, and run again"
     if summary.published:
-        return f"earthcode-pack verify {near(bundle.root)}"
+        return f"earthcode-pack verify {near(bundle.name)}"
     if summary.failed:
         return (
             f"mend {short(summary.failed[0].source)} and run again; what is done stays done "
@@ -126,4 +126,4 @@ def _next(bundle: Bundle, summary: Summary) -> str:
         )
     if bundle.profile().store is None:
         return "set store.href in the profile, to publish"
-    return f"earthcode-pack publish {near(bundle.root)} --approve {summary.digest}"
+    return f"earthcode-pack publish {near(bundle.name)} --approve {summary.digest}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see read/__init__.py
 
 from earthcode_pack.bundle import sha256
-from earthcode_pack.convert import work
+from earthcode_pack.convert import afar, work
 from earthcode_pack.errors import EarthcodePackError, OutsideError, SourceError, Unreadable
 from earthcode_pack.model import Artifact, Failure, File, Job
 
@@ -91,7 +91,7 @@ def write(part: Part) -> Record | Failure:
     """
     try:
         with _in_words(part.job):
-            return _write(part)
+            return afar.write(part, _write) if afar.is_afar(part) else _write(part)
     except SourceError as error:
         return Failure(source=part.job.inputs[0].href, error=error.message, remedy=error.remedy)
 

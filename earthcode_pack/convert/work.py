@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from earthcode_pack.convert.statistics import Tally
-from earthcode_pack.model import Job, JsonValue, Value
+from earthcode_pack.model import File, Job, JsonValue, Value
 
 
 class Part(Value):
@@ -15,7 +15,7 @@ class Part(Value):
     """
 
     job: Job
-    folder: str  # of this job alone, on a disk that all workers of the job see
+    folder: str  # of this job alone: on a disk that all workers of the job see, or a URL that they reach
     number: int = 0
     variable: str | None = None
     region: dict[str, tuple[int, int]] = Field({})
@@ -30,6 +30,7 @@ class Record(Value):
     max_error: float = 0.0
     changes: tuple[str, ...] = ()
     engine: str = ""
+    files: tuple[File, ...] = ()  # what was put into the job's folder, where that is a URL; keys relative to it
 
 
 def total(records: list[Record]) -> tuple[dict[str, Tally], int, float, tuple[str, ...]]:

@@ -2,19 +2,24 @@
 
 Reading: ``glob``, ``size``, ``sha256``, ``identify`` and ``fetch`` take a path or any fsspec URL.
 Publishing: ``open_store`` gives a ``Store``, on disk or on S3; ``open_reader`` one that can only be read.
+Working: ``Folder``, to which runs on several machines put what they make.
 """
 
+from earthcode_pack.storage.folders import Folder, Remote, each
 from earthcode_pack.storage.identity import IdentityCache, identify, sha256
 from earthcode_pack.storage.inputs import fetch, glob, size
 from earthcode_pack.storage.stores import LocalStore, Reader, Store, Stored, UrlReader, open_reader, open_store
 
 __all__ = [
+    "Folder",
     "IdentityCache",
     "LocalStore",
     "Reader",
+    "Remote",
     "Store",
     "Stored",
     "UrlReader",
+    "each",
     "fetch",
     "glob",
     "identify",
