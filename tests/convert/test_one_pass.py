@@ -277,6 +277,15 @@ def test_big_tiff_where_four_gigabytes_do_not_suffice(tmp_path: Path, monkeypatc
     assert cog_validate(made.path, strict=True)[0]
 
 
+@pytest.mark.parametrize("limit", [0, 100_000])
+def test_tiles_that_do_not_stay_in_memory(
+    both: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr("earthcode_pack.convert.tiff.layout._IN_MEMORY", limit)
+    fast, slow = both(make_tiff(tmp_path / "a.tif", field("uint16", (700, 800), 0), nodata=0), blocksize=256)
+    assert_same(fast, slow)
+
+
 def test_a_wrong_tile_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One value off in one tile is found when the file is read back, and said with its place and both values."""
 

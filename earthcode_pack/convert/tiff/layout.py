@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from earthcode_pack.convert.look import Look
     from earthcode_pack.model import Grid
 
-_WIDTH, _LENGTH, _OFFSETS, _COUNTS = 256, 257, 324, 325  # tags
+_WIDTH, _LENGTH, _TILE_WIDTH, _TILE_LENGTH, _OFFSETS, _COUNTS = 256, 257, 322, 323, 324, 325  # tags
+_SMALL = 128  # the edge of the smallest tile that GDAL's COG driver takes
 _SHORT, _LONG, _LONG8 = 3, 4, 16  # types of a field
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _CLASSIC, _BIG = 42, 43
 _LARGEST_CLASSIC = 2**32 - 2**16
+_IN_MEMORY = 16 * 2**20  # bytes of tiles of a level
 
 
 class Field(NamedTuple):
@@ -49,13 +51,15 @@ class Template:
     ghost: bytes
     full: Directory
     overview: Directory
+    blocksize: int
 
 
 class Spool:
-    """The tiles of one level in their order, in an open file of their own, framed as GDAL frames them."""
+    """The tiles of a level in their order, framed as GDAL frames them: in memory, or in a file where there are many."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
+        self._file, self._written = file, 0
+        self._held: list[bytes] = []
         self.offsets: list[int] = []  # from the start of the level
         self.counts: list[int] = []
         self.size = 0
@@ -64,15 +68,30 @@ class Spool:
         """A tile: its size before it, its last four bytes again behind it."""
         self.offsets.append(self.size + 4)
         self.counts.append(len(tile))
-        self.size += self.file.write(struct.pack("<I", len(tile)) + tile + tile[-4:])
+        self._held += (struct.pack("<I", len(tile)), tile, tile[-4:])
+        self.size += len(tile) + 8
+        if self.size - self._written > _IN_MEMORY:
+            self._file.writelines(self._held)
+            self._held.clear()
+            self._written = self.size
+
+    def append_to(self, target: IO[bytes]) -> None:
+        """Writes the level where ``target`` stands; what lies in the file is copied inside the kernel."""
+        self._file.flush()
+        target.flush()
+        start, copied = target.tell(), 0
+        while copied < self._written:
+            copied += os.sendfile(target.fileno(), self._file.fileno(), copied, self._written - copied)
+        target.seek(start + copied)
+        target.writelines(self._held)
 
 
 # --- the template ---------------------------------------------------------------------------------------------------
 
 
 def template(look: Look, grid: Grid, options: dict[str, Any]) -> Template:
-    """What GDAL writes for such a map, but for its size: of two tiles, so that there is one overview."""
-    width, height = 2 * options["BLOCKSIZE"], 2
+    """What GDAL writes for such a map, but for its size: of two small tiles, so that there is one overview."""
+    width, height = 2 * _SMALL, 2
     profile = {
         "driver": "GTiff", "dtype": look.dtype, "count": look.count, "height": height, "width": width,
         "crs": CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*(grid.transform or ())), "nodata": look.nodata,
@@ -80,20 +99,20 @@ def template(look: Look, grid: Grid, options: dict[str, Any]) -> Template:
     with MemoryFile(ext=".tif") as source, MemoryFile(ext=".tif") as written:
         with source.open(**profile) as small:
             dress(small, look)
-        given = {**options, "BIGTIFF": "YES", "NUM_THREADS": "1"}
+        given = {**options, "BLOCKSIZE": _SMALL, "LEVEL": 1, "BIGTIFF": "YES", "NUM_THREADS": "1"}
         rasterio.shutil.copy(source.name, written.name, driver="COG", **given)
-        return read_template(bytes(written.getbuffer()))
+        return read_template(bytes(written.getbuffer()), options["BLOCKSIZE"])
 
 
-def read_template(data: bytes) -> Template:
-    """The parts of a BigTIFF that GDAL's COG driver wrote."""
+def read_template(data: bytes, blocksize: int) -> Template:
+    """The parts of a BigTIFF that GDAL's COG driver wrote, for tiles of ``blocksize``."""
     (at,) = struct.unpack_from("<Q", data, 8)
     directories = []
     while at:
         directory, at = _read_directory(data, at)
         directories.append(directory)
     full, overview = directories
-    return Template(_ghost(data), full, overview)
+    return Template(_ghost(data), full, overview, blocksize)
 
 
 def _ghost(data: bytes) -> bytes:
@@ -130,7 +149,8 @@ def assemble(target: Path, drawn: Template, shapes: list[tuple[int, int]], spool
             file.seek(start)
             file.write(_directory(drawn, level, shapes[level], spools[level], place, big=big))
         for level in reversed(range(len(spools))):
-            _append(file, spools[level], bases[level])
+            file.seek(bases[level])
+            spools[level].append_to(file)
 
 
 def _places(
@@ -166,6 +186,7 @@ def _directory(drawn: Template, level: int, shape: tuple[int, int], spool: Spool
     """A directory and, behind it, the values that do not fit into its entries."""
     fields = dict(drawn.overview if level else drawn.full)
     fields[_LENGTH], fields[_WIDTH] = (_number(size) for size in shape)
+    fields[_TILE_LENGTH] = fields[_TILE_WIDTH] = _number(drawn.blocksize)
     fields[_OFFSETS] = _table(spool.offsets, place.tiles, _LONG8 if big else _LONG)
     fields[_COUNTS] = _table(spool.counts, 0, _LONG)
     inline, entry = (8, "<HHQ") if big else (4, "<HHI")
@@ -191,13 +212,3 @@ def _number(value: int) -> Field:
 def _table(values: list[int], base: int, kind: int) -> Field:
     numbers = np.array(values, np.uint64) + np.uint64(base)
     return Field(kind, len(values), numbers.astype("<u8" if kind == _LONG8 else "<u4").tobytes())
-
-
-def _append(file: IO[bytes], spool: Spool, base: int) -> None:
-    """Copies inside the kernel where it can."""
-    spool.file.flush()
-    file.flush()
-    os.lseek(file.fileno(), base, os.SEEK_SET)
-    at = 0
-    while at < spool.size:
-        at += os.sendfile(file.fileno(), spool.file.fileno(), at, spool.size - at)

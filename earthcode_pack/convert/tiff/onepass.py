@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import wait
-from contextlib import ExitStack, closing
-from itertools import pairwise
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from itertools import chain, pairwise
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,12 +23,14 @@ from earthcode_pack.convert.tiff.layout import Spool, assemble, template
 from earthcode_pack.convert.tiff.overviews import Halving, level_shapes, streams
 from earthcode_pack.convert.tiff.tiles import Codec, cut
 from earthcode_pack.errors import NotEqual
-from earthcode_pack.parallel import in_pool, pool
+from earthcode_pack.parallel import cores, in_pool, pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
     from concurrent.futures import Future
     from pathlib import Path
+
+    from rasterio.io import DatasetReader
 
     from earthcode_pack.convert.look import Look
     from earthcode_pack.convert.planes import Plane
@@ -163,7 +166,7 @@ class _Growth:
 
     def _submit(self, level: int, rows: Array) -> None:
         lefts = range(0, rows.shape[2], self._blocksize)
-        if level == 0:
+        if level == 0 and self._codec.is_open:
             self._sample(rows, lefts)
         encode = self._codec.encoder()
         for left in lefts:
@@ -196,18 +199,25 @@ def _is_palette(look: Look) -> bool:
 
 def _verify(target: Path, blocks: list[_Block], plane: Plane, job: Job) -> None:
     """Reads the file once, as GDAL reads it, and compares the fingerprints of all values."""
-
-    def is_equal(block: _Block) -> bool:
-        return _digest(_rows_of(target, block)) == block.digest
-
-    for block, equal in zip(blocks, in_pool(is_equal, blocks), strict=True):
-        if not equal:
-            where = f"{job.key} ({job.asset}), rows from {block.start}"
-            compare(plane.rows(block.start, block.stop), _rows_of(target, block), where)
-            raise NotEqual(f"{where}: the source changed while it was read", "run again when nothing writes to it")
+    size = -(-len(blocks) // (2 * cores()))
+    groups = [blocks[start : start + size] for start in range(0, len(blocks), size)]
+    for block in chain.from_iterable(in_pool(partial(_different, target), groups)):
+        where = f"{job.key} ({job.asset}), rows from {block.start}"
+        with _reading(target) as written:
+            compare(plane.rows(block.start, block.stop), _rows_of(written, block), where)
+        raise NotEqual(f"{where}: the source changed while it was read", "run again when nothing writes to it")
 
 
-def _rows_of(target: Path, block: _Block) -> Array:
+def _different(target: Path, blocks: list[_Block]) -> list[_Block]:
+    with _reading(target) as written:
+        return [block for block in blocks if _digest(_rows_of(written, block)) != block.digest]
+
+
+@contextmanager
+def _reading(target: Path) -> Iterator[DatasetReader]:
     with rasterio.Env(**GDAL_OPTIONS), rasterio.open(target, driver="GTiff") as written:
-        window = Window(0, block.start, written.width, block.stop - block.start)
-        return np.asarray(written.read(window=window))
+        yield written
+
+
+def _rows_of(written: DatasetReader, block: _Block) -> Array:
+    return np.asarray(written.read(window=Window(0, block.start, written.width, block.stop - block.start)))

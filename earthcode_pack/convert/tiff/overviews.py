@@ -54,6 +54,7 @@ class Halving:
         self._ratio = shape[0] / target[0]
         self._resampling = resampling
         self._streams = streams(shape, look.dtype, resampling)
+        self._columns = spans(0, target[1], shape[1] / target[1], shape[1])
         self._held: list[Array] = []
         self._first = self._fed = self._made = 0  # rows: where the held ones begin, of the level, of the target
 
@@ -113,15 +114,27 @@ class Halving:
             )
 
     def _mean(self, held: Array, ready: int) -> Array:
-        """The mean of the valid cells below each new one, in double precision; cells at the rims by their share."""
-        nodata = self._look.nodata
-        columns = spans(0, self._target[1], self._shape[1] / self._target[1], self._shape[1])
-        rows = spans(self._made, ready, self._ratio, self._shape[0])
-        sums, weights = _weighted_sums(held, nodata, columns, axis=2)
-        total, weight = _over_rows(sums, weights, rows, self._first)
-        return _rounded(total, weight, nodata, held.dtype)
+        """The mean of the valid cells below each new one, in double precision; cells at the rims by their share.
+
+        A few lines at a time: what is worked on stays in the cache.
+        """
+        made = np.empty((held.shape[0], ready - self._made, self._target[1]), held.dtype)
+        lines = max(_CELLS // self._shape[1], 1)
+        for start in range(self._made, ready, lines):
+            stop = min(start + lines, ready)
+            made[:, start - self._made : stop - self._made] = self._mean_of(held, start, stop)
+        return made
+
+    def _mean_of(self, held: Array, start: int, stop: int) -> Array:
+        rows = spans(start, stop, self._ratio, self._shape[0])
+        first, last = int(rows[0][0][0]), max(int(index[-1]) for index, _ in rows) + 1
+        part = held[:, first - self._first : last - self._first]
+        sums, weights = _weighted_sums(part, self._look.nodata, self._columns)
+        total, weight = _over_rows(sums, weights, rows, first)
+        return _rounded(total, weight, self._look.nodata, held.dtype)
 
 
+_CELLS = 2**16  # of a level, that are averaged at once
 _SOMEWHERE = rasterio.Affine(2, 0, 0, 0, -2, 0)  # rasterio warns of datasets without a transform
 
 Span = tuple[Array, Array]  # for each new cell: the index of an old one, and its weight
@@ -152,9 +165,8 @@ def _is_half(columns: list[Span]) -> bool:
     return len(columns) == 2 and all((weight == 1).all() for _, weight in columns)  # noqa: PLR2004 - as it says
 
 
-def _weighted_sums(rows: Array, nodata: float | None, columns: list[Span], axis: int) -> tuple[Array, Array]:
+def _weighted_sums(rows: Array, nodata: float | None, columns: list[Span]) -> tuple[Array, Array]:
     """Sums of the valid values along a row and of their weights, for each new column."""
-    assert axis == rows.ndim - 1, "columns come last"
     valid = _valid(rows, nodata)
     values = rows.astype(np.float64)
     if not valid.all():

@@ -37,13 +37,11 @@ class Codec:
         self._filtered: Callable[[Array], bytes] = predicted if predict else _plain
         self._level = level
         self._compress = _compressor(compression, level)
-        self._is_open = self._compress is _by_isa_l
+        self.is_open = self._compress is _by_isa_l  # whether samples decide
         self._sizes = [0, 0]  # of the samples, by ISA-L and by libdeflate
 
     def consider(self, tile: Array) -> None:
         """Weighs the two by one more sample. In one thread, so that the same data give the same bytes."""
-        if not self._is_open:
-            return
         data = self._filtered(tile)
         quick, small = _by_isa_l(data), _by_libdeflate(data, self._level)
         self._sizes[0] += len(quick)
