@@ -33,6 +33,7 @@ class Plane(Protocol):
     """A map that is read by rows."""
 
     look: Look
+    block_rows: int  # rows that the file decodes together
 
     def rows(self, start: int, stop: int) -> Array:
         """Rows ``start`` to ``stop`` of the turned map: (bands, rows, columns) of stored values."""
@@ -48,6 +49,7 @@ class RasterPlane:
         self._dataset, self._bands = dataset, list(variable.bands)
         self._orientation = orientation
         self.look = raster_look(dataset, variable)
+        self.block_rows = int(dataset.block_shapes[self._bands[0] - 1][0])
 
     def rows(self, start: int, stop: int) -> Array:
         """See ``Plane``."""
@@ -70,7 +72,7 @@ class CubePlane:
         plane = _one_step(dataset[variable.source_name].transpose(..., y, x), source, path)
         self._plane = plane.squeeze([dim for dim in plane.dims if dim not in (y, x)])
         self._y = y
-        self._chunk = int(dataset[variable.source_name].encoding.get("preferred_chunks", {}).get(y, 1))
+        self.block_rows = int(dataset[variable.source_name].encoding.get("preferred_chunks", {}).get(y, 1))
         self._held: tuple[int, Array] | None = None
         self._orientation = orientation
         self._dtype = raster_type(variable)
@@ -86,7 +88,7 @@ class CubePlane:
     def _rows_of_file(self, start: int, stop: int) -> Array:
         """Whole rows of chunks are decoded once, where memory allows, and kept for the call that follows."""
         if self._held is None or not self._held[0] <= start <= stop <= self._held[0] + len(self._held[1]):
-            first, last = start // self._chunk * self._chunk, -(-stop // self._chunk) * self._chunk
+            first, last = start // self.block_rows * self.block_rows, -(-stop // self.block_rows) * self.block_rows
             if (last - first) * self._plane[0].nbytes > _ROWS_OF_CHUNKS:
                 first, last = start, stop
             self._held = first, self._plane.isel({self._y: slice(first, last)}).values

@@ -23,7 +23,7 @@ class CogOptions(Part):
         "deflate", description="deflate is read everywhere; lerc is lossy and needs a `tolerance`"
     )
     level: int | None = Field(
-        None, ge=1, le=22, description="1 to 12 for deflate, 1 to 22 for zstd; higher is smaller and slower"
+        None, ge=1, le=22, description="1 to 12 for deflate, of which 1 to 6 are one; 1 to 22 for zstd; higher is smaller and slower"
     )
     resampling: Literal["average", "nearest", "mode", "bilinear"] | None = Field(
         None, description="of the overviews; mode for categories and average for quantities where left out"
@@ -68,7 +68,7 @@ class NetcdfOptions(Part):
         "balanced", description="sizes by dimension, as the files name them, or a rule: for which access it is made"
     )
     compression: Literal["deflate"] = Field("deflate", description="read everywhere")
-    level: int = Field(4, ge=1, le=9, description="higher is smaller and slower")
+    level: int = Field(4, ge=1, le=9, description="1 to 6 are one, and fast; from 7 on smaller and slower")
     split: Literal["source", "none", "year", "month"] = Field(
         "source", description="files to make: one for each raw file, one in all, one for each year or month"
     )

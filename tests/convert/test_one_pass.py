@@ -253,6 +253,19 @@ def test_long_integers_without_nodata(both: Any, tmp_path: Path) -> None:
     assert_same(*both(make_tiff(tmp_path / "a.tif", field("int64", (601, 600), None)), blocksize=256))
 
 
+def test_a_very_wide_picture_is_left_to_gdal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onepass, "_IN_HAND", 80 * 2 * 512 - 1)
+    source = make_tiff(tmp_path / "a.tif", field("int16", (99, 80), None))
+    assert run(profile_of(source, time=PERIOD), tmp_path).one.engine == SLOW
+
+
+@pytest.mark.parametrize("block", [16, 512, 1008])
+def test_blocks_of_the_source_of_any_height(both: Any, tmp_path: Path, block: int) -> None:
+    layout = {"tiled": True, "blockxsize": 64, "blockysize": block, "compress": "deflate"}
+    source = make_tiff(tmp_path / "a.tif", field("uint16", (1500, 700), 0), nodata=0, **layout)
+    assert_same(*both(source, blocksize=256))
+
+
 def test_masks_are_left_to_gdal(tmp_path: Path) -> None:
     mask = np.full((99, 80), 255, "uint8")
     mask[:9] = 0

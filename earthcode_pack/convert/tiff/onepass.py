@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 _RESAMPLING = {"average", "nearest", "mode"}
 _LONG = (np.dtype(np.int64), np.dtype(np.uint64))  # GDAL handles their nodata values in ways of their own
+_IN_HAND = 128 * 2**20  # bytes of a block of rows, of which there are three at most
 _AT_ONCE = 256 * 2**20  # bytes of a level whose rows must all be at hand
 
 
@@ -49,6 +50,7 @@ def is_possible(look: Look, job: Job) -> bool:
         options["compression"] in ("deflate", "zstd")
         and options["resampling"] in _RESAMPLING
         and not look.has_mask
+        and _row_bytes(look, job) * options["blocksize"] <= _IN_HAND
         and (len(level_shapes(job.grid.shape, options["blocksize"])) == 1 or _grows_alike(look, job))
     )
 
@@ -66,6 +68,17 @@ def _grows_alike(look: Look, job: Job) -> bool:
         has_colours, knows_missing = look.colormap is not None, look.nodata is not None
         return not (has_colours or (dtype.kind == "f" and not knows_missing) or (dtype in _LONG and knows_missing))
     return resampling == "nearest" or not (look.has_alpha or (dtype in _LONG and look.nodata is not None))
+
+
+def _row_bytes(look: Look, job: Job) -> int:
+    return job.grid.shape[1] * look.count * np.dtype(look.dtype).itemsize
+
+
+def _step(plane: Plane, job: Job) -> int:
+    """Rows of a block: whole rows of tiles, and of what the file decodes together where that is not too much."""
+    blocksize: int = job.options["blocksize"]
+    together = -(-plane.block_rows // blocksize) * blocksize
+    return together if together * _row_bytes(plane.look, job) <= _IN_HAND else blocksize
 
 
 class _Block(NamedTuple):
@@ -86,7 +99,7 @@ def write_cog(
     sums, blocks = Tally(), []
     with ExitStack() as stack:
         growth = _Growth(plane.look, job, target.parent, stack)
-        ahead = stack.enter_context(closing(_read_ahead(plane, job.grid.shape[0], job.options["blocksize"])))
+        ahead = stack.enter_context(closing(_read_ahead(plane, job.grid.shape[0], _step(plane, job))))
         for start, stop, rows in ahead:
             growth.feed(rows)
             blocks.append(_Block(start, stop, _digest(rows)))
