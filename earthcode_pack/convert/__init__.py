@@ -135,7 +135,7 @@ def _finished(job: Job, records: list[Record], folder: Path, product: Path) -> A
         asset=job.asset,
         key=job.key,
         format=job.format,
-        files=_publish(output, job.key, product),
+        files=_publish(output, job, product, {} if output.suffix == ".zip" else _digests(records)),
         grid=grid,
         period=job.period,
         variables=variables,
@@ -150,23 +150,25 @@ def _finished(job: Job, records: list[Record], folder: Path, product: Path) -> A
     )
 
 
-def _publish(output: Path, key: str, product: Path) -> tuple[File, ...]:
-    """Hashes the files of an output, and makes them visible by one rename."""
+def _digests(records: list[Record]) -> dict[str, str]:
+    return {place: digest for record in records for place, digest in record.digests.items()}
+
+
+def _publish(output: Path, job: Job, product: Path, known: dict[str, str]) -> tuple[File, ...]:
+    """Hashes the files of an output that were not when they were made, and makes all visible by one rename."""
     files = sorted(p for p in output.rglob("*") if p.is_file()) if output.is_dir() else [output]
-    hashed = tuple(
-        File(
-            key=f"{key}/{path.relative_to(output).as_posix()}" if output.is_dir() else key,
-            size=path.stat().st_size,
-            sha256=sha256(path),
-        )
-        for path in files
-    )
-    target = product / key
+    hashed = tuple(_hashed(path, path.relative_to(output).as_posix(), job.key, known) for path in files)
+    target = product / job.key
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_dir():
         shutil.rmtree(target)
     output.replace(target)
     return hashed
+
+
+def _hashed(path: Path, place: str, key: str, known: dict[str, str]) -> File:
+    digest = known.get(place) or sha256(path)
+    return File(key=key if place == "." else f"{key}/{place}", size=path.stat().st_size, sha256=digest)
 
 
 def _now() -> datetime:

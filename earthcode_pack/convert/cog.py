@@ -36,12 +36,14 @@ def write(part: Part) -> Record:
     job, folder = part.job, Path(part.folder)
     target, source = folder / "out.tif", job.inputs[0]
     target.unlink(missing_ok=True)
+    digests: dict[str, str] = {}
     turn = orientation(source.grid)
     with local_sources(job.inputs) as paths, rasterio.Env(**GDAL_OPTIONS):
         path = paths[source.href]
         with open_plane(path, source, turn) as plane:
             if tiff.is_possible(plane.look, job):
-                engine, error, sums = "one pass", 0.0, _in_one_pass(plane, job, target)
+                engine, error = "one pass", 0.0
+                sums, digests["."] = _in_one_pass(plane, job, target)
             else:
                 is_direct = isinstance(plane, RasterPlane) and turn.is_identity
                 engine = "GDAL's COG driver"
@@ -54,10 +56,11 @@ def write(part: Part) -> Record:
         max_error=error,
         changes=changes,
         engine=engine,
+        digests=digests,
     )
 
 
-def _in_one_pass(plane: Plane, job: Job, target: Path) -> Tally:
+def _in_one_pass(plane: Plane, job: Job, target: Path) -> tuple[Tally, str]:
     options = _creation_options(job.options, plane.look)
     return tiff.write_cog(plane, job, target, options, lambda rows: _tally(rows, None, plane))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import h5netcdf
 import h5py
 
+from earthcode_pack.bundle import sha256
 from earthcode_pack.convert.chunks import job_regions
 from earthcode_pack.convert.fetched import local_sources
 from earthcode_pack.convert.hdf5_clock import stop_clock
@@ -18,6 +19,7 @@ from earthcode_pack.convert.layout import Layout, layout_of
 from earthcode_pack.convert.netcdf_attributes import netcdf_attribute, set_attributes
 from earthcode_pack.convert.netcdf_chunks import Chunks, Written, disk_type, reserve
 from earthcode_pack.convert.work import Part, Record
+from earthcode_pack.parallel import pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +42,7 @@ def write(part: Part) -> Record:
         every = _make(layout, job, target)
         written = _fill(every, job, target, paths)
         stop_clock(target)
+        digest = pool().submit(sha256, target)
         for chunks in every:
             chunks.compare(target, written[chunks.variable.name], paths)
     return Record(
@@ -48,6 +51,7 @@ def write(part: Part) -> Record:
         compared=sum(one.cells for one in written.values()),
         changes=layout.changes,
         engine="direct",
+        digests={".": digest.result()},
     )
 
 

@@ -30,6 +30,7 @@ class Record(Value):
     max_error: float = 0.0
     changes: tuple[str, ...] = ()
     engine: str = ""
+    digests: dict[str, str] = Field({})  # sha256 of files of the output, by their place in it, "." for itself
     files: tuple[File, ...] = ()  # what was put into the job's folder, where that is a URL; keys relative to it
 
 

@@ -65,14 +65,21 @@ def write(part: Part) -> Record:
             total += target.write(region, block)
             compared += block.size
             del block  # before the next one is read
-    return Record(number=part.number, tallies={variable.name: total}, compared=compared, engine=target.engine)
+    return Record(
+        number=part.number,
+        tallies={variable.name: total},
+        compared=compared,
+        engine=target.engine,
+        digests=target.digests,
+    )
 
 
 class _Target:
     """One array of the store, to which blocks of whole write units go."""
 
     def __init__(self, store: Path, variable: CubeVariable, job: Job) -> None:
-        self._variable, self._key = variable, job.key
+        self._variable, self._key, self._store = variable, job.key, store
+        self.digests: dict[str, str] = {}  # sha256 by place in the store
         self._array = zarr.open_array(store, path=variable.name, mode="r+")
         self._form = form_of(self._array, store / variable.name)
 
@@ -95,7 +102,9 @@ class _Target:
         def work(place: Region) -> Tally:
             cells = block[tuple(slice(*place[dim]) for dim in dims)]
             index = tuple((region[dim][0] + place[dim][0]) // n for dim, n in zip(dims, form.unit, strict=True))
-            total = write_unit(form, cells, index, self._variable.tally)
+            total, digest = write_unit(form, cells, index, self._variable.tally)
+            if digest is not None:
+                self.digests[form.path(index).relative_to(self._store).as_posix()] = digest
             compare_unit(form, cells, index, self._where(region, place))
             return total
 

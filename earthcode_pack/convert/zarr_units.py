@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from dataclasses import dataclass
@@ -121,10 +122,11 @@ def _is_native(codec: BytesCodec) -> bool:
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
-def write_unit(form: Form, cells: Array, index: Shape, tally: Callable[[Array], Tally]) -> Tally:
+def write_unit(form: Form, cells: Array, index: Shape, tally: Callable[[Array], Tally]) -> tuple[Tally, str | None]:
     """Writes an object in one rename: ``cells`` are its values, clipped at the end of the array.
 
-    What holds nothing but the fill value, bit for bit, is left out. The statistics are of all cells.
+    What holds nothing but the fill value, bit for bit, is left out. The statistics are of all cells; the sha256 is that
+    of the object, None where there is none.
     """
     data: list[bytes] = []
     places, total = shards.Places(form.grid), Tally()
@@ -136,8 +138,7 @@ def write_unit(form: Form, cells: Array, index: Shape, tally: Callable[[Array], 
             places.add(place, len(data[-1]))
     if data and form.is_sharded:
         data.append(places.encode())
-    _replace(form.path(index), data)
-    return total
+    return total, _replace(form.path(index), data)
 
 
 def _pieces(form: Form, cells: Array) -> Iterator[tuple[Shape, Array]]:
@@ -148,16 +149,20 @@ def _pieces(form: Form, cells: Array) -> Iterator[tuple[Shape, Array]]:
             yield place, piece
 
 
-def _replace(path: Path, data: list[bytes]) -> None:
-    """Puts a file in its place whole, or takes it away where there is nothing to write."""
+def _replace(path: Path, data: list[bytes]) -> str | None:
+    """Puts a file in its place whole, or takes it away where there is nothing to write; its sha256."""
     if not data:
         path.unlink(missing_ok=True)
-        return
+        return None
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     with temporary.open("wb") as file:
         file.writelines(data)
     temporary.replace(path)
+    digest = hashlib.sha256()
+    for piece in data:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 # --- reading back ---------------------------------------------------------------------------------------------------

@@ -23,7 +23,10 @@ class CogOptions(Part):
         "deflate", description="deflate is read everywhere; lerc is lossy and needs a `tolerance`"
     )
     level: int | None = Field(
-        None, ge=1, le=22, description="1 to 12 for deflate, of which 1 to 6 are one; 1 to 22 for zstd; higher is smaller and slower"
+        None,
+        ge=1,
+        le=22,
+        description="1 to 12 for deflate, of which 1 to 6 are one; 1 to 22 for zstd; higher is smaller and slower",
     )
     resampling: Literal["average", "nearest", "mode", "bilinear"] | None = Field(
         None, description="of the overviews; mode for categories and average for quantities where left out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -194,3 +195,16 @@ def test_any_bits_come_through(tmp_path_factory: pytest.TempPathFactory, cube: A
     out = opened(made.path, mask_and_scale=False)["sst"]
     assert out.dims == dims
     assert bits(out.values) == bits(values)
+
+
+@pytest.mark.parametrize("fmt", ["cog", "zarr", "netcdf"])
+def test_the_sha256_of_every_file_is_that_of_its_bytes(tmp_path: Path, fmt: str) -> None:
+    """Most are taken while the bytes are at hand, and not from the file."""
+    options = {"chunks": {"time": 2, "lat": 3, "lon": 3}} if fmt != "cog" else {}
+    source = make_nc(tmp_path / "a.nc", ramp(4, 5, 6), times=range(4))
+    made = run(profile_of(source, fmt, **options), tmp_path / "out")
+    files = [file for artifact in made.artifacts for file in artifact.files]
+    assert len(files) == {"cog": 4, "zarr": len(files), "netcdf": 1}[fmt]
+    for file in files:
+        data = (made.root / "product" / file.key).read_bytes()
+        assert (file.size, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())

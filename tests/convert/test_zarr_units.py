@@ -181,7 +181,7 @@ def test_statistics_are_of_the_cells_and_not_of_what_fills_them_up(tmp_path: Pat
     values = ramp(5, 7) + 1
     form = form_of(create(tmp_path, values, chunks=(2, 2), shards=(8, 8), zarr_format=3, fill_value=0), tmp_path)
     assert form is not None
-    found = write_unit(form, values, (0, 0), count)
+    found, _ = write_unit(form, values, (0, 0), count)
     assert (found.total, found.count, found.minimum, found.maximum) == (35, 35, 1, 35)
     assert found.mean == pytest.approx(18)
 

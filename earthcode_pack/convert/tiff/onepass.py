@@ -16,6 +16,7 @@ import xxhash
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
+from earthcode_pack.bundle import sha256
 from earthcode_pack.checks.equality import compare
 from earthcode_pack.convert.read.raster import GDAL_OPTIONS
 from earthcode_pack.convert.statistics import Tally
@@ -91,8 +92,8 @@ class _Block(NamedTuple):
 
 def write_cog(
     plane: Plane, job: Job, target: Path, options: dict[str, Any], tally_of: Callable[[Array], Tally]
-) -> Tally:
-    """Writes ``target`` and compares every cell of it with the source; the tally of the valid ones.
+) -> tuple[Tally, str]:
+    """Writes ``target`` and compares every cell of it with the source; the tally of the valid ones, and the sha256.
 
     ``options`` are those of GDAL's COG driver. Raises ``NotEqual``.
     """
@@ -106,8 +107,9 @@ def write_cog(
             sums += tally_of(rows)
         growth.drain(0)
         assemble(target, template(plane.look, job.grid, options), growth.shapes, growth.spools)
+    digest = pool().submit(sha256, target)
     _verify(target, blocks, plane, job)
-    return sums
+    return sums, digest.result()
 
 
 def _digest(rows: Array) -> bytes:

@@ -7,6 +7,8 @@ dataset in memory; but for floats with missing values, where GDAL's reading and 
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,10 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rasterio.io import DatasetWriter
+
     from earthcode_pack.convert.look import Look
 
 Array = np.ndarray[Any, Any]
@@ -46,6 +52,13 @@ def streams(shape: Shape, dtype: str, resampling: str) -> bool:
     return shape[0] % 2 == 0 or shape[0] == 1
 
 
+def _never_nodata(look: Look, resampling: str) -> bool:
+    """Whether no mean of valid values is nodata: it is an end of a type whose means GDAL has a fast way for."""
+    if resampling != "average" or look.dtype not in ("uint8", "uint16") or look.has_alpha:
+        return False
+    return look.nodata in (0, np.iinfo(look.dtype).max)
+
+
 class Halving:
     """Rows of a level, fed from north to south, as rows of the next."""
 
@@ -54,6 +67,7 @@ class Halving:
         self._ratio = shape[0] / target[0]
         self._resampling = resampling
         self._streams = streams(shape, look.dtype, resampling)
+        self._is_plain = self._ratio == shape[1] / target[1] == 2 and _never_nodata(look, resampling)  # noqa: PLR2004
         self._columns = spans(0, target[1], shape[1] / target[1], shape[1])
         self._held: list[Array] = []
         self._first = self._fed = self._made = 0  # rows: where the held ones begin, of the level, of the target
@@ -91,20 +105,32 @@ class Halving:
 
     def _by_gdal(self, held: Array, ready: int) -> Array:
         """GDAL's resampled reading of just these rows; a transparency counts only where something is seen."""
-        if not self._look.has_alpha:
-            return self._read(held, ready, self._look.nodata, ())
-        alpha = self._read(held[-1:], ready, 0, ())
-        return np.concatenate([self._read(held, ready, None, self._look.colorinterp)[:-1], alpha])
+        if self._look.has_alpha:
+            alpha = self._read(held[-1:], ready, 0, ())
+            return np.concatenate([self._read(held, ready, None, self._look.colorinterp)[:-1], alpha])
+        if self._is_plain:
+            return self._read_by_columns(held)
+        return self._read(held, ready, self._look.nodata, ())
+
+    def _read_by_columns(self, held: Array) -> Array:
+        """Where nothing is missing GDAL averages five times as fast, and the same, if told that there is no nodata."""
+        nodata = self._look.nodata
+        made = np.empty((held.shape[0], held.shape[1] // 2, self._target[1]), held.dtype)
+        lacking = _runs((held == nodata).any(axis=(0, 1)))
+        with _dataset(held, nodata, ()) as dataset:
+            for known in (nodata, None):
+                dataset.nodata = known
+                for start, stop in lacking[known is not None]:
+                    window = Window(start, 0, stop - start, held.shape[1])
+                    shape = (held.shape[0], held.shape[1] // 2, (stop - start) // 2)
+                    made[:, :, start // 2 : stop // 2] = dataset.read(
+                        window=window, out_shape=shape, resampling=Resampling.average
+                    )
+        return made
 
     def _read(self, held: Array, ready: int, nodata: float | None, colorinterp: tuple[Any, ...]) -> Array:
         width, start, stop = self._shape[1], self._made * self._ratio, ready * self._ratio
-        with rasterio.open(
-            "rows", "w+", driver="MEM", width=width, height=held.shape[1], count=held.shape[0], dtype=held.dtype,
-            nodata=nodata, transform=_SOMEWHERE,
-        ) as dataset:  # fmt: skip
-            if colorinterp:
-                dataset.colorinterp = colorinterp
-            dataset.write(held)
+        with _dataset(held, nodata, colorinterp) as dataset:
             return np.asarray(
                 dataset.read(
                     window=Window(0, start - self._first, width, stop - start),
@@ -134,6 +160,36 @@ class Halving:
         return _rounded(total, weight, self._look.nodata, held.dtype)
 
 
+@contextmanager
+def _dataset(held: Array, nodata: float | None, colorinterp: tuple[Any, ...]) -> Iterator[DatasetWriter]:
+    """Rows as GDAL has them in memory."""
+    bands, height, width = held.shape
+    with rasterio.open(
+        "rows", "w+", driver="MEM", width=width, height=height, count=bands, dtype=held.dtype, nodata=nodata,
+        transform=_SOMEWHERE,
+    ) as dataset:  # fmt: skip
+        if colorinterp:
+            dataset.colorinterp = colorinterp
+        dataset.write(held)
+        yield dataset
+
+
+def _runs(lacks: Array) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Spans of columns, in steps of ``_COLUMNS``, in which nothing is missing, and in which something is.
+
+    >>> _runs(np.arange(1200) == 600)
+    ([(0, 512), (1024, 1200)], [(512, 1024)])
+    """
+    edges = [*range(0, lacks.size, _COLUMNS), lacks.size]
+    spans: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+    for start, stop in pairwise(edges):
+        kind = spans[bool(lacks[start:stop].any())]
+        goes_on = kind and kind[-1][1] == start
+        kind.append((kind.pop()[0] if goes_on else start, stop))
+    return spans
+
+
+_COLUMNS = 512
 _CELLS = 2**16  # of a level, that are averaged at once
 _SOMEWHERE = rasterio.Affine(2, 0, 0, 0, -2, 0)  # rasterio warns of datasets without a transform
 
