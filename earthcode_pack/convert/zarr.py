@@ -91,41 +91,42 @@ class _Target:
         """Writes a block, reads it back from disk and compares. Returns the statistics of its values."""
         if self._form is None:
             return self._write_through(region, block)
-        total = self._write_units(self._form, region, block)
-        self._spot_check(self._form, region, block)
-        return total
+        return self._write_units(self._form, region, block)
 
     def _write_units(self, form: Form, region: Region, block: Array) -> Tally:
-        """Each write unit is a piece of work of the pool."""
-        dims = list(region)
+        """Each write unit is a piece of work of the pool. The first and the last are read by zarr-python as well."""
+        sizes = {dim: stop - start for dim, (start, stop) in region.items()}
+        places = list(regions(sizes, dict(zip(region, form.unit, strict=True))))
+        first, last = _corners(form, sizes)
 
-        def work(place: Region) -> Tally:
-            cells = block[tuple(slice(*place[dim]) for dim in dims)]
-            index = tuple((region[dim][0] + place[dim][0]) // n for dim, n in zip(dims, form.unit, strict=True))
-            total, digest = write_unit(form, cells, index, self._variable.tally)
-            if digest is not None:
-                self.digests[form.path(index).relative_to(self._store).as_posix()] = digest
-            compare_unit(form, cells, index, self._where(region, place))
+        def work(number: int) -> Tally:
+            total = self._write_unit(form, region, block, places[number])
+            if number == 0:
+                self._spot_check(region, block, first)
+            if number == len(places) - 1:
+                self._spot_check(region, block, last)
             return total
 
-        sizes = {dim: stop - start for dim, (start, stop) in region.items()}
-        places = list(regions(sizes, dict(zip(dims, form.unit, strict=True))))
-        return sum(in_pool(work, places), Tally())
+        return sum(in_pool(work, range(len(places))), Tally())
 
-    def _spot_check(self, form: Form, region: Region, block: Array) -> None:
-        """The first and the last chunk of a block, as zarr-python gives them to users.
+    def _write_unit(self, form: Form, region: Region, block: Array, place: Region) -> Tally:
+        cells = _part(block, place)
+        index = tuple((region[dim][0] + place[dim][0]) // n for dim, n in zip(region, form.unit, strict=True))
+        total, digest = write_unit(form, cells, index, self._variable.tally)
+        if digest is not None:
+            self.digests[form.path(index).relative_to(self._store).as_posix()] = digest
+        compare_unit(form, cells, index, self._where(region, place))
+        return total
+
+    def _spot_check(self, region: Region, block: Array, place: Region) -> None:
+        """One chunk of a block, as zarr-python gives it to users.
 
         Every value was compared when its unit was read back; this would find a mistake that our reading and writing
         share. All units by way of zarr-python take a third of the CPU time of a conversion to shards.
         """
-        sizes = [stop - start for start, stop in region.values()]
-        last = [(size - 1) // chunk * chunk for size, chunk in zip(sizes, form.chunk, strict=True)]
-        for corner in ([0] * len(sizes), last):
-            ends = [min(at + chunk, size) for at, chunk, size in zip(corner, form.chunk, sizes, strict=True)]
-            place = dict(zip(region, zip(corner, ends, strict=True), strict=True))
-            cells = block[tuple(slice(*bounds) for bounds in place.values())]
-            back = self._array[tuple(slice(region[dim][0] + a, region[dim][0] + b) for dim, (a, b) in place.items())]
-            compare(cells, np.asarray(back).view(cells.dtype), self._where(region, place))
+        cells = _part(block, place)
+        back = self._array[tuple(slice(region[dim][0] + a, region[dim][0] + b) for dim, (a, b) in place.items())]
+        compare(cells, np.asarray(back).view(cells.dtype), self._where(region, place))
 
     def _where(self, region: Region, place: Region) -> str:
         bounds = [[region[dim][0] + start, region[dim][0] + stop] for dim, (start, stop) in place.items()]
@@ -146,6 +147,19 @@ def _writable(array: zarr.Array[Any], block: Array) -> Any:
     fill = np.asarray(array.fill_value, block.dtype)
     whole = bool((np.isnan(block) & (bits(block) != bits(fill))).any())
     return array.with_config({"write_empty_chunks": whole})
+
+
+def _part(block: Array, place: Region) -> Array:
+    return block[tuple(slice(*span) for span in place.values())]
+
+
+def _corners(form: Form, sizes: dict[str, int]) -> tuple[Region, Region]:
+    """The first and the last chunk of a block, the last one clipped."""
+    first = {dim: (0, min(chunk, size)) for (dim, size), chunk in zip(sizes.items(), form.chunk, strict=True)}
+    last = {
+        dim: ((size - 1) // chunk * chunk, size) for (dim, size), chunk in zip(sizes.items(), form.chunk, strict=True)
+    }
+    return first, last
 
 
 def changes(folder: Path) -> tuple[str, ...]:
