@@ -5,7 +5,7 @@ READY := .venv/ready
 WORKDIR := .earthcode-pack
 PROFILES := $(sort $(wildcard profiles/*.yaml))
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --fork-strategy fewest --python-version 3.11 \
-	--generate-hashes --no-emit-index-url
+	--generate-hashes --no-strip-extras --no-emit-index-url
 
 .PHONY: help demo test lint format docs bench samples lock
 .DEFAULT_GOAL := help
