@@ -81,7 +81,7 @@ def test_the_lock_holds_names_versions_and_hashes_only(root, name) -> None:
     )
     assert pins
     for pin in pins:
-        assert re.match(r"[\w.\[\],-]+==[\w.]+( ; [^\\]+?)?( +--hash[ =\w:-]+)+$", pin), pin
+        assert re.match(r"[\w.\[\], -]+==[\w.]+( ; [^\\]+?)?( +--hash[ =\w:-]+)+$", pin), pin
     assert "://" not in text
     assert "index-url" not in text
 
@@ -89,7 +89,7 @@ def test_the_lock_holds_names_versions_and_hashes_only(root, name) -> None:
 def test_what_runs_is_pinned_as_it_is_tested(root) -> None:
     pinned = {
         name: set(
-            re.findall(r"^[\w.\[\],-]+==[\w.]+", (root / "requirements" / f"{name}.txt").read_text(), re.MULTILINE)
+            re.findall(r"^[\w.\[\], -]+==[\w.]+", (root / "requirements" / f"{name}.txt").read_text(), re.MULTILINE)
         )
         for name in ("run", "dev", "build")
     }

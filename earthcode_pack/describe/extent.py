@@ -70,9 +70,14 @@ def cut(rings: Iterable[Array]) -> dict[str, Any]:
 
     Two neighbours of a ring are less than 180° apart; no ring holds a pole.
     """
-    whole = unary_union([part for ring in rings for part in _within_180(ring) if part.area])
+    whole = unary_union([_simple(part) for ring in rings for part in _within_180(ring) if part.area])
     parts = [orient(part) for part in getattr(whole, "geoms", [whole])]
     return _geojson(parts[0] if len(parts) == 1 else MultiPolygon(parts))
+
+
+def _simple(part: Polygon) -> Polygon:
+    """Rounding makes a sliver near a pole touch itself."""
+    return part if part.is_valid else part.buffer(0)
 
 
 def _within_180(ring: Array) -> list[Polygon]:
