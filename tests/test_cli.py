@@ -508,7 +508,11 @@ def test_ctrl_c_ends_a_run_at_once_and_the_next_goes_on(profile):
         shutil.copy(first, first.with_name(f"ndvi_202106{day:02d}.tif"))
     program = Path(sys.executable).with_name("earthcode-pack")
     with subprocess.Popen(
-        [program, "run", profile], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [program, "run", profile],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - ignored in the background
     ) as process:
         process.stderr.readline()  # it is at work
         process.send_signal(signal.SIGINT)
