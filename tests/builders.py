@@ -205,6 +205,20 @@ def opened(path: Path, **options: Any) -> xr.Dataset:
         return dataset.load()
 
 
+class Watched:
+    """A binary file that notes how far it was read; it must be opened without a buffer."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw, self.furthest = raw, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def readinto(self, buffer: Any) -> int:
+        self.furthest = max(self.furthest, self._raw.tell() + len(buffer))
+        return int(self._raw.readinto(buffer) or 0)
+
+
 def bits(values: np.ndarray) -> bytes:
     """The bytes of values in the machine's order."""
     return np.ascontiguousarray(values).astype(values.dtype.newbyteorder("="), copy=False).tobytes()

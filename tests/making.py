@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+SECRET = "n0t-to-be-shown"  # that no message, file or log may hold
 EPOCH = "1767225600"  # 2026-01-01
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import boto3
 import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
+from making import SECRET
 
 from earthcode_pack import storage
 from earthcode_pack.errors import OutsideError, Unreadable, UserError
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SECRET = "n0t-to-be-shown"
 LONG_AGO = 1_600_000_000
 
 
@@ -40,35 +39,6 @@ def memory() -> Iterator[fsspec.AbstractFileSystem]:
     yield fs
     fs.store.clear()
     fs.pseudo_dirs[:] = [""]
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    settings = {
-        "AWS_ENDPOINT_URL": moto,
-        "AWS_ACCESS_KEY_ID": "someone",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    name = f"bucket-{sha(str(tmp_path).encode())[:12]}"
-    boto3.client("s3").create_bucket(Bucket=name)
-    return name
 
 
 # --- inputs -----------------------------------------------------------------------------------------------------------

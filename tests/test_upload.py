@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from datetime import UTC, datetime
 from threading import Lock
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from earthcode_pack import upload as module
 from earthcode_pack.bundle import Bundle, to_json
@@ -24,7 +22,6 @@ from earthcode_pack.storage import LocalStore, Store, open_store
 from earthcode_pack.upload import order, published_href, upload, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PREFIX = "tiny/v1.0/"
@@ -79,31 +76,9 @@ def make_bundle(root: Path, store: str, files: dict[str, bytes] | None = None, *
     return Bundle(root)
 
 
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def s3_href(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in {
-        "AWS_ENDPOINT_URL": moto,
-        "AWS_ACCESS_KEY_ID": "someone",
-        "AWS_SECRET_ACCESS_KEY": "something",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    name = f"bucket-{sha(str(tmp_path).encode())[:12]}"
-    boto3.client("s3").create_bucket(Bucket=name)
-    return f"s3://{name}/some/where"
+def s3_href(bucket: str) -> str:
+    return f"s3://{bucket}/some/where"
 
 
 @pytest.fixture(params=["local", "s3"])

@@ -17,8 +17,7 @@ import boto3
 import fsspec
 import numpy as np
 import pytest
-from making import EPOCH, cube_profile, every_file, moments, profile_of, write_cube, write_tif
-from moto.server import ThreadedMotoServer
+from making import EPOCH, SECRET, cube_profile, every_file, moments, profile_of, write_cube, write_tif
 
 from earthcode_pack import cli, pipeline
 from earthcode_pack.errors import Locked, OutsideError, ProfileError, UserError
@@ -34,41 +33,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
-SECRET = "n0t-to-be-shown"
 MANIFEST = "product/manifest.json"
 
 
 def netcdf_profile(folder: Path, **changes: Any) -> Any:
     return cube_profile(folder, target__format="netcdf", **changes)
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    settings = {
-        "AWS_ENDPOINT_URL": moto,
-        "AWS_ACCESS_KEY_ID": "someone",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    name = f"bucket-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
-    boto3.client("s3").create_bucket(Bucket=name)
-    return name
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from earthcode_pack.bundle import sha256
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.storage.inputs import _aws_environment, ask, filesystem
+from earthcode_pack.storage.inputs import ask, aws_environment, filesystem
 from earthcode_pack.storage.stores import LocalStore, Store, UrlReader
 from earthcode_pack.storage.words import code_of, outside, safe_key, shown
 
@@ -151,7 +151,7 @@ class Folder:
         """What verifies as it puts, and the name of an object there."""
         if self.url.startswith("s3://"):
             bucket, _, name = self._path(key).partition("/")
-            return _bucket(os.getpid(), _aws_environment(), bucket), name
+            return _bucket(os.getpid(), aws_environment(), bucket), name
         if self.url.startswith("file://"):
             return LocalStore(Path(self._root)), safe_key(key)
         return UrlReader(self.url), safe_key(key)

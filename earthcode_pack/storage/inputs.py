@@ -177,7 +177,7 @@ def filesystem(href: str) -> tuple[Any, str]:
 
     try:
         if href.startswith(("s3://", "s3a://")) and "::" not in href:
-            return _s3(os.getpid(), _aws_environment()), href.partition("://")[2]
+            return _s3(os.getpid(), aws_environment()), href.partition("://")[2]
         fs, path = url_to_fs(href, **({"s3": _S3_OPTIONS} if "::" in href else {}))
     except (ValueError, ImportError) as error:
         raise UserError(f"{shown(href)}: not a URL that can be read ({type(error).__name__})", "correct it") from None
@@ -192,7 +192,8 @@ def _s3(process: int, environment: int) -> Any:  # noqa: ARG001 - they are the k
     return s3fs.S3FileSystem(**_S3_OPTIONS)
 
 
-def _aws_environment() -> int:
+def aws_environment() -> int:
+    """A number for what the environment says of S3: another one after each change of credentials or endpoint."""
     return hash(tuple(sorted((key, value) for key, value in os.environ.items() if key.startswith("AWS_"))))
 
 

@@ -15,7 +15,7 @@ import rasterio
 import rioxarray  # noqa: F401 - .rio
 import xarray as xr
 import zarr
-from builders import PERIOD, Run, bits, make_nc, make_tiff, opened, profile_of, ramp, run
+from builders import PERIOD, Run, Watched, bits, make_nc, make_tiff, opened, profile_of, ramp, run
 from pyproj import CRS
 
 ZARRS = [{"version": 3}, {"version": 2}, {"version": 3, "zipped": True}, {"version": 2, "zipped": True}]
@@ -107,22 +107,12 @@ def test_packed_cube_to_netcdf_for_every_reader(tmp_path: Path) -> None:
 def test_metadata_lies_near_the_front(tmp_path: Path) -> None:
     values = np.random.default_rng(1).normal(size=(40, 60, 80)).astype("float32")
     made = to("netcdf", make_nc(tmp_path / "a.nc", values, times=range(40)), tmp_path, chunks={"time": 1})
-    furthest = 0
     with made.path.open("rb", buffering=0) as raw:
-
-        class Watched:
-            def __getattr__(self, name: str) -> Any:
-                return getattr(raw, name)
-
-            def readinto(self, buffer: Any) -> int:
-                nonlocal furthest
-                furthest = max(furthest, raw.tell() + len(buffer))
-                return int(raw.readinto(buffer) or 0)
-
-        with h5netcdf.File(Watched(), "r") as file:
+        watched = Watched(raw)
+        with h5netcdf.File(watched, "r") as file:
             assert file["sst"].shape == values.shape
             assert dict(file["sst"].attrs)["units"] == "K"
-    assert furthest < 200_000 < made.path.stat().st_size
+    assert watched.furthest < 200_000 < made.path.stat().st_size
 
 
 ODD_NAN = np.array([0x7FC00001], "uint32").view("float32")[0]

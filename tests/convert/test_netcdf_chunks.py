@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
-from builders import make_nc, profile_of, ramp, run
+from builders import Watched, make_nc, profile_of, ramp, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -167,27 +167,17 @@ def test_nothing_but_data_comes_after_the_first_chunk(tmp_path: Path, chunks: di
     values = np.random.default_rng(1).normal(size=(40, 60, 80)).astype("float32")
     source = make_nc(tmp_path / "a.nc", values, times=range(40), more=two_variables)
     made = run(profile_of(source, "netcdf", chunks=chunks), tmp_path / "out")
-    furthest = 0
     with made.path.open("rb", buffering=0) as raw:
-
-        class Watched:
-            def __getattr__(self, name: str) -> Any:
-                return getattr(raw, name)
-
-            def readinto(self, buffer: Any) -> int:
-                nonlocal furthest
-                furthest = max(furthest, raw.tell() + len(buffer))
-                return int(raw.readinto(buffer) or 0)
-
+        watched = Watched(raw)
         offsets: list[int] = []
-        with h5netcdf.File(Watched(), "r") as file:
+        with h5netcdf.File(watched, "r") as file:
             for variable in file.variables.values():
                 assert variable.shape is not None
                 assert dict(variable.attrs) is not None
             for name in ("sst", "other"):
                 file[name]._h5ds.id.chunk_iter(lambda info: offsets.append(info.byte_offset))
     assert len(offsets) == 2 * (40 * 6 * 8 if chunks["time"] == 1 else 2)
-    assert furthest <= min(offsets)
+    assert watched.furthest <= min(offsets)
 
 
 def test_little_is_lost_between_large_chunks(tmp_path: Path) -> None:
