@@ -1,22 +1,23 @@
-"""``python -m benchmarks cog|zarr|netcdf``: this project beside its peers, in one run. See docs/performance.md."""
+"""``python -m benchmarks cog|zarr|netcdf|upload``: this project beside its peers, in one run: docs/performance.md."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from benchmarks import machine, tables
+from benchmarks import machine, tables, upload
 from benchmarks.contest import Contest, by_number, by_time
 from benchmarks.figures import MB, Results, as_json, verdict
 from benchmarks.inputs import FULL, QUICK, Sizes, inputs
 from benchmarks.measure import ROOT, Failed, measure, remove
 from benchmarks.ready import NEEDS, Ready, make_ready, python_with
-from benchmarks.works import GROWTH, OURS, Work, works_of
+from benchmarks.works import GROWTH, OURS, WORKS, Work, works_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0, or 1 where a contender failed. The last line on standard output is JSON."""
     options = _options(arguments)
     try:
-        works = works_of(options.command, options.quick, options.work)
+        works = works_of(options.command, options.quick, options.work, (*WORKS, *upload.WORKS))
     except KeyError as name:
         sys.stderr.write(f"{options.command} has no work {name}\n")
         return 2
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
-    parser.add_argument("command", choices=("cog", "zarr", "netcdf"))
+    parser.add_argument("command", choices=("cog", "zarr", "netcdf", "upload"))
     parser.add_argument("--quick", action="store_true", help="smaller inputs; as many rounds as fit in 50 seconds")
     parser.add_argument("--work", nargs="+", default=[], metavar="NAME", help="only these works, such as deflate")
     parser.add_argument("--rounds", type=int, help=f"of each contender, {ROUNDS} unless quick")
@@ -65,19 +66,32 @@ class _Benchmark:
 
     def run(self, works: list[Work]) -> int:
         """Inputs, plans, rounds, tables; nothing but inputs is left behind."""
-        contests = [Contest(self._ready(work), self._pythons(work), self._tell) for work in works]
+        with ExitStack() as servers:
+            contests = self._contests(works, servers)
+            self._compete(contests)
+        self._show([contest.results for contest in contests])
+        return int(any(contest.failures for contest in contests))
+
+    def _contests(self, works: list[Work], servers: ExitStack) -> list[Contest]:
+        if self.options.command != "upload":
+            return [Contest(self._ready(work), self._pythons(work), self._tell) for work in works]
+        contests = upload.contests(works, self.options, self._tell, servers)
+        self.notes += upload.missing(contests)
+        return contests
+
+    def _compete(self, contests: list[Contest]) -> None:
         if self.options.rounds or not self.quick:
             by_number(contests, self.options.rounds or ROUNDS)
         else:
             by_time(contests, self.end)
         self._note(contests)
+        if self.options.command == "upload":
+            return
         for contest in contests:
             if contest.ready.work.grows and not self.quick:
                 self._grow(contest)
             if self.options.profile_ours:
                 self._profile(contest.ready)
-        self._show([contest.results for contest in contests])
-        return int(any(contest.failures for contest in contests))
 
     def _tell(self, message: str) -> None:
         if not self.options.json_only:
@@ -105,9 +119,11 @@ class _Benchmark:
 
     def _note(self, contests: list[Contest]) -> None:
         for contest in contests:
-            work, seconds = contest.ready.work.name, contest.ready.seconds
-            self.notes.append(f"{work}: ours made by {', '.join(contest.engines) or 'nobody'}")
-            self.notes.append(f"{work}: outside the time of ours: finding, hashing, planning {seconds:.1f} s")
+            work = contest.ready.work
+            if work.command != "upload":
+                self.notes.append(f"{work.name}: ours made by {', '.join(contest.engines) or 'nobody'}")
+                seconds = f"{contest.ready.seconds:.1f} s"
+                self.notes.append(f"{work.name}: outside the time of ours: finding, hashing, planning {seconds}")
             self.notes += [failure.splitlines()[0] for failure in contest.failures]
         if self.load > BUSY:
             self.notes.append(f"the machine was busy before: load {self.load:.1f}; trust CPU more than wall")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from benchmarks.inputs import Kind, Sizes
 
-Command = Literal["cog", "zarr", "netcdf"]
+Command = Literal["cog", "zarr", "netcdf", "upload"]
 
 SIZE = 1.02  # of the peer's, at most
 MARGIN = 1.15  # of a peer's peak memory, at most
@@ -141,8 +141,8 @@ WORKS = (
 )
 
 
-def works_of(command: str, quick: bool, names: Sequence[str] = ()) -> list[Work]:
+def works_of(command: str, quick: bool, names: Sequence[str] = (), works: Sequence[Work] = WORKS) -> list[Work]:
     """The works of a command, or those of them that are named. Raises ``KeyError`` for a name that it has not."""
-    every = {work.name: work for work in WORKS if work.command == command}
+    every = {work.name: work for work in works if work.command == command}
     wanted = [every[name] for name in names] if names else list(every.values())
     return [work for work in wanted if work.peers_of(quick)]

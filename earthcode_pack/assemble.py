@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.bundle import Bundle, sha256, to_json, values_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, media_type, sha256, to_json, values_to_json, write_atomic
 from earthcode_pack.model import Artifact, ManifestEntry
 from earthcode_pack.storage.words import shown
 from earthcode_pack.workspace import Workspace, remove_strays
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
     from earthcode_pack.describe import Description
 
-_MEDIA_TYPES = {
-    ".tif": "image/tiff; application=geotiff; profile=cloud-optimized", ".nc": "application/netcdf",
-    ".json": "application/json", ".parquet": "application/vnd.apache.parquet", ".zip": "application/zip+zarr",
-    ".png": "image/png",
-}  # fmt: skip
 _MANY = 500  # Items beyond which clients want a table
 _TABLE = "items.parquet"
 
@@ -57,13 +52,7 @@ def _entry(
     product: Path, key: str, known: tuple[int, str] | None, sources: tuple[dict[str, str], ...]
 ) -> ManifestEntry:
     size, digest = known or ((product / key).stat().st_size, sha256(product / key))
-    return ManifestEntry(key=key, size=size, sha256=f"1220{digest}", media_type=_media_type(key), sources=sources)
-
-
-def _media_type(key: str) -> str:
-    if key.startswith("items/") and key.endswith(".json"):
-        return "application/geo+json"
-    return _MEDIA_TYPES.get(Path(key).suffix, "application/octet-stream")
+    return ManifestEntry(key=key, size=size, sha256=f"1220{digest}", media_type=media_type(key), sources=sources)
 
 
 def _sources(artifact: Artifact) -> tuple[dict[str, str], ...]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
     from earthcode_pack.profile import Profile
 
+_MEDIA_TYPES = {
+    ".tif": "image/tiff; application=geotiff; profile=cloud-optimized", ".nc": "application/netcdf",
+    ".json": "application/json", ".parquet": "application/vnd.apache.parquet", ".zip": "application/zip+zarr",
+    ".png": "image/png",
+}  # fmt: skip
 _MANIFEST = TypeAdapter(tuple[ManifestEntry, ...])
 _FINDINGS = TypeAdapter(tuple[Finding, ...])
 _RECEIPTS = TypeAdapter(tuple[Receipt, ...])
@@ -103,6 +108,17 @@ def open_bundle(path: str | Path) -> Bundle:
     if not (root / "profile.yaml").is_file():
         raise UserError(f"{root}: no bundle (it holds no profile.yaml)", "name the folder that `run` printed")
     return Bundle(root)
+
+
+def media_type(key: str) -> str:
+    """Of a file of a product, by its key.
+
+    >>> media_type("items/a.json"), media_type("data/a.zarr/t/c/0")
+    ('application/geo+json', 'application/octet-stream')
+    """
+    if key.startswith("items/") and key.endswith(".json"):
+        return "application/geo+json"
+    return _MEDIA_TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
 
 
 def read_json(path: Path) -> dict[str, Any]:

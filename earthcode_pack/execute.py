@@ -31,19 +31,29 @@ class Converted(NamedTuple):
     skipped: int
 
 
+def _nobody(_artifact: Artifact) -> None:
+    """Who is told where nobody asks."""
+
+
 def execute(
     planned: Plan,
     workspace: Workspace,
     profile: Profile,
     cache: IdentityCache,
     progress: Callable[[int, int], None],
+    *,
+    tell: Callable[[Artifact], None] = _nobody,
 ) -> Converted:
     """Converts what is not done. Every verified part is noted at once, so that a killed run goes on.
+
+    ``tell`` is called with each artifact that is final: first those that were made before.
 
     A job that fails is in the failures. Raises ``OutsideError`` and ``UserError``, which concern all jobs.
     """
     done = {job.key: artifact for job in planned.jobs if (artifact := workspace.done(job, cache))}
-    run = _Execution(workspace, [job for job in planned.jobs if job.key not in done])
+    for artifact in done.values():
+        tell(artifact)
+    run = _Execution(workspace, [job for job in planned.jobs if job.key not in done], tell)
     if run.jobs:
         workspace.withdraw()  # from here on the product is not what its manifest says
         run.run(profile, progress)
@@ -58,9 +68,10 @@ def execute(
 class _Execution:
     """The jobs under way: what is made, what failed, and the parts that each still waits for."""
 
-    def __init__(self, workspace: Workspace, jobs: list[Job]) -> None:
+    def __init__(self, workspace: Workspace, jobs: list[Job], tell: Callable[[Artifact], None]) -> None:
         self.workspace = workspace
         self.jobs = jobs
+        self.tell = tell
         self.made: dict[str, Artifact] = {}
         self.failures: dict[str, Failure] = {}
         self.waiting: dict[str, set[int]] = defaultdict(set)
@@ -129,6 +140,7 @@ class _Execution:
         artifact = convert.finish(job, records, self.workspace.folder(job), self.workspace.bundle.product)
         self.workspace.keep(job, artifact)
         self.made[job.key] = artifact
+        self.tell(artifact)
 
     def _fail(self, job: Job, error: SourceError) -> None:
         self.failures[job.key] = Failure(source=job.inputs[0].href, error=error.message, remedy=error.remedy)

@@ -32,7 +32,7 @@ _MANIFEST = "product/manifest.json"
 _DATA = "product/data/"
 _HOLDER = ".work/held.json"  # there alone
 _LEDGER = ".work/mirror.json"  # this machine's own, as are the others
-_OWN = (_LEDGER, ".work/lock", ".work/identities.json", f"{SCRATCH}/", _HOLDER)
+_OWN = (_LEDGER, ".work/ledger", ".work/lock", ".work/identities.json", f"{SCRATCH}/", _HOLDER)
 
 
 class _Same(NamedTuple):

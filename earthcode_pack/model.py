@@ -303,3 +303,4 @@ class Summary(Value):
     failed: tuple[Failure, ...]
     findings: dict[str, int]
     published: str | None
+    difference: dict[str, int] | None = None  # of a dry run: objects that are new, same, changed, stray; bytes to put

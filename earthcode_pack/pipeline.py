@@ -3,55 +3,37 @@
 from __future__ import annotations
 
 import logging
-import tempfile
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
 from earthcode_pack import __version__, storage
 from earthcode_pack.assemble import assemble
 from earthcode_pack.bundle import Bundle, to_json, values_to_json, write_atomic
-from earthcode_pack.colormap import known_colormap
 from earthcode_pack.describe import describe
 from earthcode_pack.discover import discover
-from earthcode_pack.errors import EarthcodePackError, NotApproved, ProfileError
+from earthcode_pack.errors import EarthcodePackError, ProfileError
 from earthcode_pack.execute import Converted, execute
 from earthcode_pack.illustrate import Pictures, illustrate
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
 from earthcode_pack.plan import plan
 from earthcode_pack.profile.model import Compute
-from earthcode_pack.provenance import Stopwatch, approved, provenance
+from earthcode_pack.provenance import Stopwatch, provenance
+from earthcode_pack.publishing import Progress, Step, call, check_profile, data_ahead, may_publish, publish, silent
 from earthcode_pack.report import write_report
-from earthcode_pack.workdir import open_bundle, refresh, with_data
+from earthcode_pack.workdir import open_bundle, refresh
 from earthcode_pack.workspace import Workspace, bundle_of, remove_strays
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from earthcode_pack.profile import Profile
 
 logger = logging.getLogger("earthcode_pack")
 T = TypeVar("T")
-Progress = Callable[[str, int, int], None]
-"""Stage, done, total; called often."""
-
-
-class Step(Protocol):
-    """Runs one verb; a flow wraps it in a task."""
-
-    def __call__(self, name: str, work: Callable[[], T]) -> T:
-        """Returns what ``work`` returns."""
-
-
-def call(name: str, work: Callable[[], T]) -> T:  # noqa: ARG001 - a step has a name
-    """A step that only runs."""
-    return work()
-
-
-def silent(_stage: str, _done: int, _total: int) -> None:
-    """Progress that nobody watches."""
 
 
 def default_workdir(profile_path: str) -> Path:
@@ -71,7 +53,7 @@ def dry_run(profile: Profile, workdir: str | Path) -> tuple[Plan, Summary]:
     refresh(bundle)
     workspace = Workspace(bundle)
     cache = storage.IdentityCache(workspace.identities)
-    _check_profile(profile)
+    check_profile(profile)
     sources = discover(profile, cache)
     planned = plan(profile, sources)
     _check_preview(profile, planned)
@@ -85,18 +67,21 @@ def dry_run(profile: Profile, workdir: str | Path) -> tuple[Plan, Summary]:
         failed=planned.failures,
         findings=_counted(_notes(sources)),
         published=None,
+        difference=_difference(bundle, profile) if skipped == len(planned.jobs) else None,
     )
 
 
-def _check_profile(profile: Profile) -> None:
-    """What is wrong by itself, before any work is done: a colour map, ids of the catalogue."""
-    if profile.product.preview is not None:
-        known_colormap(profile.product.preview.colormap)
-    if profile.catalog is not None:
-        from earthcode_pack.handoff import check_ids, open_catalog  # noqa: PLC0415 - only where there is a catalogue
+def _difference(bundle: Bundle, profile: Profile) -> dict[str, int] | None:
+    """What an upload of the product as it is would do; None where that cannot be known now, which is no error."""
+    if bundle.digest is None or bundle.profile().store != profile.store:
+        return None
+    from earthcode_pack.upload import difference  # noqa: PLC0415 - only where there is something to upload
 
-        with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:
-            check_ids(profile, open_catalog(profile.catalog.metadata, Path(folder)))
+    try:
+        return difference(bundle).counts() if profile.store is not None and profile.store.href is not None else None
+    except EarthcodePackError as error:
+        logger.warning("what would be uploaded is not known: %s", error)
+        return None
 
 
 def _check_preview(profile: Profile, planned: Plan) -> None:
@@ -124,26 +109,45 @@ def _counted(findings: Iterable[Finding]) -> dict[str, int]:
 
 
 def prepare(
-    profile: Profile, workdir: str | Path | None = None, *, step: Step = call, progress: Progress = silent
+    profile: Profile,
+    workdir: str | Path | None = None,
+    *,
+    step: Step = call,
+    progress: Progress = silent,
+    ahead: bool = False,
+    allow_incomplete: bool = False,
 ) -> Bundle:
     """Converts, checks and describes a product into its bundle; what was done before and is unchanged is kept.
+
+    With ``ahead``, where ``publish`` follows without anybody's approval, verified data goes to the store meanwhile;
+    what refers to it does not. When the product turns out as one that must not be published (``may_publish``, with
+    ``allow_incomplete``), that data is taken back. After an exception it stays, for the run that goes on, or ``clean``.
 
     Failures of single sources are in the bundle, not raised. Raises ``ProfileError``, ``UnknownId``, ``Locked`` or
     ``OutsideError``.
     """
     bundle = bundle_of(profile, workdir or Path.cwd() / ".earthcode-pack")
     workspace = Workspace(bundle)
-    _check_profile(profile)
-    with workspace.held():
-        return _Preparation(profile, bundle, workspace, step, progress).run()
+    check_profile(profile)
+    with workspace.held(), data_ahead(bundle, profile, ahead, allow_incomplete) as tell:
+        return _Preparation(profile, bundle, workspace, step=step, progress=progress, tell=tell).run()
 
 
 class _Preparation:
     """One run of the verbs up to the bundle."""
 
-    def __init__(self, profile: Profile, bundle: Bundle, workspace: Workspace, step: Step, progress: Progress) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        bundle: Bundle,
+        workspace: Workspace,
+        *,
+        step: Step,
+        progress: Progress,
+        tell: Callable[[Artifact], None],
+    ) -> None:
         self.profile, self.bundle, self.workspace = profile, bundle, workspace
-        self.step, self.progress = step, progress
+        self.step, self.progress, self.tell = step, progress, tell
         self.cache = storage.IdentityCache(workspace.identities)
         self.watch = Stopwatch()
         self.is_settled = False  # nothing changed since the product was checked, and its data is not on this machine
@@ -191,7 +195,8 @@ class _Preparation:
         return self.bundle.digest, files[0].read_bytes(), files[1].read_bytes()
 
     def _convert(self, planned: Plan) -> Converted:
-        return execute(planned, self.workspace, self.profile, self.cache, partial(self.progress, "convert"))
+        progress = partial(self.progress, "convert")
+        return execute(planned, self.workspace, self.profile, self.cache, progress, tell=self.tell)
 
     def _describe(self, artifacts: list[Artifact]) -> None:
         """Pictures, STAC and manifest; of nothing, nothing is left."""
@@ -236,84 +241,7 @@ class _Preparation:
         return every
 
 
-# --- publish --------------------------------------------------------------------------------------------------------
-
-
-def publish(
-    bundle: Bundle,
-    *,
-    approve: str | None = None,
-    allow_incomplete: bool = False,
-    step: Step = call,
-    progress: Progress = silent,
-) -> str | None:
-    """Uploads, registers and hands off a prepared bundle; where readers find it, None where it must not be published.
-
-    Nothing leaves the bundle when sources failed (unless ``allow_incomplete``), when an error stands that the profile
-    does not accept, or when the profile names no store. Raises ``NotApproved`` where ``approve`` is another digest.
-    """
-    digest = bundle.digest
-    if approve is not None and approve != digest:
-        raise NotApproved(
-            f"{bundle.name}: its digest is {digest}, approved was {approve}",
-            "review it again, and approve what it is now",
-        )
-    profile = bundle.profile()
-    if profile.store is None or not may_publish(bundle, allow_incomplete=allow_incomplete):
-        return None
-    with Workspace(bundle).held():
-        _check_profile(profile)
-        with_data(bundle)
-        if approve is not None:
-            write_atomic(bundle.root / "provenance.json", to_json(approved(bundle.provenance(), approve)))
-        if profile.store.prr is not None:
-            _hand_over(bundle, step)
-            step("register", lambda: _register(bundle))
-        href = step("upload", lambda: _upload(bundle, progress))
-        step("hand off", lambda: _hand_off(bundle))
-        step("report", lambda: write_report(bundle))
-    return href
-
-
-def may_publish(bundle: Bundle, *, allow_incomplete: bool = False) -> bool:
-    """Whether the product is whole, was checked, and no error stands."""
-    incomplete = bool(bundle.provenance().get("failed")) and not allow_incomplete
-    is_checked = (bundle.root / "findings.json").is_file()
-    return bundle.digest is not None and is_checked and not incomplete and not bundle.standing_errors()
-
-
-def _upload(bundle: Bundle, progress: Progress) -> str | None:
-    from earthcode_pack.upload import published_href, upload  # noqa: PLC0415 - obstore and boto3
-
-    profile = bundle.profile()
-    assert profile.store is not None, "publish looked"
-    upload(bundle, storage.open_store(profile.store), progress=partial(progress, "upload"))
-    return published_href(profile)
-
-
-def _register(bundle: Bundle) -> None:
-    from earthcode_pack.register import register  # noqa: PLC0415
-
-    register(bundle)
-
-
-def _hand_over(bundle: Bundle, step: Step) -> None:
-    from earthcode_pack.register import hand_over  # noqa: PLC0415
-
-    step("hand over", lambda: hand_over(bundle))
-
-
-def _hand_off(bundle: Bundle) -> list[str]:
-    """The change set of the catalogue, and the documents of the PRR's hand-over route."""
-    from earthcode_pack.handoff import hand_off, open_catalog  # noqa: PLC0415
-    from earthcode_pack.register import hand_over  # noqa: PLC0415
-
-    profile = bundle.profile()
-    if profile.catalog is None:
-        return hand_over(bundle)
-    with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:
-        catalog = open_catalog(profile.catalog.metadata, Path(folder))
-        return [*hand_off(bundle, catalog), *hand_over(bundle, catalog.record("projects", profile.project.id))]
+# --- what came of it ------------------------------------------------------------------------------------------------
 
 
 def summarise(bundle: Bundle, published: str | None = None) -> Summary:

@@ -160,6 +160,8 @@ def _packaged(
             workdir or _workdir(given, base),
             step=_step(profile.product.id),
             progress=show.Meter(profile.product.id),
+            ahead=not approval,
+            allow_incomplete=allow_incomplete,
         )
         show.prepared(bundle)
         # nobody is asked to approve what would be refused anyway

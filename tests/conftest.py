@@ -15,6 +15,8 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from services.rgw import Rgw
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))  # for making.py
 
@@ -72,15 +74,20 @@ def moto() -> Iterator[str]:
 @pytest.fixture
 def bucket(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """A bucket of the test's own there; the environment holds the credentials, and nothing else of AWS."""
-    import boto3
     from making import SECRET
+
+    return _bucket(moto, ("someone", SECRET), monkeypatch, tmp_path)
+
+
+def _bucket(endpoint: str, user: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    import boto3
 
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     settings = {
-        "AWS_ENDPOINT_URL": moto,
-        "AWS_ACCESS_KEY_ID": "someone",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": user[0],
+        "AWS_SECRET_ACCESS_KEY": user[1],
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
@@ -89,5 +96,23 @@ def bucket(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     bucket = f"bucket-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
-    boto3.client("s3").create_bucket(Bucket=bucket)
+    boto3.Session().client("s3").create_bucket(Bucket=bucket)  # the default session keeps the first credentials
     return bucket
+
+
+@pytest.fixture(scope="session")
+def rgw() -> Iterator[Rgw]:
+    """A Ceph RGW on this machine, as EarthCODE's object store is one; http and https, its authority is its own."""
+    from services.rgw import missing, started
+
+    if missing():
+        pytest.skip(f"needs Debian's radosgw, ceph-mon and ceph-osd: there is no {missing()[0]}")
+    server = started()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def rgw_bucket(rgw: Rgw, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """As ``bucket``, at Ceph RGW over http."""
+    return _bucket(rgw.http, rgw.user, monkeypatch, tmp_path)

@@ -18,6 +18,7 @@ from earthcode_pack.bundle import Bundle, to_json, values_to_json
 from earthcode_pack.cli import progress
 from earthcode_pack.cli.schemas import schemas_of
 from earthcode_pack.cli.summary import packaged
+from earthcode_pack.errors import OutsideError
 from earthcode_pack.model import (
     Failure,
     Finding,
@@ -244,7 +245,7 @@ def test_clean_removes_what_was_never_whole_and_nothing_else(call, bundle):
     code, out, _ = call("clean", bundle.root, "--json")
     assert code == 0
     gone = [".plan.json.17.part", ".work/jobs/of-another-plan", "product/data/.demo.zarr.tmp"]
-    assert json.loads(out) == {"removed": gone, "bytes": 15}
+    assert json.loads(out) == {"removed": gone, "bytes": 15, "store": {"objects": [], "open_uploads": 0}}
     kept = {path for path in before if not any(path.is_relative_to(bundle.root / name) for name in gone)}
     assert set(bundle.root.rglob("*")) - {bundle.root / ".work" / "lock"} == kept
     assert (bundle.root.parent / "elsewhere.part").is_file()
@@ -463,8 +464,71 @@ def test_plan_then_run_then_run_again_then_verify(call, profile):
 
     code, out, _ = call("verify", first["bundle"], "--read", "--json")
     assert (code, json.loads(out)["findings"]) == (0, [])
+    code, out, _ = call("verify", first["bundle"], "--sample", 2, "--json")
+    assert (code, json.loads(out)["findings"]) == (0, [])
     code, out, _ = call("report", first["bundle"], "--json")
     assert Path(json.loads(out)["report"]).is_file()
+
+
+def test_plan_and_status_say_what_an_upload_would_do(call, profile):
+    made = json.loads(call("run", profile, "--prepare-only", "--json")[1])
+    bundle = Path(made["bundle"])
+    objects = len(json.loads((bundle / "product/manifest.json").read_text())) + 1
+    told = json.loads(call("status", bundle, "--json")[1])
+    assert told["upload"] is None
+    assert (told["difference"]["new"], told["difference"]["same"], told["unreachable"]) == (objects, 0, None)
+    assert json.loads(call("plan", profile, "--json")[1])["difference"] == told["difference"]
+    assert "objects" not in call("plan", profile)[1]
+    assert f"{objects} new, 0 same, 0 changed, 0 stray" in call("plan", profile)[1]
+
+    assert json.loads(call("publish", bundle, "--json")[1])["difference"] is None
+    (profile.parent / "published/demo/v1.0/notes.txt").write_text("theirs")
+    told = json.loads(call("status", bundle, "--json")[1])
+    assert told["difference"] == {"new": 0, "same": objects, "changed": 0, "stray": 1, "bytes": 0}
+    assert (told["upload"]["objects"]["committed"], told["upload"]["error"]) == (objects, None)
+    assert json.loads(call("status", bundle, "--offline", "--json")[1])["difference"] is None
+    out = call("status", bundle)[1]
+    assert f"{objects} committed" in out
+    assert f"0 new, {objects} same, 0 changed, 1 stray; 0 bytes to send" in out
+
+
+def test_a_store_that_cannot_be_asked_does_not_fail_status(call, profile):
+    bundle = Path(json.loads(call("run", profile, "--prepare-only", "--json")[1])["bundle"])
+    (profile.parent / "published").write_text("a file stands here")
+    code, out, _ = call("publish", bundle, "--json")
+    assert code == 3
+    error = json.loads(out)["error"]
+    assert "published" in error["message"]
+    told = json.loads(call("status", bundle, "--json")[1])
+    assert told["upload"]["error"].startswith(error["message"])
+    (profile.parent / "published").unlink()
+    assert call("publish", bundle, "--json")[0] == 0
+    assert json.loads(call("status", bundle, "--json")[1])["upload"]["error"] is None
+
+
+def test_clean_takes_back_what_was_never_published(call, profile, monkeypatch):
+    from earthcode_pack.storage import LocalStore
+
+    bundle = Path(json.loads(call("run", profile, "--prepare-only", "--json")[1])["bundle"])
+    put = LocalStore.put
+
+    def broken(self, local, key, **more):
+        if key.endswith("manifest.json"):
+            raise OutsideError("the line is cut", "run again")
+        return put(self, local, key, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "put", broken)
+        assert call("publish", bundle)[0] == 3
+    folder = profile.parent / "published/demo/v1.0"
+    (folder / "notes.txt").write_text("theirs")
+    went_up = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.suffix != ".txt")
+    assert went_up
+    told = json.loads(call("clean", bundle, "--json")[1])
+    assert told["store"] == {"objects": went_up, "open_uploads": 0}
+    assert [path.name for path in folder.rglob("*")] == ["notes.txt"]
+    assert call("publish", bundle)[0] == 0
+    assert json.loads(call("clean", bundle, "--json")[1])["store"] == {"objects": [], "open_uploads": 0}
 
 
 def test_run_tells_a_person_what_there_is_and_what_is_next(call, profile):

@@ -99,7 +99,13 @@ def run(
 
     loaded = load_profile(profile)
     with progress() as report:
-        bundle = pipeline.prepare(loaded, _workdir(profile, workdir), progress=report)
+        bundle = pipeline.prepare(
+            loaded,
+            _workdir(profile, workdir),
+            progress=report,
+            ahead=not prepare_only,
+            allow_incomplete=allow_incomplete,
+        )
         published = None
         if loaded.store is not None and not prepare_only:
             published = pipeline.publish(bundle, allow_incomplete=allow_incomplete, progress=report)
@@ -148,6 +154,9 @@ def check(
 def verify(
     target: Annotated[str, typer.Argument(metavar="BUNDLE_OR_HREF", help="A bundle, or where a product is published.")],
     read: Annotated[bool, typer.Option("--read", help="Fetch the bytes and open them as a user would.")] = False,
+    sample: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="With --read: so many objects instead of all.")
+    ] = None,
     as_json: Json = False,
 ) -> Outcome:
     """Compare what is published with its manifest: presence, size and checksum."""
@@ -156,14 +165,14 @@ def verify(
     from earthcode_pack.workdir import on_disk  # noqa: PLC0415
 
     near = on_disk(target, data=False)
-    return judged(target, compare(near, read), accepted_by(near), as_json=as_json)
+    return judged(target, compare(near, read or sample is not None, sample=sample), accepted_by(near), as_json=as_json)
 
 
 @app.command(rich_help_panel=BUNDLE)
 def handoff(bundle: BundlePath, as_json: Json = False) -> Outcome:
-    """Write the catalogue's change set again, for a catalogue that has moved on."""
+    """Write the catalogue's change set again, for a catalogue that has moved on, and the documents for the PRR."""
     from earthcode_pack.cli.folder import changing, handed_off  # noqa: PLC0415
-    from earthcode_pack.handoff import hand_off  # noqa: PLC0415
+    from earthcode_pack.publishing import hand_off  # noqa: PLC0415
     from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
 
     opened = open_bundle(bundle)
@@ -173,12 +182,16 @@ def handoff(bundle: BundlePath, as_json: Json = False) -> Outcome:
 
 
 @app.command(rich_help_panel=BUNDLE)
-def status(bundle: BundlePath, as_json: Json = False) -> Outcome:
-    """Show where a bundle stands."""
+def status(
+    bundle: BundlePath,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the storage what is there.")] = False,
+    as_json: Json = False,
+) -> Outcome:
+    """Show where a bundle stands, and its upload."""
     from earthcode_pack.cli.folder import standing  # noqa: PLC0415
     from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
 
-    return standing(open_bundle(bundle), as_json=as_json)
+    return standing(open_bundle(bundle), offline=offline, as_json=as_json)
 
 
 @app.command(rich_help_panel=BUNDLE)
@@ -196,9 +209,10 @@ def report(bundle: BundlePath, as_json: Json = False) -> Outcome:
 
 @app.command(rich_help_panel=BUNDLE)
 def clean(bundle: BundlePath, as_json: Json = False) -> Outcome:
-    """Remove what interrupted runs left in a bundle's folder.
+    """Remove what interrupted runs left in a bundle's folder, and in its store as long as it is not published.
 
-    At a URL also the hold of a run on another machine: only when it has ended.
+    In the store goes what the bundle's ledger knows, nothing else. At a URL also the hold of a run on another machine:
+    only when it has ended.
     """
     from earthcode_pack.cli.folder import cleaned  # noqa: PLC0415
     from earthcode_pack.workdir import open_bundle  # noqa: PLC0415

@@ -11,16 +11,17 @@ from rich.text import Text
 
 from earthcode_pack.bundle import Bundle
 from earthcode_pack.cli.outcome import Outcome
-from earthcode_pack.cli.words import bytes_of, counted, facts, heading, levels, near
+from earthcode_pack.cli.words import bytes_of, counted, facts, heading, levels, near, told_difference
+from earthcode_pack.errors import EarthcodePackError
 from earthcode_pack.model import Level
 from earthcode_pack.workdir import mirror_of
 
 LEFTOVERS = (".part", ".tmp")  # how files and stores are named until they are whole
 
 
-def standing(bundle: Bundle, *, as_json: bool) -> Outcome:
-    """Where a bundle stands; exit code 0 whatever that is."""
-    data = _status(bundle)
+def standing(bundle: Bundle, *, offline: bool = False, as_json: bool) -> Outcome:
+    """Where a bundle stands, here and, unless ``offline``, in its store; exit code 0 whatever that is."""
+    data = _status(bundle) | _upload_status(bundle, offline=offline)
     return Outcome(data, lambda console: _show_status(console, data), as_json=as_json)
 
 
@@ -40,6 +41,20 @@ def _status(bundle: Bundle) -> dict[str, Any]:
         "digest": bundle.digest,
         "published": {"objects": len(bundle.receipts()), "total": _objects(bundle)},
     }
+
+
+def _upload_status(bundle: Bundle, *, offline: bool) -> dict[str, Any]:
+    """Where its upload stands by the ledger, and what it would still do by the store."""
+    from earthcode_pack import upload  # noqa: PLC0415 - only for this command
+
+    known: dict[str, Any] = {"upload": upload.standing(bundle), "difference": None, "unreachable": None}
+    store = bundle.profile().store
+    if offline or bundle.digest is None or store is None or store.href is None:
+        return known
+    try:
+        return known | {"difference": upload.difference(bundle).counts()}
+    except EarthcodePackError as error:
+        return known | {"unreachable": str(error)}
 
 
 def _made_there(bundle: Bundle) -> set[str]:
@@ -74,25 +89,39 @@ def _show_status(console: Console, data: dict[str, Any]) -> None:
         ("Findings", levels(data["findings"])),
         ("Standing", f"{counted(data['standing'], 'error')} not accepted"),
     ]
-    facts(console, [*pairs, ("Digest", whole), ("Published", objects), ("Bundle", near(data["bundle"]))])
+    facts(console, [*pairs, ("Digest", whole), ("Published", objects), *_upload_facts(data)])
+    facts(console, [("Bundle", near(data["bundle"]))])
+
+
+def _upload_facts(data: dict[str, Any]) -> list[tuple[str, object]]:
+    upload = data["upload"]
+    pairs: list[tuple[str, object]] = []
+    if upload is not None:
+        states = [f"{number} {state}" for state, number in upload.objects.items() if number]
+        still_open = f"; {counted(upload.open_uploads, 'large file')} half sent" if upload.open_uploads else ""
+        pairs = [("Objects", ", ".join(states) + still_open or None), ("Last error", upload.error)]
+    return [*pairs, ("Upload", told_difference(data["difference"])), ("Storage", data["unreachable"])]
 
 
 def handed_off(bundle: Bundle, written: Iterable[str], *, as_json: bool) -> Outcome:
-    """Where the change set lies."""
+    """Where the change set, or at least the letter to the PRR, lies."""
     files = sorted(written)
+    first = "pull_request.md" if "pull_request.md" in files else "prr/letter.md"
     data = {"bundle": bundle.name, "files": files}
     pairs: list[tuple[str, object]] = [
         ("Wrote", counted(len(files), "file")),
-        ("Read", near(bundle.root / "pull_request.md")),
+        ("Read", near(bundle.root / first)),
     ]
     return Outcome(data, lambda console: facts(console, pairs), as_json=as_json)
 
 
 def cleaned(bundle: Bundle, *, as_json: bool) -> Outcome:
-    """Removes files and folders that interrupted runs left; the product, and what a run would go on with, stay.
+    """Removes what interrupted runs left; the product, and what a run would go on with here, stay.
 
-    Raises ``Locked`` where a run holds the bundle.
+    In the store: open uploads, temporary files, and objects of this version that the ledger knows, as long as its
+    Collection is not there. Raises ``Locked`` where a run holds the bundle, ``OutsideError`` where the storage fails.
     """
+    from earthcode_pack.upload import clean_store  # noqa: PLC0415 - only for this command
     from earthcode_pack.workspace import Workspace  # noqa: PLC0415 - brings the converters
 
     files = [(path, _size(path)) for path in _unfinished_files(bundle.root)]
@@ -104,10 +133,16 @@ def cleaned(bundle: Bundle, *, as_json: bool) -> Outcome:
         left = files + [(path, _size(path)) for path in _unwanted_jobs(bundle)]
         for path, _ in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        store = clean_store(bundle) if (bundle.root / "profile.yaml").is_file() else None
     size = sum(size for _, size in left)
     names = sorted(str(path.relative_to(bundle.root)) for path, _ in left)
-    told = f"{counted(len(names), 'leftover')} removed, {bytes_of(size)}. Parts of uploads that storage keeps are not."
-    return Outcome({"removed": names, "bytes": size}, lambda console: console.print(Text(told)), as_json=as_json)
+    told = f"{counted(len(names), 'leftover')} removed, {bytes_of(size)}."
+    objects, uploads = (list(store.objects), store.uploads) if store else ([], 0)
+    if store and (objects or uploads):
+        told += f" In the store: {counted(len(objects), 'object')} never published, {bytes_of(store.size)};"
+        told += f" {counted(uploads, 'open upload')}."
+    data = {"removed": names, "bytes": size, "store": {"objects": objects, "open_uploads": uploads}}
+    return Outcome(data, lambda console: console.print(Text(told)), as_json=as_json)
 
 
 def _unwanted_jobs(bundle: Bundle) -> list[Path]:

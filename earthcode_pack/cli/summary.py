@@ -19,6 +19,7 @@ from earthcode_pack.cli.words import (
     show_failures,
     show_findings,
     table,
+    told_difference,
 )
 from earthcode_pack.contents import contents
 from earthcode_pack.model import Input, Job, Plan, Summary, Variable
@@ -53,6 +54,7 @@ def _show_plan(console: Console, plan: Plan, summary: Summary) -> None:
     decoded = bytes_of(sum(_decoded(job) for job in plan.jobs))
     console.print()
     facts(console, [("Reads", f"{counted(len(read), 'file')}; {decoded} before compression")])
+    facts(console, [("Upload", told_difference(summary.difference))])
     facts(console, [("Bundle", near(summary.bundle))])
 
 

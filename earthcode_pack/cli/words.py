@@ -1,6 +1,6 @@
 """How things look in a terminal, sixty columns wide and up; what others wrote is never read as markup."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -109,3 +109,15 @@ def _entry(console: Console, label: str, style: str, text: str, remedy: str) -> 
 def _and_more(console: Console, number: int) -> None:
     if number > MOST:
         console.print(Text(f"… and {number - MOST} more: see the report", "dim"))
+
+
+def told_difference(found: Mapping[str, int] | None) -> str | None:
+    """What an upload would do, in words.
+
+    >>> told_difference({"new": 2, "same": 1, "changed": 0, "stray": 0, "bytes": 1500})
+    '2 new, 1 same, 0 changed, 0 stray; 1.5 kB to send'
+    """
+    if found is None:
+        return None
+    kinds = ", ".join(f"{found[kind]} {kind}" for kind in ("new", "same", "changed", "stray"))
+    return f"{kinds}; {bytes_of(found['bytes'])} to send"

@@ -34,12 +34,18 @@ def load_profile(profile: str | Path | Mapping[str, Any], base: str | Path | Non
     return _resolve(_validate(written), str(folder))
 
 
-def _read(href: str) -> str:
-    import fsspec  # noqa: PLC0415 - keeps the import of this module light
+def _open(href: str) -> Any:
+    if "://" not in href and "::" not in href:
+        return Path(href).open(encoding="utf-8")
+    import fsspec  # noqa: PLC0415 - takes as long as all the rest of reading a profile
 
+    return fsspec.open(href, "rt", encoding="utf-8")
+
+
+def _read(href: str) -> str:
     shown = without_secrets(href)
     try:
-        with fsspec.open(href, "rt", encoding="utf-8") as file:
+        with _open(href) as file:
             text = str(file.read(MAX_SIZE + 1))
     except Exception as error:  # noqa: BLE001 - every file system raises its own
         reason = without_secrets(str(error).replace(href, shown))

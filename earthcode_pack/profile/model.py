@@ -25,6 +25,7 @@ from earthcode_pack.profile.product import (
     VariableSpec,
     Workflow,
 )
+from earthcode_pack.profile.rate import Rate  # noqa: TC001 - pydantic reads it
 from earthcode_pack.profile.rules import (
     CatalogId,
     ClassPath,
@@ -128,6 +129,12 @@ class PrrSpec(Part):
     s3_endpoint: Url | None = Field(None, description="of the stage-in storage, where it is not the PRR's own")
     bucket: Text | None = Field(None, description="of the stage-in storage, where it is not the user's own")
     stac: Url | None = Field(None, description="of the STAC API, where it is not the PRR's own")
+    batch: int = Field(100, gt=0, description="Items in one request to the gateway")
+    pause: float = Field(1, ge=0, description="seconds between two requests to the gateway")
+    patience: float = Field(120, ge=0, description="seconds that files may take to appear after the last one that did")
+    part_size: Memory | None = Field(
+        None, description="bytes of a part, such as `64MiB`, where larger files go to the stage-in storage in parts"
+    )
 
 
 class StoreSpec(Part):
@@ -142,6 +149,7 @@ class StoreSpec(Part):
     profile: Text | None = Field(None, description="name of a profile in the AWS files")
     ca_bundle: Text | None = Field(None, description="file of certificates, for storage with its own authority")
     access: Literal["public", "private"] = Field("private", description="whether readers need credentials")
+    rate: Rate | None = Field(None, description="the most that S3 storage is sent, such as `50 MB/s` or `100 Mbit/s`")
     public_href: Url | None = Field(
         None, description="where readers find it; makes the hrefs in STAC absolute. A `catalog` needs it"
     )

@@ -1,33 +1,39 @@
-"""The PRR: the only place that knows it. The documents of the hand-over, and what its gateway would refuse.
+"""The PRR: the only place that knows it. Registration at its gateway, and the documents of the hand-over.
 
-Sources: github EOEPCA/reg-api (gateway, client, QA job) and EarthCODE's PRR tutorials. Registration over the network
-comes in a later version; until then ``prr/`` goes to the PRR's operator with its letter.
+Sources: github EOEPCA/reg-api (gateway, client, QA job) and EarthCODE's PRR tutorials.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.bundle import Bundle, to_json, write_atomic
-from earthcode_pack.errors import UserError
+from earthcode_pack.bundle import Bundle, to_json, values_to_json, write_atomic
 from earthcode_pack.model import Finding, Level
 from earthcode_pack.register.collection import collection_findings, prr_collection, prr_id, public_folder
 from earthcode_pack.register.gateway import finding, gateway_findings, gateway_item, product_key
+from earthcode_pack.register.handover import write_zip
+from earthcode_pack.register.ingested import DATA, METADATA, UNSTATED
 from earthcode_pack.register.letter import letter
+from earthcode_pack.register.published import UNPUBLISHED, UNSEEN
+from earthcode_pack.register.refusals import REFUSED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from earthcode_pack.profile import Profile
 
-__all__ = ["gateway_findings", "hand_over", "hand_over_findings", "register"]
+__all__ = ["ANSWERED", "difference", "gateway_findings", "hand_over", "hand_over_findings", "register", "verify"]
+
+ANSWERED = frozenset({DATA, METADATA, UNSTATED, UNPUBLISHED, UNSEEN, REFUSED})
+"""Rules of findings about what the PRR answered: the next registration finds them anew, so they block none."""
 
 
 def hand_over(bundle: Bundle, project: Mapping[str, Any] | None = None) -> list[str]:
-    """Writes ``prr/`` into the bundle: Collection, Items in the gateway's form, letter; returns the relative paths.
+    """Writes ``prr/`` into the bundle: Collection, Items in the gateway's form, ``stac.zip`` and the letter.
 
-    ``project`` is the project's record in the Open Science Catalog, for the description and website that a profile of
-    a known project leaves out. Files of Items that are no more go; the same bundle gives the same bytes.
+    Returns the relative paths. The ZIP is the self-contained Collection of the hand-over route. ``project`` is the
+    project's record in the Open Science Catalog, for the description and website that a profile of a known project
+    leaves out. Files of Items that are no more go; the same bundle gives the same bytes.
     """
     profile, record = bundle.profile(), project or {}
     names = [_write_item(bundle, profile, item) for item in bundle.items()]
@@ -42,7 +48,7 @@ def hand_over(bundle: Bundle, project: Mapping[str, Any] | None = None) -> list[
         stale.unlink()
     for path, text in texts.items():
         write_atomic(bundle.root / path, text)
-    return sorted([*texts, *written])
+    return sorted([*texts, *written, write_zip(bundle, texts["prr/collection.json"])])
 
 
 def _write_item(bundle: Bundle, profile: Profile, item: dict[str, Any]) -> str:
@@ -80,15 +86,59 @@ def _size_findings(item: dict[str, Any], sizes: dict[str, int], public: str | No
             yield finding("ABSENT", item, f"the file of the asset {name!r} is not in the bundle", "prepare it again")
 
 
-def register(bundle: Bundle) -> NoReturn:
-    """Registers a product with the PRR over the network: not in this version.
+def register(bundle: Bundle, *, progress: Callable[[int, int], None] | None = None) -> tuple[Finding, ...]:
+    """Registers a bundle's Items with the PRR: stages their files, posts them, and sees them published.
 
-    Raises ``UserError`` with the way that there is.
+    The gateway's whole profile is checked first, and the catalogue asked for each Item: what it has is left alone, and
+    where an error stands that the profile does not accept, nothing is sent. A run that was interrupted goes on. The
+    gateway's answers are in ``prr/answers/``, the files that were seen published in ``receipts.json``. ``progress`` is
+    told Items, done and all. The findings are empty where every Item is registered and every file can be read.
+
+    Raises ``UserError`` where the profile or the Collection is wrong, ``OutsideError`` where credentials lack, or
+    storage, gateway or catalogue fail.
     """
-    store = bundle.profile().store
-    if store is None or store.prr is None:
-        raise UserError(f"{bundle.root}: the profile names no PRR", "set store.prr, or publish to store.href")
-    raise UserError(
-        f"{bundle.root}: this version does not register Items with the PRR over the network",
-        f"send {bundle.root / 'prr'} to the PRR's operator: letter.md says what goes with it",
-    )
+    from earthcode_pack.register.ingest import Ingestion  # noqa: PLC0415 - and its clients only where they are used
+    from earthcode_pack.register.settings import account, prr_of  # noqa: PLC0415
+    from earthcode_pack.register.staging import open_staging  # noqa: PLC0415
+    from earthcode_pack.register.web import Web  # noqa: PLC0415
+
+    prr = prr_of(bundle.profile())
+    wrong = [finding for finding in hand_over_findings(bundle) if finding.level is Level.ERROR]
+    if wrong:
+        return tuple(wrong)
+    user = account()
+    run = Ingestion(bundle, prr, user, Web(prr.ca_bundle), open_staging(prr, user))
+    try:
+        found = run.run(progress or (lambda _done, _all: None))
+    finally:
+        write_atomic(bundle.root / "receipts.json", values_to_json(run.receipts()))
+    return _ordered(found)
+
+
+def difference(bundle: Bundle) -> tuple[Finding, ...]:
+    """What the PRR's catalogue has of a bundle's Items against what would be ingested. Sends nothing.
+
+    Errors are other files, warnings other metadata; an Item that is not there is no difference. Raises as ``register``,
+    but needs no credentials.
+    """
+    from earthcode_pack.register.look import differences  # noqa: PLC0415
+    from earthcode_pack.register.settings import prr_of  # noqa: PLC0415
+
+    return _ordered(differences(bundle, prr_of(bundle.profile())))
+
+
+def verify(bundle: Bundle, read: bool = False) -> tuple[Finding, ...]:
+    """What the PRR has of a bundle: every Item in its catalogue, the same data, every file at its href.
+
+    With ``read`` every byte is fetched and hashed. Nothing found is all right. Sends nothing, needs no credentials;
+    raises as ``register``.
+    """
+    from earthcode_pack.register.look import registered  # noqa: PLC0415
+    from earthcode_pack.register.settings import prr_of  # noqa: PLC0415
+
+    return _ordered(registered(bundle, prr_of(bundle.profile()), read=read))
+
+
+def _ordered(findings: list[Finding]) -> tuple[Finding, ...]:
+    """By Item: they were found by many threads."""
+    return tuple(sorted(findings, key=lambda finding: (finding.subject, finding.rule, finding.message)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import datetime
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -85,11 +86,11 @@ def _of_item(item: Item, collection: str | None) -> Iterator[Finding]:
     name = item.get("id")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         yield finding("ID", item, f"the id {name!r} has other characters", "rename it", measured=name, allowed=_FORM)
-    listed = item.get("stac_extensions") or ()
-    if FILE_EXTENSION not in listed:
+    listed = item.get("stac_extensions")
+    if not isinstance(listed, list) or FILE_EXTENSION not in listed:
         yield finding("FILE-EXTENSION", item, "the file extension is not listed", f"list {FILE_EXTENSION}")
-    own = item.get("collection")
-    if own is not None and collection is not None and own != collection:
+    own = item.get("collection", collection)  # null is not the one in the URL
+    if collection is not None and own != collection:
         message = f"the Item belongs to {own!r}, the gateway is asked for {collection!r}"
         yield finding("COLLECTION", item, message, "set store.prr.collection", measured=own, allowed=collection)
 
@@ -129,6 +130,15 @@ def _of_names(item: Item, assets: dict[str, Any]) -> Iterator[Finding]:
         if count > 1:
             message = f"{count} assets are named {name!r}: the gateway drops the folders"
             yield finding("NAME-UNIQUE", item, message, "rename all but one", measured=count, allowed=1)
+    yield from _of_alike(item, sorted(set(moved)))
+
+
+def _of_alike(item: Item, names: list[str]) -> Iterator[Finding]:
+    """``a.tif`` and ``a.tif.xml``: the gateway takes the second for a part of the first, and leaves it behind."""
+    for name, other in pairwise(names):
+        if name and other.startswith(name):
+            message = f"the file name {other!r} begins with {name!r}: the gateway would archive the shorter one alone"
+            yield finding("NAME-UNIQUE", item, message, "rename one of them", measured=other)
 
 
 def _of_asset(item: Item, key: str, asset: Any) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.entry import size_in_words
 from earthcode_pack.register.collection import prr_id, public_folder
+from earthcode_pack.register.handover import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,13 +28,19 @@ def letter(profile: Profile, project: Mapping[str, Any], items: int, size: int, 
         f"Please register the Collection `{prr_id(profile)}` (`collection.json`) and let its owner add Items.\n",
         f"1. **Project name**: {name} (`{profile.project.id}`)",
         f"2. **Total size**: {size_in_words(size)}",
-        f"3. **STAC folder**: sent with this letter, `collection.json` and `items/` with {items} Items",
+        f"3. **STAC folder**: {_folder(items)}",
         f"4. **Link to the data**: {_link(profile)}",
         f"5. **Access restrictions**: {_access(profile)}",
         "\n## What is missing\n",
         *([f"- {found.rule}, {found.subject}: {found.message}; {found.remedy}" for found in findings] or ["Nothing."]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _folder(items: int) -> str:
+    """Beyond 600 Items the ZIP goes to the PRR alone (EarthCODE's PRR tutorial)."""
+    sent = f"sent with this letter, `collection.json` and `items/` with {items} Items, zipped as `stac.zip`"
+    return f"{sent}; with more than {MANY} the Items stay out of the Open Science Catalog" if items > MANY else sent
 
 
 def _link(profile: Profile) -> str:

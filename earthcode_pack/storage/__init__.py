@@ -8,11 +8,23 @@ Working: ``Folder``, to which runs on several machines put what they make.
 from earthcode_pack.storage.folders import Folder, Remote, each
 from earthcode_pack.storage.identity import IdentityCache, identify, sha256
 from earthcode_pack.storage.inputs import fetch, glob, size
-from earthcode_pack.storage.stores import LocalStore, Reader, Store, Stored, UrlReader, open_reader, open_store
+from earthcode_pack.storage.stores import (
+    Begun,
+    Listed,
+    LocalStore,
+    Reader,
+    Store,
+    Stored,
+    UrlReader,
+    open_reader,
+    open_store,
+)
 
 __all__ = [
+    "Begun",
     "Folder",
     "IdentityCache",
+    "Listed",
     "LocalStore",
     "Reader",
     "Remote",

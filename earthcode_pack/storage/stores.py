@@ -5,20 +5,25 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import uuid
+from collections import deque
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from earthcode_pack.errors import OutsideError, UserError
-from earthcode_pack.model import Receipt, Value
+from earthcode_pack.model import Moment, Receipt, Value
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage.inputs import BLOCK, ask, filesystem, local_path
 from earthcode_pack.storage.words import in_words, outside, safe_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.part")
+STEP = 2**20  # bytes that are read, hashed and sent while they are in the processor's cache
+_MOST = 8  # threads
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{12}\.part")
 
 
 class Stored(Value):
@@ -28,6 +33,22 @@ class Stored(Value):
     size: int
     sha256: str | None
     etag: str | None = None
+
+
+class Listed(Value):
+    """An object as a listing tells it; ``modified`` is when the store took it, where the store says."""
+
+    key: str
+    size: int
+    etag: str | None = None
+    modified: Moment | None = None
+
+
+class Begun(Value):
+    """A multipart upload of one file that is open at the store: whoever has this can go on with it."""
+
+    upload_id: str
+    part_size: int  # bytes of each part but the last
 
 
 class Reader(Protocol):
@@ -50,13 +71,48 @@ class Reader(Protocol):
 
 
 class Store(Reader, Protocol):
-    """Where objects can be put."""
+    """Where objects can be put: many at once, from the threads of whoever calls."""
 
-    def put(self, local: Path, key: str, *, sha256: str, media_type: str) -> Receipt:
+    @property
+    def most(self) -> int:
+        """Threads that are worth having; how many of them really send, the store decides as it goes."""
+
+    def put(
+        self,
+        local: Path,
+        key: str,
+        *,
+        sha256: str,
+        media_type: str,
+        begun: Begun | None = None,
+        note: Callable[[Begun], None] | None = None,
+    ) -> Receipt:
         """Publishes a file, whole and verified or not at all. The receipt's sha256 is the one given, in hex.
+
+        ``note`` is told once of a multipart upload that was opened for it, as soon as it is; ``begun`` is what an
+        earlier call told of this very key, size and sha256: parts that are there and right are not sent again, and
+        one that the store no longer knows is opened anew. Small files need neither.
 
         Raises ``UserError`` for a key that is no plain relative path, and where the bytes of the file are not those
         that ``sha256`` (hex) names; ``OutsideError`` where the storage fails.
+        """
+
+    def listing(self, folder: str = "") -> Iterator[Listed]:
+        """As ``keys``, with what the listing tells of each object: a request for a thousand of them."""
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Removes objects; what is gone already is no failure."""
+
+    def open_uploads(self, folder: str = "") -> Iterator[tuple[str, str]]:
+        """Key and upload id of each upload below a folder that was begun, and neither completed nor aborted."""
+
+    def abort(self, key: str, begun: Begun) -> None:
+        """Ends an open upload and removes what there is of it; one that is gone is no failure."""
+
+    def preflight(self) -> None:
+        """Puts, reads and deletes a tiny object, and looks at the clock.
+
+        Raises ``OutsideError`` or ``UserError``, with the remedy, where an upload could not succeed.
         """
 
 
@@ -107,8 +163,55 @@ def checked_blocks(local: Path, sha256: str, size: int = BLOCK, md5s: list[bytes
                 yield block
     except FileNotFoundError:
         raise _changed(local, "it is gone") from None
-    if digest.hexdigest() != sha256:
-        raise _changed(local, f"its sha256 is {digest.hexdigest()[:12]}…, the manifest says {sha256[:12]}…")
+    refuse_changed(local, digest.hexdigest(), sha256)
+
+
+def proven_blocks(
+    local: Path, size: int, sha256: str, md5: Any = None, memory: deque[bytearray] | None = None
+) -> Iterator[memoryview]:
+    """The bytes of a file of ``size`` bytes; the last block comes only once the sha256 of all (hex) is proven.
+
+    So a server that needs all of them shows nothing of a file that was changed: ``UserError`` comes before the end.
+    ``md5`` is a hash that is to see the bytes too; ``memory`` keeps what is used again, for new memory costs as much
+    as hashing what is read into it. A block is good until the next one is asked for.
+    """
+    digest, held, left = hashlib.sha256(), memoryview(b""), size
+    pool = deque[bytearray]() if memory is None else memory
+    buffers = [_buffer(pool), _buffer(pool) if size >= STEP else bytearray(1)]
+    try:
+        with open(local, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
+            while left >= 0 and (read := file.readinto(buffers[0])):
+                left -= read
+                block = memoryview(buffers[0])[:read]
+                digest.update(block)
+                if md5 is not None:
+                    md5.update(block)
+                if held:
+                    yield held
+                held = block
+                buffers.reverse()
+                if left == 0 and read < STEP:
+                    break
+        refuse_changed(local, digest.hexdigest() if left == 0 else "another size", sha256)
+        if held:
+            yield held
+    except FileNotFoundError:
+        raise _changed(local, "it is gone") from None
+    finally:
+        pool.extend(buffer for buffer in buffers if len(buffer) == STEP)
+
+
+def _buffer(pool: deque[bytearray]) -> bytearray:
+    try:
+        return pool.pop()
+    except IndexError:
+        return bytearray(STEP)
+
+
+def refuse_changed(local: Path, found: str, sha256: str) -> None:
+    """Raises ``UserError`` where the sha256 of a file (hex) is not the one it should have."""
+    if found != sha256:
+        raise _changed(local, f"its sha256 is {found[:12]}…, the manifest says {sha256[:12]}…")
 
 
 def _changed(local: Path, how: str) -> UserError:
@@ -122,11 +225,26 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
+        self._is_new = not self._root.exists()
 
     def __repr__(self) -> str:
         return f"LocalStore({self._root})"
 
-    def put(self, local: Path, key: str, *, sha256: str, media_type: str) -> Receipt:  # noqa: ARG002 - a disk has none
+    @property
+    def most(self) -> int:
+        """As ``Store.most``."""
+        return _MOST
+
+    def put(
+        self,
+        local: Path,
+        key: str,
+        *,
+        sha256: str,
+        media_type: str,  # noqa: ARG002 - a disk has none
+        begun: Begun | None = None,  # noqa: ARG002 - what a killed run left is found by its name
+        note: Callable[[Begun], None] | None = None,  # noqa: ARG002
+    ) -> Receipt:
         """As ``Store.put``: to a temporary name beside it, read back, renamed.
 
         The temporary name is made of the content's: two runs write the same bytes to it, and what a killed one left is
@@ -172,6 +290,45 @@ class LocalStore:
                 if not _TEMPORARY.fullmatch(name):
                     yield Path(parent, name).relative_to(self._root).as_posix()
 
+    def listing(self, folder: str = "") -> Iterator[Listed]:
+        """As ``Store.listing``; ``modified`` is the file's mtime."""
+        with outside(str(self._root / folder)):
+            for key in self.keys(folder):
+                stat = self._path(key).stat()
+                yield Listed(key=key, size=stat.st_size, modified=datetime.fromtimestamp(int(stat.st_mtime), UTC))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """As ``Store.delete``; folders that are empty then go too, the store's own where this made it."""
+        end = self._root.parent if self._is_new else self._root
+        for key in keys:
+            path = self._path(key)
+            with outside(str(path)):
+                path.unlink(missing_ok=True)
+                _remove_empty(path.parent, end)
+
+    def open_uploads(self, folder: str = "") -> Iterator[tuple[str, str]]:
+        """As ``Store.open_uploads``: what killed runs left half-written; the id is the name of the temporary file."""
+        for parent, folders, names in os.walk(self._root / folder):
+            folders.sort()
+            for name in sorted(names):
+                if match := _TEMPORARY.fullmatch(name):
+                    yield Path(parent, match[1]).relative_to(self._root).as_posix(), name
+
+    def abort(self, key: str, begun: Begun) -> None:
+        """As ``Store.abort``."""
+        if _TEMPORARY.fullmatch(begun.upload_id):
+            path = self._path(key).with_name(begun.upload_id)
+            with outside(str(path)):
+                path.unlink(missing_ok=True)
+
+    def preflight(self) -> None:
+        """As ``Store.preflight``."""
+        probe = self._root / f".{uuid.uuid4().hex}.{'0' * 12}.part"
+        with outside(str(self._root)):
+            self._root.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"1")
+            probe.unlink()
+
     def href(self, key: str) -> str:
         """The path of the object."""
         return str(self._path(key))
@@ -186,6 +343,14 @@ def _write(blocks: Iterable[bytes], path: Path) -> int:
         for block in blocks:
             file.write(block)
         return file.truncate()
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    """A folder and those above it below the root, as far as they are empty."""
+    with suppress(OSError):
+        while folder != root:
+            folder.rmdir()
+            folder = folder.parent
 
 
 def _remove(path: Path) -> None:

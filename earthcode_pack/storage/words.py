@@ -50,7 +50,7 @@ _MEANINGS = (
         "set store.region, store.endpoint_url",
     ),
     (
-        r"XAmzContentSHA256Mismatch|BadDigest|IncompleteBody|InvalidDigest",
+        r"XAmzContentSHA256Mismatch|^Damaged|BadDigest|IncompleteBody|InvalidDigest",
         "the bytes were damaged on their way",
         "run again: it resumes",
     ),
@@ -86,7 +86,7 @@ def in_words(error: BaseException, where: str) -> EarthcodePackError:
     """What went wrong at ``where``, and what to do; an error that is in words already stays as it is."""
     if isinstance(error, EarthcodePackError):
         return error
-    if isinstance(error, OSError) and error.errno in _ON_DISK:
+    if isinstance(error, OSError) and error.errno in _ON_DISK and "SSL" not in type(error).__name__:
         return OutsideError(f"{shown(where)}: {_ON_DISK[error.errno][0]}", _ON_DISK[error.errno][1])
     code = code_of(error)
     for pattern, meaning, remedy in (*_MEANINGS, _NOT_FOUND):
@@ -97,6 +97,7 @@ def in_words(error: BaseException, where: str) -> EarthcodePackError:
 
 _ON_DISK = {
     errno.ENOSPC: ("the disk is full", "free space and run again: it resumes"),
+    errno.EFBIG: ("the file is too large for this file system", "correct store.href"),
     errno.EDQUOT: ("the disk quota is used up", "free space and run again: it resumes"),
     errno.EACCES: ("permission denied", "allow writing there, or correct store.href"),
     errno.EPERM: ("permission denied", "allow writing there, or correct store.href"),

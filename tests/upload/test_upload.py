@@ -1,126 +1,24 @@
-"""Publishing a tiny hand-made bundle: order, resume after a kill, a version that is taken, what verify sees."""
+"""Publishing a tiny hand-made bundle: order, resume after a kill, a version that is taken."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from datetime import UTC, datetime
-from threading import Lock
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
+from tiny import FILES, ORDERED, PREFIX, Watched, inventory, make_bundle, sha, store_of, whole
 
-from earthcode_pack import upload as module
 from earthcode_pack.bundle import Bundle, to_json
 from earthcode_pack.errors import OutsideError, UserError, VersionTaken
-from earthcode_pack.model import Level, Receipt
 from earthcode_pack.profile import load_profile
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.storage import LocalStore, Store, open_store
+from earthcode_pack.storage import LocalStore, open_store
 from earthcode_pack.upload import order, published_href, upload, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-PREFIX = "tiny/v1.0/"
-FILES = {
-    "collection.json": b'{"type": "Collection"}',
-    "items/tiny.json": b'{"type": "Feature"}',
-    "items.parquet": b"PAR1",
-    "previews/tiny.png": b"PNG",
-    "data/tiny.zarr/zarr.json": b'{"zarr_format": 3, "node_type": "group"}',
-    "data/tiny.zarr/sst/zarr.json": b'{"zarr_format": 3, "node_type": "array"}',
-    **{f"data/tiny.zarr/sst/c/{n}/0": bytes([n]) * 100 for n in range(30)},
-}
-ORDERED = [
-    [f"data/tiny.zarr/sst/c/{n}/0" for n in sorted(range(30), key=str)],
-    ["data/tiny.zarr/sst/zarr.json"],
-    ["data/tiny.zarr/zarr.json"],
-    ["previews/tiny.png"],
-    ["manifest.json"],
-    ["items/tiny.json"],
-    ["items.parquet"],
-    ["collection.json"],
-]
-
-
-def sha(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def make_bundle(root: Path, store: str, files: dict[str, bytes] | None = None, **more: str) -> Bundle:
-    """A bundle as prepare leaves it: the profile, the product, its manifest."""
-    files = FILES if files is None else files
-    for key, data in files.items():
-        path = root / "product" / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    entries = [
-        {"key": key, "size": len(data), "sha256": f"1220{sha(data)}", "media_type": "application/octet-stream"}
-        for key, data in sorted(files.items())
-    ]
-    (root / "product/manifest.json").write_text(to_json(entries))
-    profile = {
-        "product": {
-            "id": "tiny", "title": "Tiny", "description": "A product of a few bytes.", "license": "CC-BY-4.0",
-            "version": "1.0", "status": "completed",
-        },
-        "project": {"id": "demo-project"},
-        "source": {"href": "raw/*.nc", "time": {"from": "coordinate"}},
-        "target": {"format": "zarr"},
-        "store": {"href": store, **more},
-    }  # fmt: skip
-    (root / "profile.yaml").write_text(json.dumps(profile))
-    return Bundle(root)
-
-
-@pytest.fixture
-def s3_href(bucket: str) -> str:
-    return f"s3://{bucket}/some/where"
-
-
-@pytest.fixture(params=["local", "s3"])
-def bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Bundle:
-    href = str(tmp_path / "published") if request.param == "local" else request.getfixturevalue("s3_href")
-    return make_bundle(tmp_path / "bundle", href)
-
-
-def store_of(bundle: Bundle) -> Store:
-    spec = bundle.profile().store
-    assert spec is not None
-    return open_store(spec)
-
-
-def inventory(store: Store) -> dict[str, tuple[int, str | None]]:
-    return {key: (len(store.read(key) or b""), store.sha256(key)) for key in list(store.keys())}
-
-
-def whole(bundle: Bundle) -> dict[str, tuple[int, str | None]]:
-    paths = [path for path in bundle.product.rglob("*") if path.is_file()]
-    return {
-        PREFIX + path.relative_to(bundle.product).as_posix(): (path.stat().st_size, sha(path.read_bytes()))
-        for path in paths
-    }
-
-
-class Watched:
-    """A real store that notes what is put, and fails after so many, as a kill or a broken line would."""
-
-    def __init__(self, store: Store, allowed: int = 10**9) -> None:
-        self._store, self.allowed, self.put_keys, self._lock = store, allowed, list[str](), Lock()
-
-    def put(self, local: Path, key: str, *, sha256: str, media_type: str) -> Receipt:
-        with self._lock:
-            if len(self.put_keys) >= self.allowed:
-                raise OutsideError("the line is cut", "run again")
-            self.put_keys.append(key.removeprefix(PREFIX))
-        return self._store.put(local, key, sha256=sha256, media_type=media_type)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
 
 # --- order ------------------------------------------------------------------------------------------------------------
 
@@ -173,7 +71,7 @@ def test_stages_follow_each_other(bundle: Bundle) -> None:
 def test_a_second_run_sends_nothing_and_changes_no_byte(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     upload(bundle, store_of(bundle))
     before = (bundle.root / "receipts.json").read_bytes()
-    monkeypatch.setattr(module, "now", lambda: datetime(2100, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr("earthcode_pack.upload.sending.now", lambda: datetime(2100, 1, 1, tzinfo=UTC))
     store = Watched(store_of(bundle), allowed=0)
     upload(bundle, store)
     assert (bundle.root / "receipts.json").read_bytes() == before
@@ -299,71 +197,6 @@ def test_a_product_that_is_not_whole_is_not_sent(tmp_path: Path, manifest: str |
     with pytest.raises(UserError, match="manifest"):
         upload(bundle, store_of(bundle))
     assert not (tmp_path / "published").exists()
-
-
-# --- verify -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("read", [False, True])
-def test_what_is_right_has_no_finding(bundle: Bundle, read: bool) -> None:
-    upload(bundle, store_of(bundle))
-    spec = bundle.profile().store
-    assert spec is not None
-    assert verify(bundle, read=read) == ()
-    assert verify(str(bundle.root), read=read) == ()
-    assert verify(f"{spec.href}/{PREFIX}", read=read) == ()
-    assert verify(f"{spec.href}/{PREFIX}collection.json", read=read) == ()
-
-
-def test_missing_damaged_and_stray_objects_are_found(tmp_path: Path) -> None:
-    bundle = make_bundle(tmp_path / "bundle", str(tmp_path / "published"))
-    upload(bundle, store_of(bundle))
-    published = tmp_path / "published" / PREFIX
-    (published / "items/tiny.json").unlink()
-    (published / "previews/tiny.png").write_bytes(b"longer")
-    (published / "data/tiny.zarr/sst/c/7/0").write_bytes(bytes(100))
-    (published / "data/stray.tif").write_bytes(b"")
-    for target in (bundle, published):
-        found = {finding.subject: (finding.rule, finding.level) for finding in verify(target)}
-        assert found == {
-            "items/tiny.json": ("PUB-PRESENT", Level.ERROR),
-            "previews/tiny.png": ("PUB-SIZE", Level.ERROR),
-            "data/tiny.zarr/sst/c/7/0": ("PUB-CHECKSUM", Level.ERROR),
-            "data/stray.tif": ("PUB-STRAY", Level.WARNING),
-        }
-    size = next(finding for finding in verify(bundle) if finding.rule == "PUB-SIZE")
-    assert (size.measured, size.allowed) == (6, 3)
-
-
-def test_damage_that_s3_does_not_state_is_found_by_reading(s3_href: str, tmp_path: Path) -> None:
-    bundle = make_bundle(tmp_path / "bundle", s3_href)
-    upload(bundle, store_of(bundle))
-    name, key = s3_href.removeprefix("s3://").split("/")[0], f"some/where/{PREFIX}previews/tiny.png"
-    boto3.client("s3").put_object(Bucket=name, Key=key, Body=b"png", Metadata={"sha256": sha(b"PNG")})
-    assert verify(bundle) == ()
-    assert [finding.rule for finding in verify(bundle, read=True)] == ["PUB-CHECKSUM"]
-
-
-def test_a_url_without_checksums_says_once_that_only_sizes_were_compared(tmp_path: Path) -> None:
-    import fsspec
-
-    bundle = make_bundle(tmp_path / "bundle", str(tmp_path / "published"))
-    upload(bundle, store_of(bundle))
-    fs = fsspec.filesystem("memory")
-    fs.put(str(tmp_path / "published"), "/web", recursive=True)
-    try:
-        assert [(f.rule, f.level) for f in verify(f"memory://web/{PREFIX}")] == [("PUB-UNREAD", Level.INFO)]
-        assert verify(f"memory://web/{PREFIX}", read=True) == ()
-    finally:
-        fs.rm("/web", recursive=True)
-
-
-def test_nothing_published_is_an_error_of_the_command_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="neither a bundle nor a published version"):
-        verify(str(tmp_path))
-    bundle = make_bundle(tmp_path / "bundle", str(tmp_path / "published"))
-    assert {finding.rule for finding in verify(bundle)} == {"PUB-PRESENT"}
-    assert len(verify(bundle)) == len(whole(bundle))
 
 
 # --- hrefs ------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,212 @@
+"""A bundle's Items through the PRR's gateway: asked for, staged, posted, seen; each step may be the last of a run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from earthcode_pack.errors import OutsideError
+from earthcode_pack.model import Finding, Level, Receipt
+from earthcode_pack.register.answers import CREATED, Answer, Answers
+from earthcode_pack.register.ingested import DATA, item_differences
+from earthcode_pack.register.items import Catalogued, Form, Forms, Item, each
+from earthcode_pack.register.published import UNPUBLISHED, hrefs_of, unpublished
+from earthcode_pack.register.refusals import refusal, refused_finding
+from earthcode_pack.register.web import Unanswered, Web, waits
+from earthcode_pack.storage.stores import now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from earthcode_pack.bundle import Bundle
+    from earthcode_pack.register.settings import Account, Prr
+    from earthcode_pack.register.staging import Staging
+
+logger = logging.getLogger("earthcode_pack")
+
+_LOOKED_AT = 200  # Items whose files are looked at together
+
+
+class Ingestion:
+    """One run over all Items."""
+
+    def __init__(self, bundle: Bundle, prr: Prr, account: Account, web: Web, staging: Staging) -> None:
+        self._prr, self._account, self._web, self._staging = prr, account, web, staging
+        self._forms, self._answers = Forms(bundle, prr), Answers(bundle)
+        self._catalogued = Catalogued(prr, web)
+        self._accepted = bundle.profile().accept
+        self._twice: set[str] = set()  # staged, and taken from another attempt
+        self._is_heard = self._is_silent = False  # of the gateway: it took something; its last word was none
+        self.findings: list[Finding] = []
+
+    def run(self, progress: Callable[[int, int], None]) -> list[Finding]:
+        """Every Item that the catalogue lacks; what it has otherwise stops the run before anything is sent.
+
+        Raises ``UserError`` for an unknown Collection, ``OutsideError`` where storage, gateway or catalogue fail.
+        """
+        self._catalogued.refuse_unknown()
+        names = self._forms.names
+        self._answers.sweep(set(names))
+        lacking = [name for name, lacks in zip(names, each(self._lacks, names), strict=True) if lacks]
+        if self._stands():
+            return self.findings
+        done = len(names) - len(lacking)
+        progress(done, len(names))
+        for batch in _batches(lacking, self._prr.spec.batch):
+            time.sleep(self._prr.spec.pause if done > len(names) - len(lacking) else 0)
+            self._send(batch)
+            done += len(batch)
+            progress(done, len(names))
+        for some in _batches(names, _LOOKED_AT):
+            self._confirm(some)
+        return self.findings
+
+    def _stands(self) -> bool:
+        return any(f.level is Level.ERROR and f.rule not in self._accepted for f in self.findings)
+
+    def _lacks(self, name: str) -> bool:
+        """Whether the catalogue lacks an Item; of one that it has, what differs is noted."""
+        found = self._catalogued.item(name)
+        if found is None:
+            self._answers.forget(name)  # it is told again, or an administrator has deleted the Item
+        else:
+            self._found(self._forms.of(name), found)
+        return found is None
+
+    def _found(self, form: Form, ingested: Item) -> None:
+        """Notes what the catalogue has under an id: this Item, or one with other data."""
+        differences = list(item_differences(form.posted, ingested))
+        self.findings += differences
+        known = self._answers.of(form.name, form.digest)
+        if any(finding.rule == DATA for finding in differences):
+            self._answers.forget(form.name)
+        elif known is None or not known.is_registered:
+            self._keep(form, None, ingested)
+
+    def _keep(self, form: Form, status: int | None, body: Any) -> None:
+        answer = Answer(item=form.name, posted=form.digest, status=status, body=body, answered=now())
+        self._answers.keep(answer)
+
+    # --- a batch
+
+    def _send(self, names: list[str]) -> None:
+        """Stages and posts Items until the gateway or the catalogue has said something about each."""
+        forms = [self._forms.of(name) for name in names]
+        pauses = waits()
+        while forms:
+            self._staging.fill(file for form in forms for file in form.files)
+            try:
+                answers = self._post(forms)
+            except Unanswered as failure:
+                wait = next(pauses, None)
+                if wait is None:
+                    return self._give_up(forms, failure)
+                logger.info("%s: asking the catalogue", failure.message)
+                time.sleep(wait)
+            else:
+                return self._settle_all(forms, answers)
+            forms = self._still_lacking(forms)
+            if len(forms) > 1:  # one of them may be what the gateway fails on
+                for form in forms:
+                    self._send([form.name])
+                return None
+        return None
+
+    def _still_lacking(self, forms: list[Form]) -> list[Form]:
+        """What the catalogue lacks after a request that was not answered."""
+        lacking = [form for form in forms if self._lacks(form.name)]
+        self._is_heard = self._is_heard or len(lacking) < len(forms)
+        return lacking
+
+    def _give_up(self, forms: list[Form], failure: Unanswered) -> None:
+        """One Item that a working gateway fails on is a finding; where it fails on two in a row, it is out of order."""
+        if not self._is_heard or self._is_silent or len(forms) > 1:
+            raise OutsideError(failure.message, failure.remedy) from None
+        self._is_silent = True
+        self.findings.append(refused_finding(forms[0].name, f"no answer about it ({failure.message})"))
+
+    def _post(self, forms: list[Form]) -> list[tuple[int, Item]]:
+        """A status and a body for each; raises ``OutsideError`` for an answer about none of them."""
+        items = [form.posted for form in forms]
+        single = len(items) == 1
+        answer = self._web.post(
+            self._prr.items, items[0] if single else {"type": "FeatureCollection", "features": items}, self._account
+        )
+        bodies = [answer.body] if single else _features(answer.body)
+        if not all(isinstance(body, dict) for body in bodies) or len(bodies) != len(forms):
+            raise refusal(self._prr, answer)
+        if single and "id" not in bodies[0]:
+            raise refusal(self._prr, answer)
+        return [(CREATED if "failure_reason" not in body else answer.status, body) for body in bodies]
+
+    def _settle_all(self, forms: list[Form], answers: list[tuple[int, Item]]) -> None:
+        self._is_heard, self._is_silent = True, False
+        for form, (status, body) in zip(forms, answers, strict=True):
+            self._settle(form, status, body)
+
+    def _settle(self, form: Form, status: int, body: Item) -> None:
+        """Keeps an answer. After a refusal the catalogue decides: an answer before this one may have been lost."""
+        if status == CREATED:
+            self._keep(form, status, body)
+            return
+        ingested = (
+            self._catalogued.late_item(form.name) if _speaks_of_another(body) else self._catalogued.item(form.name)
+        )
+        if ingested is None:
+            self._keep(form, status, body)
+            self.findings.append(refused_finding(form.name, str(body["failure_reason"])))
+        else:
+            self._twice.add(form.name)
+            self._found(form, ingested)
+
+    # --- afterwards
+
+    def _confirm(self, names: list[str]) -> None:
+        """Looks at every file that was not seen yet, with patience."""
+        waiting = [pair for name in names if (pair := self._unseen(name)) is not None]
+        hrefs = [href for form, answer in waiting for href in hrefs_of(form.posted, answer.body, self._prr.stac)]
+        found = unpublished(hrefs, self._web, self._prr.spec.patience, each)
+        self.findings += found
+        open_ = {finding.subject for finding in found if finding.rule == UNPUBLISHED}
+        for form, answer in waiting:
+            if form.name not in open_:
+                self._answers.keep(answer.model_copy(update={"published": now()}))
+        self._staging.sweep(file for form, _ in waiting if form.name in self._twice - open_ for file in form.files)
+
+    def _unseen(self, name: str) -> tuple[Form, Answer] | None:
+        form = self._forms.of(name)
+        answer = self._answers.of(name, form.digest)
+        is_open = answer is not None and answer.is_registered and answer.published is None
+        return (form, answer) if answer is not None and is_open else None
+
+    def receipts(self) -> list[Receipt]:
+        """One for each file that was seen at its href, in the order of the Items."""
+        return [receipt for name in self._forms.names for receipt in self._receipts_of(self._forms.of(name))]
+
+    def _receipts_of(self, form: Form) -> list[Receipt]:
+        answer = self._answers.of(form.name, form.digest)
+        if answer is None or answer.published is None:
+            return []
+        return [
+            Receipt(key=file.product_key, size=file.size, sha256=file.sha256, verified_at=answer.published)
+            for file in form.files
+        ]
+
+
+def _batches(names: list[str], size: int) -> Iterator[list[str]]:
+    rest = iter(names)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def _features(body: Any) -> list[Any]:
+    features = body.get("features") if isinstance(body, dict) else None
+    return features if isinstance(features, list) else []
+
+
+def _speaks_of_another(body: Item) -> bool:
+    """Whether a refusal may come of an earlier attempt that succeeded."""
+    reason = str(body.get("failure_reason"))
+    return "already exists" in reason or "staging area" in reason

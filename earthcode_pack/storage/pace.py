@@ -1,0 +1,124 @@
+"""How much is on its way at once: more while the server keeps up, half of it when it asks for less."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from threading import Condition
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+START = 8  # requests at once
+MOST = 32
+IN_FLIGHT = 160 * 2**20  # bytes in memory on their way; with Python itself below 250 MB
+_BUSY = 0.5  # of a core: hashing and sending take a tenth of one at 60 MB/s
+_WINDOW = 0.1  # s over which that is measured
+_CALM = 1.0  # s in which several answers «slow down» count as one
+
+
+class Pace:
+    """Shared by all threads that send to one server.
+
+    ``room`` bounds the bytes in memory, ``turn`` the requests at once (additive increase, multiplicative decrease),
+    ``spend`` the bytes per second where ``rate`` is set.
+    """
+
+    def __init__(
+        self,
+        *,
+        start: int = START,
+        most: int = MOST,
+        in_flight: int = IN_FLIGHT,
+        rate: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        cpu: Callable[[], float] = time.process_time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.most = most
+        self._limit = float(start)
+        self._active = self._waiting = 0
+        self._bytes, self._in_flight = 0, in_flight
+        self._rate, self._clock, self._cpu, self._sleep = rate, clock, cpu, sleep
+        self._next = self._calm = clock()
+        self._looked, self._idle = (clock(), cpu()), False
+        self._turns, self._rooms = Condition(), Condition()
+
+    @property
+    def limit(self) -> int:
+        """Requests at once, now."""
+        return int(self._limit)
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        """Memory for so many bytes, waited for; something larger than all there is gets it alone."""
+        self.take(size)
+        try:
+            yield
+        finally:
+            self.give(size)
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether bytes per second are limited."""
+        return self._rate is not None
+
+    def take(self, size: int) -> None:
+        """As ``room``, until ``give``."""
+        with self._rooms:
+            self._rooms.wait_for(lambda: self._bytes == 0 or self._bytes + size <= self._in_flight)
+            self._bytes += size
+
+    def give(self, size: int) -> None:
+        """Gives back what was taken."""
+        with self._rooms:
+            self._bytes -= size
+            self._rooms.notify_all()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """A request's turn. One that ends well while others wait lets more of them in."""
+        with self._turns:
+            self._waiting += 1
+            self._turns.wait_for(lambda: self._active < int(self._limit))
+            self._waiting -= 1
+            self._active += 1
+        ended_well = False
+        try:
+            yield
+            ended_well = True
+        finally:
+            with self._turns:
+                self._active -= 1
+                before = int(self._limit)
+                if ended_well and self._waiting and self._waits_for_server():
+                    self._limit = min(float(self.most), self._limit + 1 / self._limit)
+                self._turns.notify(1 + int(self._limit) - before)
+
+    def _waits_for_server(self) -> bool:
+        """Whether this process has time to spare: where it is the bottleneck itself, more at once is only dearer."""
+        moment = self._clock()
+        if moment - self._looked[0] >= _WINDOW:
+            used = self._cpu()
+            self._idle = used - self._looked[1] < _BUSY * (moment - self._looked[0])
+            self._looked = (moment, used)
+        return self._idle
+
+    def slow_down(self) -> None:
+        """The server asked for less: half as much at once, at least one."""
+        with self._turns:
+            if self._clock() >= self._calm:
+                self._limit = max(1.0, self._limit / 2)
+                self._calm = self._clock() + _CALM
+
+    def spend(self, size: int) -> None:
+        """Waits until so many bytes may go, where there is a rate: a queue, each behind those before it."""
+        if self._rate is None:
+            return
+        with self._rooms:
+            now = self._clock()
+            begin = max(now, self._next)
+            self._next = begin + size / self._rate
+        if begin > now:
+            self._sleep(begin - now)

@@ -1,0 +1,90 @@
+"""What passes is tried again, after a while: exponential waits with full jitter, within a bounded time.
+
+https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody", "InvalidDigest"}
+_PASSING_CODES = _DAMAGED | {
+    *("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "TooManyRequests", "OperationAborted"),
+}
+_BUSY = {"SlowDown", "ServiceUnavailable", "TooManyRequests", "429", "503"}
+_NEVER = {501, 505, 507}  # not implemented, another HTTP, full
+
+
+class Refused(Exception):
+    """The server answered that it does not do what was asked: the S3 error code, else the status."""
+
+    def __init__(self, status: int, code: str = "") -> None:
+        super().__init__(f"status code: {status}")
+        self.status, self.code = status, code or str(status)
+        self.response = {"Error": {"Code": self.code}}  # as botocore has it
+
+
+class Damaged(OSError):
+    """What is stored, or came, is not what was sent."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """No attempt begins later than ``seconds`` after the first; waits grow from ``first`` to ``longest`` seconds."""
+
+    seconds: float = 300
+    attempts: int = 12
+    first: float = 0.2
+    longest: float = 20
+
+    def wait(self, attempt: int) -> float:
+        """Seconds after the ``attempt``-th failure, counted from one: anything up to what is due (full jitter)."""
+        return random.uniform(0, min(self.longest, self.first * 2 ** (attempt - 1)))  # noqa: S311 - no secret
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether another attempt may succeed: 5xx, 408, 429, what was damaged on its way, and a connection that broke.
+
+    Never 403, a missing bucket, nor a certificate that is not trusted.
+    """
+    if isinstance(error, Refused):
+        passing = error.status >= 500 and error.status not in _NEVER  # noqa: PLR2004
+        return passing or error.status in (408, 429) or error.code in _PASSING_CODES
+    return isinstance(error, OSError) and not isinstance(error, ValueError)  # as ssl.SSLCertVerificationError is
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether the server asked for less at once (503, 429)."""
+    return isinstance(error, Refused) and (error.code in _BUSY or error.status in (429, 503))
+
+
+def persist(
+    attempt: Callable[[], T],
+    patience: Patience,
+    *,
+    failed: Callable[[BaseException], None] = lambda _error: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """What an attempt gives; one that fails in passing is made again. ``failed`` is told of each failure.
+
+    Raises what the last attempt raised.
+    """
+    end = time.monotonic() + patience.seconds
+    for number in range(1, patience.attempts):
+        try:
+            return attempt()
+        except Exception as error:
+            failed(error)
+            wait = patience.wait(number)
+            if not is_passing(error) or time.monotonic() + wait > end:
+                raise
+        sleep(wait)
+    return attempt()

@@ -1,0 +1,36 @@
+"""Where an upload stands, by its ledger alone: no request is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from earthcode_pack.model import Value
+from earthcode_pack.upload.compare import place_name
+from earthcode_pack.upload.ledger import State, ledger_path, read_ledger
+
+if TYPE_CHECKING:
+    from earthcode_pack.bundle import Bundle
+
+
+class Standing(Value):
+    """Objects and bytes by state, how many uploads of large files are open, and what the last upload ended with."""
+
+    objects: dict[str, int]
+    size: dict[str, int]
+    open_uploads: int
+    error: str | None
+
+
+def standing(bundle: Bundle) -> Standing | None:
+    """Where the upload of a bundle to its profile's store stands; None where this machine has not begun one."""
+    profile = bundle.profile()
+    if not ledger_path(bundle).is_file():
+        return None
+    found, error = read_ledger(ledger_path(bundle), place_name(profile))
+    rows = list(found.values())
+    return Standing(
+        objects={state.value: sum(row.state is state for row in rows) for state in State},
+        size={state.value: sum(row.size for row in rows if row.state is state) for state in State},
+        open_uploads=sum(row.upload_id is not None for row in rows),
+        error=error,
+    )

@@ -1,0 +1,93 @@
+"""What this project put and no reader has seen is removed again; nothing else ever is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from earthcode_pack.bundle import values_to_json, write_atomic
+from earthcode_pack.upload.compare import agree, is_right, listing, place_of, store_of
+from earthcode_pack.upload.entries import Entry
+from earthcode_pack.upload.ledger import Ledger, State, ledger_path, read_ledger
+from earthcode_pack.upload.sender import Sender, begun_of
+from earthcode_pack.upload.stages import COLLECTION, order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from earthcode_pack.bundle import Bundle
+    from earthcode_pack.storage import Listed, Store
+    from earthcode_pack.upload.compare import Place
+    from earthcode_pack.upload.ledger import Row
+
+
+class Removed(NamedTuple):
+    """What was removed from a store: keys relative to the product, their bytes, and open uploads."""
+
+    objects: tuple[str, ...] = ()
+    size: int = 0
+    uploads: int = 0
+
+
+def clean_store(bundle: Bundle, store: Store | None = None) -> Removed:
+    """Removes what interrupted or refused uploads of a bundle left in its store, as far as its ledger knows it.
+
+    Uploads that are open, temporary files of a store on disk, and, while the Collection is not there, the objects that
+    are still as they were put. Of a published version no object goes. Without a ledger nothing is asked. Raises
+    ``OutsideError`` where the storage fails.
+    """
+    profile = bundle.profile()
+    if profile.store is None or not ledger_path(bundle).is_file():
+        return Removed()
+    place = place_of(profile, store or store_of(profile))
+    if not read_ledger(ledger_path(bundle), place.name)[0]:
+        return Removed()
+    with Ledger(ledger_path(bundle), place.name) as ledger:
+        removed = withdraw(Sender(bundle.product, place, ledger))
+        ledger.note_error(None)
+    _drop_receipts(bundle, set(removed.objects))
+    return removed
+
+
+def withdraw(sender: Sender) -> Removed:
+    """Takes back everything that the ledger knows of a version that is not published. See ``clean_store``."""
+    place, ledger = sender.place, sender.ledger
+    listed, rows = listing(place), ledger.rows()
+    uploads = _end_uploads(sender, rows)
+    if COLLECTION in listed:
+        return Removed(uploads=uploads)
+    gone = remove_objects(place, ledger, listed, rows)
+    ledger.flush()
+    return Removed(gone, sum(listed[key].size for key in gone), uploads)
+
+
+def _end_uploads(sender: Sender, rows: dict[str, Row]) -> int:
+    """Open uploads that a row names, and those of objects that were to be put."""
+    named = [(key, begun) for key, row in rows.items() if (begun := begun_of(row)) is not None]
+    for key, begun in named:
+        sender.place.store.abort(sender.place.prefix + key, begun)
+    sender.ledger.note(*(rows[key]._replace(upload_id=None, part_size=None) for key, _ in named))
+    return len(named) + sender.sweep(key for key, row in rows.items() if row.state in (State.PLANNED, State.SENT))
+
+
+def remove_objects(place: Place, ledger: Ledger, listed: dict[str, Listed], keys: Iterable[str]) -> tuple[str, ...]:
+    """Removes those of the objects that are as the ledger says, what refers to others first; forgets all of them."""
+    rows, wanted = ledger.rows(), list(keys)
+    ours = [key for key in wanted if key in rows and key in listed and _is_ours(place, rows[key], listed[key])]
+    for stage in reversed(order(ours)):
+        place.store.delete(place.prefix + key for key in stage)
+    ledger.forget(wanted)
+    return tuple(sorted(ours))
+
+
+def _is_ours(place: Place, row: Row, found: Listed) -> bool:
+    """Whether an object is the one that a row tells of; a planned one may have arrived unnoticed."""
+    entry = Entry(row.key, row.size, row.sha256, row.media_type)
+    if found.size != row.size:
+        return False
+    return agree(entry, row, found) or is_right(entry, place.store.head(place.prefix + row.key))
+
+
+def _drop_receipts(bundle: Bundle, keys: set[str]) -> None:
+    kept = [receipt for receipt in bundle.receipts() if receipt.key not in keys]
+    if keys and (bundle.root / "receipts.json").is_file():
+        write_atomic(bundle.root / "receipts.json", values_to_json(kept))

@@ -1,0 +1,153 @@
+"""What is published against its manifest: there, as large, the same bytes; and readers can open it."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from earthcode_pack.bundle import Bundle, open_bundle
+from earthcode_pack.errors import UserError
+from earthcode_pack.model import Finding, Level
+from earthcode_pack.storage import Reader, open_reader, open_store
+from earthcode_pack.storage.inputs import local_path
+from earthcode_pack.storage.window import Window
+from earthcode_pack.storage.words import shown
+from earthcode_pack.upload.entries import Entry, entries_of, product_entries, published_prefix
+from earthcode_pack.upload.opening import belongs, open_finding, openable
+from earthcode_pack.upload.stages import COLLECTION, MANIFEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_THREADS = 8  # requests at once
+
+
+class _Published(NamedTuple):
+    """Where the objects are, for this program and for others, what comes before their keys, and what should be."""
+
+    reader: Reader
+    window: Window
+    prefix: str
+    entries: tuple[Entry, ...]
+
+
+def verify(target: Bundle | Path | str, read: bool = False, *, sample: int | None = None) -> tuple[Finding, ...]:
+    """What is published against its manifest: presence, size and sha256; nothing found is all right.
+
+    ``target`` is a bundle, whose own manifest counts, or the href of a published version (its folder, manifest or
+    Collection), whose published one does. The sha256 is the one the storage states, of a path that of its bytes. With
+    ``read`` every byte is fetched and hashed, and the data is opened with GDAL or zarr from where it is published;
+    ``sample`` does so with that many objects, the same ones each time, and the data that they belong to.
+
+    Raises ``UserError`` where nothing is published at an href, ``OutsideError`` where the storage fails.
+    """
+    bundle = _bundle(target)
+    if bundle is not None and (store := bundle.profile().store) is not None and store.prr is not None:
+        from earthcode_pack.register import verify as verify_registered  # noqa: PLC0415 - only where it is the PRR
+
+        return verify_registered(bundle, read or sample is not None)
+    there = _published(target)
+    chosen = _chosen(there.entries, sample) if read or sample is not None else set[str]()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = list(pool.map(partial(_compare, there, chosen), there.entries))
+    known = {entry.key for entry in there.entries}
+    strays = sorted({key.removeprefix(there.prefix) for key in there.reader.keys(there.prefix)} - known)
+    findings = [finding for finding in found if finding is not None]
+    unknown = [finding for finding in findings if finding.rule == "PUB-UNREAD"]
+    opened = _opened(there, chosen, {finding.subject for finding in findings if finding.level is Level.ERROR})
+    return (*(f for f in findings if f not in unknown), *opened, *unknown[:1], *(_stray(key) for key in strays))
+
+
+def _chosen(entries: Iterable[Entry], sample: int | None) -> set[str]:
+    """The keys that are read: all, or so many, drawn by the sha256 of the manifest."""
+    keys = sorted(entry.key for entry in entries)
+    if sample is None or sample >= len(keys):
+        return set(keys)
+    seed = next(entry.sha256 for entry in entries if entry.key == MANIFEST)
+    return set(random.Random(seed).sample(keys, sample))  # noqa: S311 - a draw, not a secret
+
+
+def _opened(there: _Published, chosen: set[str], wrong: set[str]) -> list[Finding]:
+    """What does not open, of the data that was read; what is known to be missing or wrong is not tried."""
+    things = openable(entry.key for entry in there.entries)
+    tried = [
+        thing
+        for thing in things
+        if any(belongs(key, thing) for key in chosen) and not any(belongs(key, thing) for key in wrong)
+    ]
+    found = (open_finding(there.window, f"{there.prefix}{thing}") for thing in tried)
+    return [one.model_copy(update={"subject": one.subject.removeprefix(there.prefix)}) for one in found if one]
+
+
+def _published(target: Bundle | Path | str) -> _Published:
+    bundle = _bundle(target)
+    if bundle is not None:
+        profile = bundle.profile()
+        if profile.store is None:
+            raise UserError(f"{bundle.root}: its profile names no store", "set store.href")
+        store = open_store(profile.store)
+        window = Window(str(profile.store.href), profile.store)
+        return _Published(store, window, published_prefix(profile), tuple(product_entries(bundle).values()))
+    href = str(target).removesuffix(COLLECTION).removesuffix(MANIFEST).rstrip("/")
+    reader = open_reader(href)
+    manifest = reader.read(MANIFEST)
+    if manifest is None:
+        raise UserError(f"{shown(href)}: neither a bundle nor a published version (no {MANIFEST})", "correct the href")
+    return _Published(reader, Window(href), "", entries_of(manifest, reader.href(MANIFEST)))
+
+
+def _bundle(target: Bundle | Path | str) -> Bundle | None:
+    if isinstance(target, Bundle):
+        return target
+    path = local_path(str(target))
+    return open_bundle(path) if path is not None and (Path(path) / "profile.yaml").is_file() else None
+
+
+def _compare(there: _Published, chosen: set[str], entry: Entry) -> Finding | None:
+    key = there.prefix + entry.key
+    stored = there.reader.head(key)
+    if stored is None:
+        return _finding("PUB-PRESENT", entry.key, "is not published", None, entry.size)
+    if stored.size != entry.size:
+        return _finding("PUB-SIZE", entry.key, "has another size than the manifest says", stored.size, entry.size)
+    digest = there.reader.sha256(key) if entry.key in chosen else stored.sha256
+    if digest is None:
+        return _unread(entry.key)
+    if digest != entry.sha256:
+        return _finding("PUB-CHECKSUM", entry.key, "has another sha256 than the manifest says", digest, entry.sha256)
+    return None
+
+
+def _finding(rule: str, key: str, message: str, measured: int | str | None, allowed: int | str) -> Finding:
+    return Finding(
+        rule=rule,
+        level=Level.ERROR,
+        subject=key,
+        message=f"{key} {message}",
+        measured=measured,
+        allowed=allowed,
+        remedy="publish the bundle again: what is right is left alone",
+    )
+
+
+def _unread(key: str) -> Finding:
+    return Finding(
+        rule="PUB-UNREAD",
+        level=Level.INFO,
+        subject=key,
+        message="the storage does not state checksums, of this object for one: only its size was compared",
+        remedy="verify with --read",
+    )
+
+
+def _stray(key: str) -> Finding:
+    return Finding(
+        rule="PUB-STRAY",
+        level=Level.WARNING,
+        subject=key,
+        message=f"{key} is published and the manifest does not name it",
+        remedy="remove it if it is not wanted",
+    )

@@ -1,0 +1,369 @@
+"""The parts of the S3 engine, each by itself: signatures, HTTP, pace, patience, and where credentials come from."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from earthcode_pack.errors import OutsideError, UserError
+from earthcode_pack.profile.model import StoreSpec
+from earthcode_pack.profile.rate import bytes_per_second
+from earthcode_pack.storage.pace import Pace
+from earthcode_pack.storage.retry import Damaged, Patience, Refused, is_busy, is_passing, persist
+from earthcode_pack.storage.s3_access import access
+from earthcode_pack.storage.sigv4 import EMPTY, Keys, Signer, path_of, query_of
+from earthcode_pack.storage.wire import Request, Timeouts, Wire
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOMENT = datetime(2013, 5, 24, tzinfo=UTC).timestamp()
+
+# --- signatures -------------------------------------------------------------------------------------------------------
+
+
+def test_the_example_of_the_documentation() -> None:
+    """GET Object of https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html."""
+    keys = Keys("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+    sign = Signer(lambda: keys, "us-east-1", lambda: MOMENT)
+    headers = {"host": "examplebucket.s3.amazonaws.com", "range": "bytes=0-9"}
+    signed = sign("GET", "/test.txt", "", headers, EMPTY)
+    assert signed["authorization"].endswith("f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41")
+    assert "wJalr" not in repr(keys)
+
+
+@pytest.mark.parametrize("key", ["a.tif", "a b/é+c&d=e.tif", "~x/%41(1).json", "data/.zmetadata"])
+@pytest.mark.parametrize("query", [{}, {"uploadId": "2~a/b+c=", "partNumber": "1"}, {"uploads": "", "prefix": "é /"}])
+def test_the_signature_is_that_of_botocore(key: str, query: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import botocore.auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    digest = hashlib.sha256(b"body").hexdigest()
+    given = {"x-amz-meta-sha256": digest, "content-type": "image/tiff"}
+    ours = Signer(lambda: Keys("me", "secret", "token"), "eu-1", lambda: MOMENT)(
+        "PUT", path_of("bucket", key), query_of(query), {"host": "localhost:1", **given}, digest
+    )
+    request = AWSRequest("PUT", f"http://localhost:1{path_of('bucket', key)}?{query_of(query)}", dict(given), b"body")
+    request.headers["X-Amz-Content-SHA256"] = digest
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: datetime.fromtimestamp(MOMENT, UTC))
+    signer = botocore.auth.S3SigV4Auth(Credentials("me", "secret", "token"), "s3", "eu-1")
+    monkeypatch.setattr(signer, "payload", lambda _request: digest)
+    signer.add_auth(request)
+    assert ours["authorization"] == request.headers["Authorization"]
+    assert ours["x-amz-security-token"] == "token"
+
+
+# --- HTTP -------------------------------------------------------------------------------------------------------------
+
+
+class Script:
+    """A server that says what a test wrote, a piece for each request; it counts its connections."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers, self.connections, self.heard = list(answers), 0, b""
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while self.answers:
+            client, _ = self._server.accept()
+            self.connections += 1
+            with client:
+                while self.answers:
+                    heard = client.recv(65536)
+                    self.heard += heard
+                    if not heard:
+                        break
+                    answer = self.answers.pop(0)
+                    client.sendall(answer)
+                    if b"close" in answer.lower() or b"HTTP/1.0" in answer:
+                        break
+        self._server.close()
+
+    def join(self) -> None:
+        self._thread.join(5)
+
+
+GET = Request("GET", "/bucket", {"host": "x"})
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", 200, b"abc"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", 204, b""),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n",
+            200,
+            b"abcde",
+        ),
+        (b"HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\nuntil the end", 404, b"until the end"),
+        (b"HTTP/1.0 200 OK\r\n\r\nold", 200, b"old"),
+    ],
+)
+def test_answers_of_every_form(said: bytes, status: int, body: bytes) -> None:
+    server = Script(said)
+    answer = Wire(server.endpoint).send(GET)
+    assert (answer.status, answer.body) == (status, body)
+    server.join()
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", b""])
+def test_what_is_no_answer(said: bytes) -> None:
+    server = Script(said + b"" if said else b"close")
+    with pytest.raises(ConnectionError):
+        Wire(server.endpoint, timeouts=Timeouts(request=2)).send(GET)
+
+
+def test_connections_are_kept_and_a_dead_one_is_left() -> None:
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    server = Script(ok, ok, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: close\r\n\r\n", ok)
+    wire = Wire(server.endpoint)
+    for _ in range(3):
+        assert wire.send(GET).status == 200
+    assert server.connections == 1
+    time.sleep(0.05)  # the server has let go of it meanwhile
+    assert wire.send(GET).status == 200
+    assert server.connections == 2
+    server.join()
+
+
+def test_head_and_first_block_go_together_and_an_empty_body_is_stated() -> None:
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    server = Script(ok, ok)
+    wire = Wire(server.endpoint)
+    wire.send(Request("PUT", "/b/k", {"host": "x"}, (b"abc", memoryview(b"def")[:0]), 3))
+    wire.send(Request("PUT", "/b/k", {"host": "x"}))
+    assert server.heard.count(b"content-length: 3\r\n\r\nabc") == 1
+    assert server.heard.endswith(b"content-length: 0\r\n\r\n")
+    server.join()
+
+
+def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Script(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", server.endpoint)
+    assert Wire("http://storage.example:9000").send(GET).status == 200
+    assert server.heard.startswith(b"GET http://storage.example:9000/bucket HTTP/1.1\r\n")
+    server.join()
+
+
+def test_https_through_a_proxy_is_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Script(b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", server.endpoint.replace("//", "//me:word@"))
+    with pytest.raises(OSError, match="403"):
+        Wire("https://storage.example").send(GET)
+    assert server.heard.startswith(b"CONNECT storage.example:443 HTTP/1.")
+    assert b"Proxy-Authorization: Basic bWU6d29yZA==" in server.heard
+    server.join()
+
+
+def test_what_is_no_endpoint() -> None:
+    with pytest.raises(UserError, match="no endpoint"):
+        Wire("ftp://host")
+
+
+# --- pace -------------------------------------------------------------------------------------------------------------
+
+
+def crowd(pace: Pace, number: int, work: float = 0.002) -> int:
+    """How many were at it at once, at most, when so many requests were made by as many threads as are worth having."""
+    lock, at_once, most = threading.Lock(), [0], [0]
+
+    def one(_: int) -> None:
+        with pace.turn():
+            with lock:
+                at_once[0] += 1
+                most[0] = max(most[0], at_once[0])
+            time.sleep(work)
+            with lock:
+                at_once[0] -= 1
+
+    with ThreadPoolExecutor(pace.most) as pool:
+        list(pool.map(one, range(number)))
+    return most[0]
+
+
+def test_eight_at_first_and_more_while_the_server_keeps_up() -> None:
+    pace = Pace(cpu=lambda: 0.0)
+    assert crowd(pace, 8) <= 8
+    assert 20 < crowd(pace, 1000) <= 32
+    assert 20 < pace.limit <= 32
+
+
+def test_no_more_where_this_process_is_the_bottleneck() -> None:
+    pace = Pace(cpu=time.monotonic)
+    assert crowd(pace, 400) <= 8
+    assert pace.limit == 8
+
+
+def test_half_as_much_when_asked_and_once_for_many_answers() -> None:
+    now = [0.0]
+    pace = Pace(clock=lambda: now[0])
+    for _ in range(5):
+        pace.slow_down()
+    assert pace.limit == 4
+    for _ in range(5):
+        now[0] += 2
+        pace.slow_down()
+    assert pace.limit == 1
+    assert crowd(pace, 3) == 1
+
+
+def test_bytes_in_memory_are_bounded_and_what_is_larger_goes_alone() -> None:
+    pace = Pace(in_flight=100)
+    pace.take(60)
+    came = threading.Event()
+    thread = threading.Thread(target=lambda: (pace.take(500), came.set()))
+    thread.start()
+    assert not came.wait(0.05)
+    pace.give(60)
+    assert came.wait(2)
+    thread.join()
+
+
+def test_a_rate_is_a_queue() -> None:
+    slept: list[float] = []
+    pace = Pace(rate=100.0, clock=lambda: 0.0, sleep=slept.append)
+    for _ in range(3):
+        pace.spend(50)
+    assert slept == [0.5, 1.0]
+    Pace(sleep=slept.append).spend(10**12)
+    assert len(slept) == 2
+
+
+@pytest.mark.parametrize("text", ["50", "50 MB", "0 MB/s", "fast", "-1 MB/s", "50 mB/s"])
+def test_what_is_no_rate(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no rate such as 50 MB/s"):
+        bytes_per_second(text)
+    with pytest.raises(ValueError, match="rate"):
+        StoreSpec(href="s3://bucket", rate=text)
+
+
+# --- patience ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "passes", "busy"),
+    [
+        (Refused(503, "SlowDown"), True, True),
+        (Refused(500, "InternalError"), True, False),
+        (Refused(429), True, True),
+        (Refused(408), True, False),
+        (Refused(400, "BadDigest"), True, False),
+        (Refused(400, "XAmzContentSHA256Mismatch"), True, False),
+        (Refused(400, "RequestTimeout"), True, False),
+        (Refused(507, "InsufficientStorage"), False, False),
+        (Refused(501, "NotImplemented"), False, False),
+        (Refused(403, "AccessDenied"), False, False),
+        (Refused(404, "NoSuchBucket"), False, False),
+        (Refused(403, "QuotaExceeded"), False, False),
+        (ConnectionResetError(), True, False),
+        (TimeoutError(), True, False),
+        (Damaged(), True, False),
+        (UserError("changed"), False, False),
+    ],
+)
+def test_what_passes(error: BaseException, passes: bool, busy: bool) -> None:
+    assert (is_passing(error), is_busy(error)) == (passes, busy)
+
+
+def test_waits_grow_with_jitter_and_end() -> None:
+    slept: list[float] = []
+    tried: list[int] = []
+
+    def attempt() -> None:
+        tried.append(1)
+        raise Refused(503)
+
+    patience = Patience(attempts=9, first=1, longest=4)
+    with pytest.raises(Refused):
+        persist(attempt, patience, sleep=slept.append)
+    assert len(tried) == 9
+    assert all(wait <= most for wait, most in zip(slept, [1, 2, 4, 4, 4, 4, 4, 4], strict=True))
+    assert len(set(slept)) == 8
+
+
+def test_no_attempt_begins_after_its_time() -> None:
+    tried: list[int] = []
+
+    def attempt() -> None:
+        tried.append(1)
+        time.sleep(0.05)
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        persist(attempt, Patience(seconds=0.12, attempts=100, first=0.001, longest=0.001))
+    assert 2 <= len(tried) <= 4
+
+
+def test_what_stays_is_tried_once() -> None:
+    tried: list[int] = []
+
+    def attempt() -> None:
+        tried.append(1)
+        raise Refused(403, "AccessDenied")
+
+    with pytest.raises(Refused):
+        persist(attempt, Patience())
+    assert len(tried) == 1
+
+
+# --- access -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def aws(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """AWS files with a profile; the environment says nothing."""
+    del bucket  # it cleans the environment
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    (tmp_path / "no-credentials").write_text("[lab]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    (tmp_path / "no-config").write_text("[profile lab]\nregion = eu-9\nendpoint_url = https://lab.example\n")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_profile_of_the_aws_files() -> None:
+    way = access(StoreSpec(href="s3://bucket", profile="lab"))
+    assert (way.endpoint, way.region, way.keys()) == ("https://lab.example", "eu-9", Keys("a", "b"))
+    own = access(StoreSpec(href="s3://bucket", profile="lab", endpoint_url="https://own.example", region="x"))
+    assert (own.endpoint, own.region, own.keys()) == ("https://own.example", "x", Keys("a", "b"))
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_environment_comes_first_unless_a_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"ACCESS_KEY_ID": "e", "SECRET_ACCESS_KEY": "f", "SESSION_TOKEN": "t"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    assert access(StoreSpec(href="s3://bucket")).keys() == Keys("e", "f", "t")
+    assert access(StoreSpec(href="s3://bucket", profile="lab")).keys() == Keys("a", "b")
+    monkeypatch.setenv("AWS_REGION", "r")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://any.example")
+    assert access(StoreSpec(href="s3://bucket"))[:2] == ("https://any.example", "r")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.example")
+    assert access(StoreSpec(href="s3://bucket")).endpoint == "https://s3.example"
+
+
+@pytest.mark.usefixtures("aws")
+def test_amazon_is_where_nothing_else_is_named() -> None:
+    way = access(StoreSpec(href="s3://bucket", region="eu-west-1"), Keys("a", "b"))
+    assert way.endpoint == "https://s3.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.usefixtures("aws")
+def test_no_credentials_at_all() -> None:
+    with pytest.raises(OutsideError, match="no credentials"):
+        access(StoreSpec(href="s3://bucket", endpoint_url="https://own.example"))
