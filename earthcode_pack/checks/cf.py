@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
+from earthcode_pack.checks.names import name_findings
+from earthcode_pack.checks.time_facts import axis_findings
+from earthcode_pack.timeline import plain_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -199,8 +202,9 @@ def crs_of(attrs: dict[str, Any]) -> Any:
 def _variable(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
     variable = dataset.variables[name]
     attrs = variable.attrs
+    yield from name_findings(subject, attrs.get("standard_name"), _judged_units(name, attrs), f"{name} in {subject}")
     if name in dataset.coords and is_time(name, attrs):
-        yield from _time(name, attrs, subject)
+        yield from _time(name, variable, subject)
         yield from _time_bounds(dataset, name, subject)
     for key in ("bounds", "climatology"):
         if key in attrs and attrs[key] not in dataset.variables:
@@ -213,20 +217,28 @@ def _variable(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
         yield rules.CF_FLAGS.finding(subject, f"the flags {name} in {subject} have no flag_meanings", name)
 
 
+def _judged_units(name: str, attrs: dict[str, Any]) -> Any:
+    """Units that CF 3.1 is asked about: those of time, latitude and longitude have rules of their own, flags none."""
+    others = {"flag_values", "flag_masks"} & set(attrs) or attrs.get("standard_name") in {"latitude", "longitude"}
+    return None if others or is_time(name, attrs) else attrs.get("units")
+
+
 def is_time(name: str, attrs: dict[str, Any]) -> bool:
     """Whether a coordinate is of time, by CF or by its name."""
     by_cf = attrs.get("standard_name") == "time" or attrs.get("axis") == "T" or " since " in str(attrs.get("units", ""))
     return by_cf or name.lower() in {"time", "t"}
 
 
-def _time(name: str, attrs: dict[str, Any], subject: str) -> Iterable[Finding]:
-    """Whether cftime, which every reader asks, can decode the units."""
+def _time(name: str, variable: Any, subject: str) -> Iterable[Finding]:
+    """Whether cftime, which every reader asks, can decode the units, and leaves nothing of them out."""
     import cftime  # noqa: PLC0415 - heavy
 
-    units, calendar = attrs.get("units"), attrs.get("calendar")
-    found = []
+    units, calendar = variable.attrs.get("units"), variable.attrs.get("calendar")
+    found: list[Finding] = []
     try:
-        cftime.num2date(0, str(units), calendar=str(calendar or "standard"))
+        cftime.num2date(0, plain_units(str(units)), calendar=str(calendar or "standard"))
+        if variable.dtype.kind in "iuf":
+            found += axis_findings(variable.to_numpy(), variable.attrs, subject, f"{name} in {subject}")
     except (ValueError, TypeError) as error:
         message = f"{name} in {subject} has the units {units!r}: {error}"
         found.append(rules.CF_TIME.finding(subject, message, str(units)))

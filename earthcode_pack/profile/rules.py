@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from earthcode_pack import units
 from earthcode_pack.period import TimePattern, parse_period
 
 
@@ -107,8 +108,13 @@ def _known_crs(text: str) -> str:
 
 
 def _known_units(text: str) -> str:
+    """Units that UDUNITS reads, or a spelling of files whose meaning is known: a profile may repeat its files."""
     if not text:
         raise ValueError('must not be empty; a quantity without dimension has units: "1"')
+    if not units.is_unit(text) and not units.meanings(text):
+        near = units.nearest(text)
+        hint = f"; did you mean {near}?" if near else "; leave the key out where the files state their units"
+        raise ValueError(f"{text!r} is no unit that UDUNITS reads{hint}")
     return text
 
 

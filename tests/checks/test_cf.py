@@ -27,7 +27,11 @@ def test_a_well_described_cube_has_no_finding(cube, judge):
         ("CF-TIME-UNITS", "time", {"units": "K"}),
         ("CF-TIME-CALENDAR", "time", {"calendar": None}),
         ("CF-LATLON-UNITS", "lat", {"units": "metre"}),
+        ("CF-UNITS-FORM", "sst", {"units": "degrees C"}),
         ("CF-STANDARD-NAME", "sst", {"standard_name": None}),
+        ("CF-STANDARD-NAME-UNKNOWN", "sst", {"standard_name": "sea_surface_temprature"}),
+        ("CF-STANDARD-NAME-UNITS", "sst", {"standard_name": "sea_ice_speed"}),
+        ("CF-TIME-UNITS", "time", {"units": "days since 2020-01-01 00:00:00 EST"}),
         ("CF-LONG-NAME", "sst", {"long_name": None}),
         ("CF-GRID-MAPPING", "sst", {"grid_mapping": None}),
         ("CF-GRID-MAPPING", "sst", {"grid_mapping": "nowhere"}),
@@ -139,3 +143,19 @@ def test_the_long_form_of_grid_mapping():
         "crs_wgs84",
     ]
     assert grid_mapping_names({}) == []
+
+
+def test_a_time_axis_that_lacks_steps(cube, judge):
+    axis = cube.isel(time=np.zeros(6, int))
+    axis["time"] = ("time", np.array([0, 1, 2, 5, 6, 7], "f8"), cube["time"].attrs)
+    (finding,) = judge(axis)
+    assert (finding.rule, finding.level) == ("CF-TIME-GAPS", "info")
+    assert "lacks 2 steps" in finding.message
+    axis["time"].attrs["calendar"] = "noleap"
+    assert judge(axis) == []
+
+
+def test_times_with_too_few_digits(cube, judge, broken):
+    axis = cube.isel(time=[0])
+    axis["time"] = ("time", np.array([18000.3], "f4"), cube["time"].attrs)
+    assert broken(judge(axis)) == {"CF-TIME-PRECISION"}
