@@ -129,10 +129,10 @@ def _applies(known: Rule, dataset: Any, name: str | None) -> bool:
 
 
 def is_quantity(dataset: Any, name: str) -> bool:
-    """Whether a variable needs units: it is neither a grid mapping, bounds, labels, time text nor flags (CF 3.1)."""
+    """Whether a variable needs units: no grid mapping, bounds, labels, time text, flags (CF 3.1), nor ids (CF 9.5)."""
     variable = dataset.variables[name]
-    flags = {"flag_values", "flag_masks"} & set(variable.attrs)
-    return not flags and name not in _auxiliary(dataset) and variable.dtype.kind in "iufcb"
+    names = {"flag_values", "flag_masks", "cf_role"} & set(variable.attrs)
+    return not names and name not in _auxiliary(dataset) and variable.dtype.kind in "iufcb"
 
 
 # --- by hand

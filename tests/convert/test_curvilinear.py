@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import netCDF4
 import numpy as np
 import pytest
@@ -123,6 +124,15 @@ def test_coordinates_and_their_bounds_arrive_bit_for_bit(tmp_path: Path, fmt: st
         assert bits(before[name].values) == bits(after[name].values)
         assert before[name].dims == after[name].dims
         assert before[name].dtype == after[name].dtype
+
+
+def test_large_coordinates_of_a_netcdf_file_are_compressed(tmp_path: Path) -> None:
+    lon, lat = plain(shape=(400, 800), cell=0.01)
+    made = run(profile_of(make(tmp_path / "raw" / "a.nc", lon, lat), "netcdf"), tmp_path / "out")
+    with h5py.File(made.path) as file:
+        assert file["lat"].compression == "gzip"
+        assert file["lat"].id.get_storage_size() < 0.2 * file["lat"].nbytes
+        assert bits(file["lat"][()]) == bits(np.asarray(lat, "f4"))
 
 
 def test_each_file_of_a_split_product_has_its_own_footprint(tmp_path: Path) -> None:

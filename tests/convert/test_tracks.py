@@ -24,8 +24,8 @@ ATTRS: dict[str, dict[str, Any]] = {
     "time": {"standard_name": "time", "long_name": "time", "units": "seconds since 2020-01-01", "calendar": "standard"},
     "depth": {"standard_name": "depth", "long_name": "depth", "units": "m", "positive": "down", "axis": "Z"},
     "t": {"standard_name": "sea_water_temperature", "long_name": "T", "units": "K", "grid_mapping": "crs"},
-    "station": {"cf_role": "timeseries_id", "long_name": "station", "units": "1"},
-    "trajectory": {"cf_role": "trajectory_id", "long_name": "trajectory", "units": "1"},
+    "station": {"cf_role": "timeseries_id", "long_name": "station"},
+    "trajectory": {"cf_role": "trajectory_id", "long_name": "trajectory"},
     "obs_number": {"long_name": "number of the observation", "units": "1"},
 }
 Given = tuple[tuple[str, ...], Any]
