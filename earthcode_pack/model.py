@@ -67,9 +67,9 @@ class Grid(Value):
     ``transform`` is GDAL's affine (a, b, c, d, e, f) where the cells are regular, None where they are not.
     ``digest`` identifies the coordinate values: two grids with one digest are the same grid.
 
-    A ``kind`` other than ``grid`` places its data by longitudes and latitudes instead: ``curvilinear`` cells (swaths too)
-    by two-dimensional ones, ``track`` and ``points`` by those of single places along one dimension, the last of
-    ``dims`` (both are empty for a single place, the first for several). Then ``lonlat`` holds the true box (west,
+    A ``kind`` other than ``grid`` places its data by longitudes and latitudes instead: ``curvilinear`` cells (and
+    swaths) by two-dimensional ones, ``track`` and ``points`` by those of single places along one dimension, the last
+    of ``dims`` (both are empty for a single place, the first for several). Then ``lonlat`` holds the true box (west,
     south, east, north; RFC 7946), ``bounds`` the same with east ≥ west, and ``outline`` the footprint in longitude and
     latitude as WKT, cut at ±180, where it has been drawn: of what was written.
     """

@@ -27,6 +27,11 @@ _SPATIAL = {"projection_x_coordinate", "projection_y_coordinate", "longitude", "
             "grid_latitude"}  # fmt: skip
 _SPATIAL_NAMES = {"x", "y", "lon", "lat", "longitude", "latitude", "xc", "yc"}
 _CRS_ATTRIBUTES = {"grid_mapping_name", "crs_wkt", "spatial_ref"}
+_UNCERTAIN = re.compile(
+    r"uncertaint|standard_error|standard error|std_?dev|stddev|error|confidence|variance|_unc\b|\bunc_"
+)
+_NO_DOCUMENTATION = {"conventions", "license", "licence", "creator_url", "publisher_url", "institution",
+                     "standard_name_vocabulary", "keywords_vocabulary"}  # fmt: skip
 _STATUS = re.compile(r"(status_flag|quality_flag)$")
 
 # xrlint's rules that fit, and ours that each one stands for.
@@ -56,6 +61,7 @@ def cf_findings(dataset: Any, subject: str) -> list[Finding]:
     return [
         *_linted(dataset, subject),
         *_globals(dataset, subject),
+        *_uncertainty(dataset, subject),
         *_grid_mappings(dataset, subject),
         *(finding for name in dataset.variables for finding in _variable(dataset, str(name), subject)),
     ]
@@ -149,6 +155,21 @@ def _globals(dataset: Any, subject: str) -> Iterator[Finding]:
     if missing:
         message = f"{subject} has no global {', '.join(missing)}"
         yield rules.ACDD_RECOMMENDED.finding(subject, message, missing)
+    if not any("://" in str(value) for key, value in attrs.items() if key not in _NO_DOCUMENTATION):
+        message = f"{subject} has no global attribute with a URL of its documentation"
+        yield rules.ACDD_DOCUMENTATION.finding(subject, message)
+
+
+def _uncertainty(dataset: Any, subject: str) -> Iterator[Finding]:
+    """Of quantities alone: classes and flags have none."""
+    quantities = [str(name) for name in dataset.data_vars if is_quantity(dataset, str(name))]
+    told = [
+        f"{name} {v.attrs.get('standard_name')} {v.attrs.get('long_name')}" for name, v in dataset.variables.items()
+    ]
+    linked = any("ancillary_variables" in variable.attrs for variable in dataset.variables.values())
+    if quantities and not linked and not any(_UNCERTAIN.search(words.lower()) for words in told):
+        message = f"{subject} holds no uncertainty of {', '.join(quantities[:3])}"
+        yield rules.CF_UNCERTAINTY.finding(subject, message, quantities[:3])
 
 
 def _grid_mappings(dataset: Any, subject: str) -> Iterator[Finding]:

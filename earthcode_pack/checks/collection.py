@@ -45,6 +45,8 @@ def collection_findings(document: Document) -> Iterator[Finding]:
     if doi is not None and not is_doi(doi):
         yield rules.DOI_FORM.finding(subject, f"{subject} has the sci:doi {doi!r}", doi)
     yield from _license(stac, subject)
+    if not any(_is_documentation(link) for link in listed(stac.get("links"))):
+        yield rules.DOCUMENTATION_LINK.finding(subject, f"{subject} has no link to its documentation")
     yield from _renders(stac, subject)
     for key, asset in document.assets().items():
         if is_data(asset) and by_name(str(asset.get("href", ""))) in {"zarr", "netcdf"}:
@@ -57,6 +59,10 @@ def _license(stac: dict[str, Any], subject: str) -> Iterator[Finding]:
         yield rules.LICENSE.finding(subject, f"{subject} has the license {license_!r}", license_)
     if not any(link.get("rel") == "license" for link in listed(stac.get("links"))):
         yield rules.LICENSE_LINK.finding(subject, f"{subject} has no link to its licence")
+
+
+def _is_documentation(link: dict[str, Any]) -> bool:
+    return link.get("rel") in {"about", "describedby", "documentation"} or link.get("title") == "Documentation"
 
 
 def is_spdx(text: str) -> bool:

@@ -212,6 +212,12 @@ ACDD_REQUIRED = rule(_E, "ACDD-REQUIRED", f"{_GEN} (M)",
     "set product.title, description, license, source")
 ACDD_RECOMMENDED = rule(_W, "ACDD-RECOMMENDED", f"{_GEN} (R)",
     "global history, institution, source, references", "set", "set product.institution, source, references")
+ACDD_DOCUMENTATION = rule(_W, "ACDD-DOCUMENTATION", f"{_GEN} (R)",
+    "URLs of documentation in the global attributes", "at least one, as in references",
+    "set product.documentation or references")
+CF_UNCERTAINTY = rule(_I, "CF-UNCERTAINTY", f"{_GEN} (R); of level info: not every quantity has one",
+    "uncertainty of the data: ancillary variables (CF 3.4) or a variable that is one", "there",
+    "add the uncertainty as a variable, and name it in ancillary_variables")
 
 # --- STAC: schemas and structure
 SCHEMA = rule(_E, "STAC-SCHEMA", "STAC, and each extension that is listed",
@@ -249,6 +255,9 @@ COLLECTION_ID = rule(_E, "STAC-COLLECTION-ID", _FACT,
     "collection of each Item", "the id of its Collection", "correct the id")
 LICENSE = rule(_W, "STAC-LICENSE", "EarthCODE documentation",
     "license of the Collection", "an SPDX id, proprietary or various; neither NC nor ND", "set product.license")
+DOCUMENTATION_LINK = rule(_W, "STAC-DOCUMENTATION", "EarthCODE documentation; ESA's FAIR score",
+    "link to the documentation of the Collection", "rel about or describedby, or titled Documentation",
+    "set product.documentation")
 LICENSE_LINK = rule(_W, "STAC-LICENSE-LINK", "EarthCODE documentation",
     "link to the licence", "rel license", "set product.license_href")
 STAC_UNIT = rule(_W, "STAC-UNIT", "STAC common metadata, bands; datacube: preferably UDUNITS",

@@ -44,6 +44,8 @@ def test_a_well_described_cube_has_no_finding(cube, judge):
         ("ACDD-REQUIRED", None, {"summary": None}),
         ("ACDD-REQUIRED", None, {"license": None}),
         ("ACDD-RECOMMENDED", None, {"institution": None}),
+        ("ACDD-DOCUMENTATION", None, {"references": "Doe (2020), my thesis"}),
+        ("CF-UNCERTAINTY", "sst", {"ancillary_variables": None}),
     ],
 )
 def test_one_attribute_wrong_is_the_one_finding(cube, judge, broken, rule, variable, changes):  # noqa: PLR0917
@@ -68,9 +70,9 @@ def test_time_bounds_are_asked_for_where_cell_methods_name_an_interval(cube, jud
 def test_any_account_of_its_making_is_provenance(cube, judge, broken, source):
     kept = {key: value for key, value in cube.attrs.items() if key not in {"history", "source", "references"}}
     cube.attrs = kept
-    assert broken(judge(cube)) == {"ACDD-REQUIRED", "ACDD-RECOMMENDED"}
+    assert broken(judge(cube)) == {"ACDD-REQUIRED", "ACDD-RECOMMENDED", "ACDD-DOCUMENTATION"}
     cube.attrs = kept | {source: "x"}
-    assert broken(judge(cube)) == {"ACDD-RECOMMENDED"}
+    assert broken(judge(cube)) == {"ACDD-RECOMMENDED", "ACDD-DOCUMENTATION"}
 
 
 def test_a_grid_mapping_that_states_nothing(cube, judge, broken):
@@ -159,3 +161,10 @@ def test_times_with_too_few_digits(cube, judge, broken):
     axis = cube.isel(time=[0])
     axis["time"] = ("time", np.array([18000.3], "f4"), cube["time"].attrs)
     assert broken(judge(axis)) == {"CF-TIME-PRECISION"}
+
+
+def test_an_uncertainty_is_known_by_its_names_too(cube, judge, broken):
+    del cube["sst"].attrs["ancillary_variables"]
+    assert "CF-UNCERTAINTY" in broken(judge(cube))
+    cube["sst_unc"] = cube["sst"].assign_attrs(long_name="Uncertainty")
+    assert "CF-UNCERTAINTY" not in broken(judge(cube))
