@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PARSING = threading.Lock()  # UDUNITS' parser keeps its state in globals
+_ALIKE = 0.85  # difflib's ratio: one letter wrong or missing in a word; gC m-2 d-1 is no slip for kg m-2 s-1
 _LONGEST = 200  # characters of a unit
 
 # Units of CF that UDUNITS lacks: of the standard name table, and of dimensionless vertical axes (CF 4.3.2).
@@ -106,7 +107,7 @@ def _candidates(text: str) -> Iterator[str]:
     bare = text.strip("[](){}<>'\" ")
     yield from (bare,) if bare != text and is_unit(bare) else ()
     yield from (unit for unit in _COMMON if unit.lower() == text.lower())
-    yield from difflib.get_close_matches(text, _COMMON, n=1, cutoff=0.75)
+    yield from difflib.get_close_matches(text, _COMMON, n=1, cutoff=_ALIKE)
 
 
 def meanings(text: str) -> tuple[str, ...]:

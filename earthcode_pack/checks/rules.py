@@ -182,7 +182,7 @@ CF_LATLON = rule(_W, "CF-LATLON-UNITS", "CF 4.1, 4.2",
     "units of latitude and longitude", "degrees_north, degrees_east", "correct the units")
 CF_STANDARD_NAME = rule(_W, "CF-STANDARD-NAME", f"{_GEN} (R)",
     "standard_name of every data variable", "set", "set product.variables.<name>.standard_name")
-CF_UNITS_FORM = rule(_E, "CF-UNITS-FORM", f"CF 3.1; {_GEN} (M)",
+CF_UNITS_FORM = rule(_W, "CF-UNITS-FORM", "CF 3.1; a warning: a field may use what UDUNITS does not know",
     "each unit of a variable, coordinate, band or field of STAC", "one that UDUNITS reads",
     "correct it: product.variables.<name>.units may say what the file's spelling means")
 CF_STANDARD_NAME_UNKNOWN = rule(_W, "CF-STANDARD-NAME-UNKNOWN", "CF 3.3",

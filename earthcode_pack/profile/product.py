@@ -59,7 +59,7 @@ class VariableSpec(Part):
         None,
         description='as UDUNITS reads them; `"1"` where there is no dimension. Needed where the files have none; where '
         "they have some, both must denote one unit, and a spelling of the files that UDUNITS cannot read (`psu`) is "
-        "written as it is here",
+        "written as it is here. Units that it does not know at all (`DN`) are kept, and a finding says so",
     )
     long_name: Text | None = Field(None, description="what plots and readers show")
     classes: list[ClassSpec] | None = Field(None, description="makes the variable categorical: what its values mean")

@@ -108,13 +108,11 @@ def _known_crs(text: str) -> str:
 
 
 def _known_units(text: str) -> str:
-    """Units that UDUNITS reads, or a spelling of files whose meaning is known: a profile may repeat its files."""
+    """Units; what is nearly one is a slip. What UDUNITS does not know at all (``DN``) may be what a field uses."""
     if not text:
         raise ValueError('must not be empty; a quantity without dimension has units: "1"')
-    if not units.is_unit(text) and not units.meanings(text):
-        near = units.nearest(text)
-        hint = f"; did you mean {near}?" if near else "; leave the key out where the files state their units"
-        raise ValueError(f"{text!r} is no unit that UDUNITS reads{hint}")
+    if not units.is_unit(text) and not units.meanings(text) and (near := units.nearest(text)):
+        raise ValueError(f"{text!r} is no unit that UDUNITS reads; did you mean {near}?")
     return text
 
 

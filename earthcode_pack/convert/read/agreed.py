@@ -157,7 +157,7 @@ def _agreed_units(variable: Variable, stated: str | None, file: str) -> str | No
     name, measured, key = variable.name, variable.units, f"product.variables.{variable.name}.units"
     if not stated or stated == measured:
         return measured
-    if not measured and not units.is_unit(stated):  # load_profile lets it pass, for a profile may repeat its files
+    if not measured and not units.is_unit(stated) and units.nearest(stated):  # a profile may repeat its files alone
         raise Contradiction(
             f"{file}: {name} states no units, and the profile's {stated!r} are none that UDUNITS reads",
             f'set {key}: "{units.nearest(stated)}"',
