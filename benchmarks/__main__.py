@@ -1,4 +1,7 @@
-"""``python -m benchmarks cog|zarr|netcdf|upload``: this project beside its peers, in one run: docs/performance.md."""
+"""``python -m benchmarks cog|zarr|netcdf|upload``: this project beside its peers, in one run; ``describe``: many Items.
+
+See docs/performance.md.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,12 @@ BUSY = 0.8  # processes at work before anything began
 def main(arguments: Sequence[str] | None = None) -> int:
     """0, or 1 where a contender failed. The last line on standard output is JSON."""
     options = _options(arguments)
+    if options.command == "describe":
+        from benchmarks.describing import benchmark  # noqa: PLC0415 - brings the package itself
+
+        return benchmark(
+            options.data.absolute(), quick=options.quick, as_markdown=options.markdown, json_only=options.json_only
+        )
     try:
         works = works_of(options.command, options.quick, options.work, (*WORKS, *upload.WORKS))
     except KeyError as name:
@@ -40,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
-    parser.add_argument("command", choices=("cog", "zarr", "netcdf", "upload"))
+    parser.add_argument("command", choices=("cog", "zarr", "netcdf", "upload", "describe"))
     parser.add_argument("--quick", action="store_true", help="smaller inputs; as many rounds as fit in 50 seconds")
     parser.add_argument("--work", nargs="+", default=[], metavar="NAME", help="only these works, such as deflate")
     parser.add_argument("--rounds", type=int, help=f"of each contender, {ROUNDS} unless quick")

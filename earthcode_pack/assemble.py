@@ -4,54 +4,87 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from earthcode_pack.bundle import Bundle, media_type, sha256, to_json, values_to_json, write_atomic
 from earthcode_pack.model import Artifact, ManifestEntry
 from earthcode_pack.storage.words import shown
+from earthcode_pack.table import Rows
 from earthcode_pack.workspace import Workspace, remove_strays
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
-    from earthcode_pack.describe import Description
+    from earthcode_pack.describe import Describing
+
+Known = dict[str, tuple[int, str]]  # size and sha256 (hex) by key
 
 _MANY = 500  # Items beyond which clients want a table
 _TABLE = "items.parquet"
 
 
-def assemble(bundle: Bundle, description: Description, artifacts: list[Artifact], previews: Iterable[str]) -> None:
-    """Writes STAC and the manifest, last the manifest; removes what no longer belongs to the product."""
-    texts = {f"items/{item['id']}.json": to_json(item) for item in description.items}
-    texts["collection.json"] = to_json(description.collection)
-    if not all(_holds(bundle.product / key, text) for key, text in texts.items()):
-        Workspace(bundle).withdraw()
-    for key, text in texts.items():
-        write_atomic(bundle.product / key, text)
-    table = [_TABLE] if len(description.items) > _MANY else []
-    if table:
-        _write_table(bundle, description.items)
-    _write_manifest(bundle.product, artifacts, [*texts, *previews, *table])
+class StacWriter:
+    """Writes the STAC of a product as it is described, and keeps what each file is: ``known``, size and sha256 by key.
+
+    The product is withdrawn before the first of its bytes changes.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._is_withdrawn = False
+        self.known: Known = {}
+
+    def write(self, describing: Describing, progress: Callable[[int, int], None] | None = None) -> Known:
+        """Every Item, of many a table too, and at last the Collection."""
+        with Rows(self._bundle.root / ".work", enough=len(describing) > _MANY) as rows:
+            for done, item in enumerate(describing.items(), start=1):
+                self._put(f"items/{item['id']}.json", to_json(item))
+                rows.add(item)
+                if progress:
+                    progress(done, len(describing))
+            self._put_table(rows)
+        self._put("collection.json", to_json(describing.collection()))
+        return self.known
+
+    def _put(self, key: str, text: str) -> None:
+        raw, path = text.encode(), self._bundle.product / key
+        self.known[key] = len(raw), hashlib.sha256(raw).hexdigest()
+        if not (path.is_file() and path.read_bytes() == raw):
+            self._withdraw()
+            write_atomic(path, raw)
+
+    def _put_table(self, rows: Rows) -> None:
+        """Made anew only when an Item changed."""
+        target, mark = self._bundle.product / _TABLE, self._bundle.root / ".work" / f"{_TABLE}.sha256"
+        if not rows.enough:
+            return
+        if not (target.is_file() and mark.is_file() and mark.read_text() == f"{rows.digest} {sha256(target)}"):
+            self._withdraw()
+            rows.write(target)
+            write_atomic(mark, f"{rows.digest} {sha256(target)}")
+        self.known[_TABLE] = target.stat().st_size, sha256(target)
+
+    def _withdraw(self) -> None:
+        if not self._is_withdrawn:
+            Workspace(self._bundle).withdraw()
+        self._is_withdrawn = True
 
 
-def _holds(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_bytes() == text.encode()
+def assemble(bundle: Bundle, artifacts: list[Artifact], others: Known) -> None:
+    """Writes the manifest of the data and of the other files, last of all; what it does not name goes."""
+    known = {file.key: (file.size, file.sha256) for artifact in artifacts for file in artifact.files} | others
+    remove_strays(bundle.product, {*known, "manifest.json"})
+    _write_manifest(bundle.product, artifacts, known)
 
 
-def _write_manifest(product: Path, artifacts: list[Artifact], others: list[str]) -> None:
-    """The manifest of the data, whose hashes are known, and of the other files; what it does not name goes."""
-    sources = {file.key: _sources(artifact) for artifact in artifacts for file in artifact.files}
-    hashes = {file.key: (file.size, file.sha256) for artifact in artifacts for file in artifact.files}
-    keys = sorted({*sources, *others})
-    entries = [_entry(product, key, hashes.get(key), sources.get(key, ())) for key in keys]
-    remove_strays(product, {*keys, "manifest.json"})
+def _write_manifest(product: Path, artifacts: list[Artifact], known: Known) -> None:
+    made_by = {file.key: artifact for artifact in artifacts for file in artifact.files}
+    entries = (_entry(key, *known[key], made_by.get(key)) for key in sorted(known))
     write_atomic(product / "manifest.json", values_to_json(entries))
 
 
-def _entry(
-    product: Path, key: str, known: tuple[int, str] | None, sources: tuple[dict[str, str], ...]
-) -> ManifestEntry:
-    size, digest = known or ((product / key).stat().st_size, sha256(product / key))
+def _entry(key: str, size: int, digest: str, artifact: Artifact | None) -> ManifestEntry:
+    sources = () if artifact is None else _sources(artifact)
     return ManifestEntry(key=key, size=size, sha256=f"1220{digest}", media_type=media_type(key), sources=sources)
 
 
@@ -66,18 +99,3 @@ def public_name(href: str) -> str:
     'sst_20200101.nc'
     """
     return shown(href) if "://" in href else Path(href).name
-
-
-def _write_table(bundle: Bundle, items: list[dict[str, Any]]) -> None:
-    """All Items in one table (stac-geoparquet), made anew only when they changed."""
-    target, mark = bundle.product / _TABLE, bundle.root / ".work" / f"{_TABLE}.sha256"
-    digest = hashlib.sha256(to_json(items).encode()).hexdigest()
-    if target.is_file() and mark.is_file() and mark.read_text() == f"{digest} {sha256(target)}":
-        return
-    import stac_geoparquet.arrow  # noqa: PLC0415 - Arrow takes half a second, and few products need it
-
-    temporary = mark.with_suffix(".part")
-    temporary.parent.mkdir(parents=True, exist_ok=True)
-    stac_geoparquet.arrow.to_parquet(stac_geoparquet.arrow.parse_stac_items_to_arrow(items), temporary)
-    temporary.replace(target)
-    write_atomic(mark, f"{digest} {sha256(target)}")

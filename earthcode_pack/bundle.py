@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -143,8 +144,9 @@ def to_json(data: Any) -> str:
 
 
 def values_to_json(values: Iterable[Value]) -> str:
-    """A list of values as JSON; NaN and infinities in measured values become strings."""
-    return to_json([json.loads(value.model_dump_json()) for value in values])
+    """A list of values as JSON, as ``to_json`` writes it; NaN and infinities in measured values become strings."""
+    parts = [indent(to_json(json.loads(value.model_dump_json())).rstrip(), "  ") for value in values]
+    return "[\n" + ",\n".join(parts) + "\n]\n" if parts else "[]\n"
 
 
 def sha256(path: Path) -> str:

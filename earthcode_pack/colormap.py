@@ -7,6 +7,10 @@ import difflib
 from earthcode_pack.errors import ProfileError
 
 DEFAULT = "viridis"
+DIVERGING = "RdBu_r"  # blue below zero, red above, which people tell apart whose eyes have two kinds of cones
+_EVEN = 0.5
+
+Range = tuple[float, float]
 
 # cmocean is not a dependency; each of its maps is drawn with the matplotlib map of the same kind and a like hue.
 CMOCEAN = {
@@ -15,6 +19,37 @@ CMOCEAN = {
     "phase": "twilight", "rain": "YlGnBu", "solar": "YlOrBr_r", "speed": "YlGn", "tarn": "BrBG", "tempo": "GnBu",
     "thermal": "inferno", "topo": "terrain", "turbid": "YlOrBr",
 }  # fmt: skip
+
+
+def look(name: str | None, chosen: Range | None, measured: Range) -> tuple[str, Range]:
+    """The colour map and the range of values over which it is drawn: as chosen, else what suits the measured range.
+
+    Values on both sides of zero, on one at least half as far as on the other, are drawn in two hues, white at zero.
+
+    >>> look(None, None, (270.0, 305.0)), look(None, None, (-3.0, 4.0)), look(None, (-1.0, 9.0), (-3.0, 4.0))
+    (('viridis', (270.0, 305.0)), ('RdBu_r', (-4.0, 4.0)), ('viridis', (-1.0, 9.0)))
+    """
+    low, high = chosen or measured
+    reach = max(-low, high)
+    is_even = low < 0 < high and min(-low, high) >= _EVEN * reach
+    if name is not None or not is_even or (chosen is not None and -low != high):
+        return name or DEFAULT, (low, high)
+    return DIVERGING, (-reach, reach)
+
+
+def class_color(color: str | None, number: int) -> tuple[int, int, int]:
+    """Red, green and blue of a class: its own (six hexadecimal digits), else one of twenty that are told apart easily.
+
+    Thumbnail, legend and render of a class have one colour, whoever chose it.
+    """
+    if color:
+        red, green, blue = bytes.fromhex(color.removeprefix("#"))
+        return red, green, blue
+    from matplotlib import colormaps  # noqa: PLC0415 - a quarter of a second
+
+    spare = colormaps["tab20"]
+    red, green, blue, _ = (round(255 * part) for part in spare(number % spare.N))
+    return red, green, blue
 
 
 def known_colormap(name: str) -> None:

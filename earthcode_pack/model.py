@@ -12,6 +12,7 @@ JsonValue = Any  # whatever json.dumps takes; pydantic's own JsonValue refuses t
 
 Format = Literal["cog", "zarr", "netcdf"]
 Driver = Literal["GTiff", "netCDF", "GRIB", "Zarr"]
+GridKind = Literal["grid", "curvilinear", "track", "points"]
 
 
 def rfc3339(moment: datetime) -> str:
@@ -65,7 +66,12 @@ class Grid(Value):
     ``bounds`` are the outer cell *edges* (xmin, ymin, xmax, ymax) in the units and the axis order x, y of the CRS.
     ``transform`` is GDAL's affine (a, b, c, d, e, f) where the cells are regular, None where they are not.
     ``digest`` identifies the coordinate values: two grids with one digest are the same grid.
-    ``lonlat`` holds the true box of a curvilinear grid (west, south, east, north), which has no bounds in a CRS.
+
+    A ``kind`` other than ``grid`` places its data by longitudes and latitudes instead: ``curvilinear`` cells (and
+    swaths) by two-dimensional ones, ``track`` and ``points`` by those of single places along one dimension, the last
+    of ``dims`` (both are empty for a single place, the first for several). Then ``lonlat`` holds the true box (west,
+    south, east, north; RFC 7946), ``bounds`` the same with east ≥ west, and ``outline`` the footprint in longitude and
+    latitude as WKT, cut at ±180, where it has been drawn: of what was written.
     """
 
     crs: str
@@ -75,6 +81,8 @@ class Grid(Value):
     transform: tuple[float, float, float, float, float, float] | None
     digest: str
     lonlat: tuple[float, float, float, float] | None = None
+    kind: GridKind = "grid"
+    outline: str | None = None
 
 
 class Variable(Value):
@@ -203,14 +211,32 @@ class File(Value):
     sha256: str
 
 
+class Histogram(Value):
+    """Counts of valid values in bins of one width, from the lower edge of the first to the upper edge of the last.
+
+    Edges are unpacked (scale and offset applied); at most 256 bins, each from its lower edge up to the next.
+    """
+
+    minimum: float
+    maximum: float
+    counts: tuple[int, ...]
+
+
 class Statistics(Value):
-    """Of the valid values, unpacked (scale and offset applied)."""
+    """Of the valid values, unpacked (scale and offset applied).
+
+    ``count`` is how many are valid; ``values`` holds those of categorical data as stored, each with its count, and is
+    empty for quantities and where more than 256 differ.
+    """
 
     minimum: float
     maximum: float
     mean: float
     stddev: float
     valid_percent: float
+    count: int | None = None
+    histogram: Histogram | None = None
+    values: tuple[tuple[int, int], ...] = ()
 
 
 class WrittenVariable(Value):
@@ -228,6 +254,7 @@ class WrittenVariable(Value):
     standard_name: str | None = None
     long_name: str | None = None
     classes: tuple[dict[str, JsonValue], ...] = ()
+    bitfields: tuple[dict[str, JsonValue], ...] = ()  # as classification:bitfields has them
     colorinterp: tuple[str, ...] = ()
     statistics: Statistics | None = None
 

@@ -6,14 +6,14 @@ import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
 from earthcode_pack import __version__, storage
-from earthcode_pack.assemble import assemble
-from earthcode_pack.bundle import Bundle, to_json, values_to_json, write_atomic
-from earthcode_pack.describe import describe
+from earthcode_pack.assemble import Known, StacWriter, assemble
+from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
+from earthcode_pack.describe import Describing
 from earthcode_pack.discover import discover
 from earthcode_pack.errors import EarthcodePackError, ProfileError
 from earthcode_pack.execute import Converted, execute
@@ -21,7 +21,7 @@ from earthcode_pack.illustrate import Pictures, illustrate
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
 from earthcode_pack.plan import plan
 from earthcode_pack.profile.model import Compute
-from earthcode_pack.provenance import Stopwatch, provenance
+from earthcode_pack.provenance import Stopwatch, provenance, provenance_json
 from earthcode_pack.publishing import Progress, Step, call, check_profile, data_ahead, may_publish, publish, silent
 from earthcode_pack.report import write_report
 from earthcode_pack.workdir import open_bundle, refresh
@@ -65,7 +65,7 @@ def dry_run(profile: Profile, workdir: str | Path) -> tuple[Plan, Summary]:
         assets=len(planned.jobs),
         skipped=skipped,
         failed=planned.failures,
-        findings=_counted(_notes(sources)),
+        findings=_counted(note for note in _notes(sources) if note.rule not in profile.accept),
         published=None,
         difference=_difference(bundle, profile) if skipped == len(planned.jobs) else None,
     )
@@ -205,10 +205,13 @@ class _Preparation:
             remove_strays(self.bundle.product, set())
             return
         pictures = self._do("preview", lambda: self._illustrate(artifacts))
-        tell = partial(self.progress, "describe")
-        description = self._do("describe", lambda: describe(self.profile, artifacts, *pictures, tell))
-        previews = [file.key for file in pictures.thumbnails.values()]
-        self._do("bundle", lambda: assemble(self.bundle, description, artifacts, previews))
+        previews = {made.file.key: (made.file.size, made.file.sha256) for made in pictures.thumbnails.values()}
+        written = self._do("describe", lambda: self._write_stac(artifacts, pictures))
+        self._do("bundle", lambda: assemble(self.bundle, artifacts, written | previews))
+
+    def _write_stac(self, artifacts: list[Artifact], pictures: Pictures) -> Known:
+        describing = Describing(self.profile, artifacts, *pictures)
+        return StacWriter(self.bundle).write(describing, partial(self.progress, "describe"))
 
     def _illustrate(self, artifacts: list[Artifact]) -> Pictures:
         if not self.is_settled:
@@ -225,18 +228,21 @@ class _Preparation:
         new = provenance(self.watch, sources.sources, converted.artifacts, failures, old.get("approvals", []))
         unchanged = before is not None and before == self.bundle.digest
         if not (unchanged and old.get("failed") == new["failed"]):
-            write_atomic(self.bundle.root / "provenance.json", to_json(new))
+            write_atomic(self.bundle.root / "provenance.json", provenance_json(new))
 
     def _check(self, sources: Sources, artifacts: list[Artifact], before: str | None) -> tuple[Finding, ...]:
         """What the product breaks of the rules, and what the sources leave open."""
         from earthcode_pack.checks import check  # noqa: PLC0415 - jsonschema and friends
+        from earthcode_pack.checks.class_facts import class_findings  # noqa: PLC0415
+        from earthcode_pack.checks.time_facts import gap_findings  # noqa: PLC0415
 
         if self.is_settled and self.bundle.digest == before:
             return self.bundle.findings()
         self.workspace.fetch(artifacts)
         found = check(self.bundle.root) if self.bundle.digest else ()
         known = {finding.rule for finding in found}  # of the product, which says it of the source too
-        every = (*found, *(note for note in _notes(sources) if note.rule not in known))
+        notes = (*class_findings(artifacts), *gap_findings(artifacts), *_notes(sources))
+        every = (*found, *(note for note in notes if note.rule not in known))
         write_atomic(self.bundle.root / "findings.json", values_to_json(every))
         return every
 
@@ -249,17 +255,21 @@ def summarise(bundle: Bundle, published: str | None = None) -> Summary:
     accepted = bundle.profile().accept
     record = bundle.provenance()
     standing = [finding for finding in bundle.findings() if finding.rule not in accepted]
-    items = list(bundle.items()) if bundle.digest else []
+    data_assets = [_data_assets(item) for item in bundle.items()] if bundle.digest else []
     return Summary(
         bundle=bundle.name,
         digest=bundle.digest,
-        items=len(items),
-        assets=sum("data" in asset.get("roles", ()) for item in items for asset in item["assets"].values()),
+        items=len(data_assets),
+        assets=sum(data_assets),
         skipped=bundle.skipped,
         failed=tuple(Failure.model_validate(failure) for failure in record.get("failed", ())),
         findings=_counted(standing),
         published=published,
     )
+
+
+def _data_assets(item: dict[str, Any]) -> int:
+    return sum("data" in asset.get("roles", ()) for asset in item["assets"].values())
 
 
 __all__ = [

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.bundle import to_json
 from earthcode_pack.model import rfc3339
 from earthcode_pack.storage.words import shown
 
@@ -25,6 +26,7 @@ _PACKAGES = (
     "rasterio", "xarray", "zarr",
 )  # fmt: skip
 _KILO = 1024
+_PLACE = "\u001f artifacts"  # what no name in a record is
 
 
 class Stopwatch:
@@ -72,6 +74,18 @@ def approved(record: dict[str, Any], digest: str) -> dict[str, Any]:
         return record
     now = rfc3339(datetime.now(UTC).replace(microsecond=0))
     return {**record, "approvals": [*approvals, {"digest": digest, "at": now}]}
+
+
+def provenance_json(record: dict[str, Any]) -> str:
+    """The text of ``provenance.json``: indented, but for its artifacts, which stand on a line each.
+
+    There may be ten thousand of them, with the histogram of every variable.
+    """
+    lines = [
+        json.dumps(artifact, ensure_ascii=False, separators=(",", ":")) for artifact in record.get("artifacts", ())
+    ]
+    listed = "[\n    " + ",\n    ".join(lines) + "\n  ]" if lines else "[]"
+    return to_json(record | {"artifacts": _PLACE}).replace(json.dumps(_PLACE), listed, 1)
 
 
 def software() -> dict[str, str]:

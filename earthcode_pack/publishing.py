@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from earthcode_pack import storage
-from earthcode_pack.bundle import Bundle, to_json, values_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
 from earthcode_pack.colormap import known_colormap
 from earthcode_pack.entry import published_collection
 from earthcode_pack.errors import NotApproved
-from earthcode_pack.provenance import approved
+from earthcode_pack.provenance import approved, provenance_json
 from earthcode_pack.report import write_report
 from earthcode_pack.workdir import with_data
 from earthcode_pack.workspace import Workspace
@@ -83,7 +83,7 @@ def publish(
         check_profile(profile)
         with_data(bundle)
         if approve is not None:
-            write_atomic(bundle.root / "provenance.json", to_json(approved(bundle.provenance(), approve)))
+            write_atomic(bundle.root / "provenance.json", provenance_json(approved(bundle.provenance(), approve)))
         if profile.store.prr is not None:
             step("hand over", lambda: _hand_over(bundle))
             href = step("register", lambda: _register(bundle, progress))

@@ -13,8 +13,8 @@ import pyproj  # noqa: F401 - before rasterio
 import pytest
 import rasterio
 
+from benchmarks import describing, peers, tables
 from benchmarks import inputs as making
-from benchmarks import peers, tables
 from benchmarks.__main__ import main
 from benchmarks.contest import Contest, by_number, by_time
 from benchmarks.figures import Results, as_json, verdict
@@ -404,3 +404,31 @@ def test_the_sampler_names_what_was_busy(tmp_path) -> None:
     report = (tmp_path / "report.txt").read_text()
     assert "test_benchmarks.py spinning" in report
     assert "threading.py" not in report.split("within")[0], "threads that wait are left out"
+
+
+# --- describing -------------------------------------------------------------------------------------------------------
+
+
+def test_describing_is_measured_in_processes_of_their_own(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(describing, "QUICK_COUNTS", (3, 9))
+    assert main(["describe", "--quick", "--data", str(tmp_path)]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last.keys() >= {"benchmark", "ratios", "peak_memory_mb"}
+    assert last["benchmark"] == "describe"
+    assert last["peak_memory_mb"].keys() == last["seconds"].keys() == {"items-3", "items-9"}
+    assert all(value > 0 for value in last["seconds"].values())
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_items_that_were_lost_fail_the_measurement(tmp_path) -> None:
+    describing.run(3, tmp_path)
+    describing._compare(tmp_path / "product", 3)
+    next((tmp_path / "product" / "items").iterdir()).unlink()
+    with pytest.raises(Failed, match="'files': 2"):
+        describing._compare(tmp_path / "product", 3)
+
+
+def test_growth_leaves_out_what_describing_is_given() -> None:
+    few = describing.Outcome(100, 1.0, 1.0, 1.0, artifacts=1_000_000, peak=100_000_000, size=1)
+    many = describing.Outcome(200, 1.0, 1.0, 1.0, artifacts=2_000_000, peak=101_500_000, size=1)
+    assert describing.growth(few, many) == 5.0

@@ -12,12 +12,17 @@ import xarray as xr
 from rasterio.io import MemoryFile
 
 from earthcode_pack.colormap import CMOCEAN, colormap_note, known_colormap, matplotlib_colormap
-from earthcode_pack.describe.preview import LONG_SIDE, MAX_BYTES, draw, picture_size
+from earthcode_pack.describe import preview
+from earthcode_pack.describe.preview import LONG_SIDE, MAX_BYTES, picture_size
 from earthcode_pack.errors import ProfileError, Unreadable
 from earthcode_pack.model import WrittenVariable
 
 DARK, BRIGHT = (68, 1, 84, 255), (253, 231, 36, 255)  # the ends of viridis
 CLEAR = (0, 0, 0, 0)
+
+
+def draw(path: Path, kind: str, variable: WrittenVariable, **wishes: object) -> bytes:
+    return preview.draw(path, kind, variable, **wishes).png
 
 
 def written(name: str = "v", **facts: object) -> WrittenVariable:
@@ -255,6 +260,53 @@ def test_a_noisy_picture_stays_under_500_kb(tmp_path):
     bands = np.random.default_rng(0).integers(0, 256, (3, 600, 600), dtype="uint8")
     png = draw(cog(tmp_path / "v.tif", bands), "cog", written(dtype="uint8", colorinterp=("red", "green", "blue")))
     assert 0 < len(png) < MAX_BYTES
+
+
+def test_noise_of_a_quantity_stays_under_500_kb(tmp_path):
+    values = np.random.default_rng(0).normal(size=(512, 512)).astype("float32")
+    png = draw(cog(tmp_path / "v.tif", values), "cog", written())
+    assert 100_000 < len(png) < MAX_BYTES
+
+
+def test_values_about_zero_are_white_at_zero_and_have_a_hue_on_each_side(tmp_path):
+    path = cog(tmp_path / "v.tif", np.array([[-3.0, 0.0, 4.0]] * 50, dtype="float32"))
+    drawing = preview.draw(path, "cog", written(units="K"))
+    below, zero, above = pixels(drawing.png)[0, [0, 15, -1]].astype(int)
+    assert below[2] > below[0]
+    assert above[0] > above[2]
+    assert zero[:3].min() > 240
+    assert drawing.words == "v, -4 to 4 K (RdBu_r)"
+
+
+def test_what_somebody_chose_is_drawn_over_zero_too(tmp_path):
+    path = cog(tmp_path / "v.tif", np.array([[-3.0, 4.0]] * 50, dtype="float32"))
+    assert preview.draw(path, "cog", written(), colormap="viridis").words == "v, -3 to 4 (viridis)"
+    assert preview.draw(path, "cog", written(), value_range=(-1, 9)).words == "v, -1 to 9 (viridis)"
+    assert preview.draw(path, "cog", written(), value_range=(-5, 5)).words == "v, -5 to 5 (RdBu_r)"
+
+
+def test_a_few_outliers_do_not_take_the_colours_of_the_rest(tmp_path):
+    values = np.linspace(0, 100, 10_000, dtype="float32").reshape(100, 100)
+    values[0, :50] = 1e6
+    drawing = preview.draw(cog(tmp_path / "v.tif", values), "cog", written())
+    assert drawing.words == "v, 2.5 to 98.5 (viridis)"
+    assert tuple(pixels(drawing.png)[0, 0]) == BRIGHT
+
+
+def test_how_much_of_the_picture_is_data(tmp_path):
+    values = np.ones((10, 10), dtype="float32")
+    values[:3] = np.nan
+    assert preview.draw(cog(tmp_path / "a.tif", values), "cog", written()).share == 0.7
+    classes = ({"value": 1, "name": "a"},)
+    some = preview.draw(cog(tmp_path / "b.tif", values, nodata=1), "cog", written(classes=classes))
+    assert (some.share, some.words) == (0, "v, in the colours of its classes")
+
+
+def test_a_longitude_and_latitude_grid_of_the_globe_is_twice_as_wide_as_high(tmp_path):
+    values = np.arange(18.0 * 36).reshape(1, 18, 36)
+    path = store(cube(values, np.arange(-85.0, 90, 10), np.arange(5.0, 360, 10)), tmp_path, "zarr3")
+    height, width = pixels(draw(path, "zarr", written(), dims=("lat", "lon"))).shape[:2]
+    assert width == 2 * height
 
 
 def test_cells_that_are_no_squares_keep_their_shape(tmp_path):

@@ -14,7 +14,9 @@ import yaml
 
 from earthcode_pack.bundle import Bundle, to_json
 from earthcode_pack.report import write_report
-from earthcode_pack.report_map import WORLD, View, detail_view, draw_map, longitudes
+from earthcode_pack.report.chart import merged
+from earthcode_pack.report.map import WORLD, View, detail_view, draw_map, longitudes
+from earthcode_pack.report.variables import stored_bytes
 
 PROFILE = {
     "product": {
@@ -33,6 +35,7 @@ PROFILE = {
     "store": {"href": "/store/published", "public_href": "https://data.example.org"},
 }
 PLAN = {"product": "demo-sst", "version": "1.0", "jobs": [], "failures": []}
+INLINE = {"a", "bdi", "code", "small", "span", "strong", "time"}  # do not part words
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "rect"}
 
 
@@ -139,6 +142,7 @@ class Outline(HTMLParser):
     def handle_starttag(self, tag, attrs):
         found = dict(attrs)
         self.tags.append((tag, found))
+        self.text += "" if tag in INLINE else " "
         self.ids += [found["id"]] if "id" in found else []
         self.refs += [found[key] for key in ("href", "src") if key in found]
         self._open += [] if tag in VOID else [tag]
@@ -148,9 +152,10 @@ class Outline(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self._open.pop() == tag
+        self.text += "" if tag in INLINE else " "
 
     def handle_data(self, data):
-        self.text += f" {data}" if self._open[-1:] != ["style"] else ""
+        self.text += data if self._open[-1:] != ["style"] else ""
 
 
 def text(page: str) -> str:
@@ -162,7 +167,7 @@ def test_a_whole_product_is_ready_and_its_facts_are_there(whole):
     assert "✓ Ready." in page
     for fact in (
         "DEMO Sea surface temperature", "CC-BY-4.0", str(whole.digest), "demo-sst_20200101", "2020-01-01",
-        "10° W to 20° E, 40° N to 60° N", "sea_surface_temperature", "int16", "271.5 to 303.25", "75.0 %",
+        "10° W to 20° E, 40° N to 60° N", "sea_surface_temperature", "int16", "271.5 288 303.25 4 75.0 %",
         "Every stored value is identical", "units: added K", "8.00 : 1", "4.00 : 1", "gdal 3.9.3", "2 min 5 s",
         "512 MB", "Nothing is published yet", "/store/published/demo-sst/v1.0",
     ):  # fmt: skip
@@ -189,6 +194,8 @@ def test_the_page_is_semantic(whole):
     assert tags.count("h1") == 1
     assert tags.count("table") == tags.count("caption")
     assert all("scope" in attrs for tag, attrs in page.tags if tag == "th")
+    parts = {"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row", "td": "cell"}
+    assert all(attrs.get("role") == parts[tag] for tag, attrs in page.tags if tag in parts), "kept where shown as lists"
     assert len(page.ids) == len(set(page.ids))
     assert {ref[1:] for ref in page.refs if ref.startswith("#")} <= set(page.ids)
 
@@ -315,14 +322,14 @@ def test_half_of_a_surrogate_pair_does_not_stop_the_report(tmp_path):
 def test_previews_stand_in_the_page_with_the_item_they_show(whole):
     whole.add("previews/a.png", b"\x89PNG\r\n", "image/png")
     href = "https://data.example.org/demo-sst/v1.0/previews/a.png"
-    one = item("with-picture", [0, 0, 1, 1], thumbnail={"href": href})
+    one = item("with-picture", [0, 0, 1, 1], thumbnail={"href": href, "description": "sst, 270 to 305 K (thermal)"})
     whole.add("items/with-picture.json", to_json(one).encode(), "application/geo+json")
     pictures = [attrs for tag, attrs in Outline(whole.page()).tags if tag == "img"]
-    assert "Variable sst, colour map thermal from 270 to 305 K (colour map thermal (cmocean) is drawn" in text(
-        whole.page()
-    )
+    page = text(whole.page())
+    assert "with-picture sst, 270 to 305 K (thermal)" in page
+    assert "The colour map thermal (cmocean) is drawn with matplotlib's inferno." in page
     assert [(picture["alt"], picture["src"]) for picture in pictures] == [
-        ("Preview of with-picture", "data:image/png;base64,iVBORw0K")
+        ("Preview of with-picture: sst, 270 to 305 K (thermal)", "data:image/png;base64,iVBORw0K")
     ]
 
 
@@ -343,14 +350,162 @@ def test_a_lossy_file_is_named_with_its_error(tmp_path):
     assert "Every stored value is identical" not in page
 
 
-def test_ranges_are_of_all_files_and_a_file_without_valid_values_adds_none(tmp_path):
-    empty = {"minimum": "NaN", "maximum": "NaN", "mean": "NaN", "stddev": "NaN", "valid_percent": 0.0}
-    low = sst()["statistics"] | {"minimum": 260.0, "valid_percent": 100.0}
-    variables = [sst(), sst(statistics=empty), sst(statistics=low, dtype="float32")]
+def stats(values: list[float], cells: int, **more) -> dict:
+    known = np.asarray(values, float)
+    return {
+        "minimum": known.min(), "maximum": known.max(), "mean": known.mean(), "stddev": known.std(),
+        "valid_percent": 100 * len(values) / cells, "count": len(values),
+    } | more  # fmt: skip
+
+
+def test_statistics_of_all_files_are_those_of_their_values_and_a_file_without_valid_ones_adds_none(tmp_path):
+    empty = {"minimum": "NaN", "maximum": "NaN", "mean": "NaN", "stddev": "NaN", "valid_percent": 0.0, "count": 0}
+    found = [stats([1, 2, 3], 4), empty, stats([10, 20], 4)]
+    variables = [sst(shape=[2, 2], statistics=one, dtype=f"int{8 << n}") for n, one in enumerate(found)]
     page = text(made(tmp_path, artifacts=[artifact("k", variables=[one]) for one in variables]).page())
-    assert "260 to 303.25" in page
-    assert "int16, float32" in page
-    assert "58.3 %" in page
+    every = np.array([1, 2, 3, 10, 20])
+    assert f"1 {every.mean():g} 20 {every.std():.6g} {100 * 5 / 12:.1f} %" in page
+    assert "int8, int16, int32" in page
+
+
+def test_statistics_of_an_earlier_version_have_neither_count_nor_histogram(tmp_path):
+    page = text(made(tmp_path, artifacts=[artifact("k")]).page())
+    assert "271.5 288 303.25 4 75.0 %" in page
+    assert "Distribution of" not in page
+
+
+def histogram(low: float, high: float, counts: list[int]) -> dict:
+    return {"minimum": low, "maximum": high, "counts": counts}
+
+
+def test_a_distribution_is_drawn_and_told_in_numbers(tmp_path):
+    one = sst(statistics=sst()["statistics"] | {"histogram": histogram(270, 274, [1, 0, 6, 3])})
+    page = made(tmp_path, artifacts=[artifact("k", variables=[one])]).page()
+    drawing = ET.fromstring(re.search(r'<svg class="columns".*?</svg>', page)[0])
+    told = next(node.text for node in drawing.iter() if node.tag.endswith("title"))
+    assert told == "Distribution of sst from 270 to 274 K; most values, 60 %, lie between 272 and 273"
+    bars = next(node.get("d") for node in drawing.iter() if node.get("class") == "column")
+    assert re.findall(r"v-([\d.]+)h", bars) == ["6.7", "40.0", "20.0"], "as high as the counts, none for none"
+    assert "Distribution of sst in numbers" in text(page)
+    assert "272 273 6 60.0 %" in text(page)
+
+
+@pytest.mark.parametrize(
+    ("histograms", "start", "width", "counts"),
+    [
+        ([], None, None, None),
+        ([histogram(0, 4, [0, 0])], None, None, None),
+        ([histogram(0, 4, [1, 2, 3, 4])], 0, 1, (1, 2, 3, 4)),
+        ([histogram(0, 4, [1, 2, 3, 4]), histogram(-4, 12, [1] * 8)], -4, 2, (1, 1, 4, 8, 1, 1, 1, 1)),
+        ([histogram(0, 256, [1] * 256)], 0, 8, (8,) * 32),
+        ([histogram(0.1, 0.4, [1, 1, 1]), histogram(0.3, 0.6, [2, 2, 2])], 0.1, 0.1, (1, 1, 3, 2, 2)),
+    ],
+)
+def test_histograms_of_several_files_are_one(histograms, start, width, counts):
+    columns = merged(histograms)
+    if counts is None:
+        assert columns is None
+    else:
+        assert (columns.start, columns.width) == (pytest.approx(start), pytest.approx(width))
+        assert columns.counts == counts
+
+
+def test_a_legend_has_swatch_value_name_and_share(tmp_path):
+    classes = [
+        {"value": 10, "name": "tree", "title": "Tree cover", "color": "006400"},
+        {"value": 11, "name": "snow"},
+        {"value": 13, "name": "water", "color": "0064C8"},
+    ]
+    counts = ([[10, 4], [11, 30]], [[10, 5], [12, 1]])
+    found = [sst(classes=classes, statistics=sst()["statistics"] | {"values": one}) for one in counts]
+    page = made(tmp_path, artifacts=[artifact("k", variables=[one]) for one in found]).page()
+    for row in (
+        "10 Tree cover #006400 9 22.5 %", "11 snow none 30 75.0 %", "13 water #0064C8 0 0.0 %",
+        "12 no class has this value none 1 2.5 %",
+    ):  # fmt: skip
+        assert row in text(page)
+    assert page.count('fill="#006400"') == 1
+    assert "271.5" not in page, "the values of classes are names: their least is none"
+
+
+def test_a_legend_that_one_file_did_not_count_has_no_share(tmp_path):
+    one = sst(classes=[{"value": 1, "name": "land"}])
+    counted = one | {"statistics": one["statistics"] | {"values": [[1, 5]]}}
+    page = made(tmp_path, artifacts=[artifact("k", variables=[variable]) for variable in (one, counted)]).page()
+    assert "Value Class Colour 1 land none" in text(page)
+
+
+def test_bit_fields_are_told_by_their_bits(tmp_path):
+    classes = [{"value": 0, "name": "clear"}, {"value": 1, "name": "cloud"}]
+    fields = [{"offset": 0, "length": 2, "name": "sky", "classes": classes}, {"offset": 7, "length": 1, "name": "day"}]
+    page = made(tmp_path, artifacts=[artifact("k", variables=[sst(bitfields=fields)])]).page()
+    assert "0 to 1 sky 0 clear, 1 cloud 7 day" in text(page)
+
+
+def test_the_compression_is_what_was_found_in_the_output(tmp_path):
+    codecs = {"sst": "Blosc lz4, level 3, shuffle"}
+    page = made(tmp_path, artifacts=[artifact("data/p.zarr", format="zarr", facts={"codecs": codecs})]).page()
+    assert "Blosc lz4, level 3, shuffle" in text(page)
+
+
+def test_stored_bytes_are_of_the_files_of_a_variable(whole):
+    held = [artifact("data/p.zarr", variables=[sst(), sst(name="flag")]), artifact("data/a.tif", variables=[sst()])]
+    held += [artifact("data/both.nc", variables=[sst(), sst(name="flag")])]
+    sizes = {"data/p.zarr/sst/c/0/0": 1, "data/p.zarr/1/sst/c/0": 2, "data/p.zarr/flag/c/0": 4, "data/p.zarr/time/0": 8}
+    sizes |= {"data/a.tif": 16, "data/both.nc": 32, "data/p.zarr/sst": 64}
+    for key, size in sizes.items():
+        whole.note(key, size, "x/y")
+    assert stored_bytes(held, whole.manifest()) == {"sst": 1 + 2 + 16, "flag": 4}
+
+
+def test_a_message_of_many_lines_keeps_them_and_one_without_end_is_cut(tmp_path):
+    failed = [{"source": "a", "error": "\n".join(f"line {n}" for n in range(12)), "remedy": "r" * 50_000}]
+    page = made(tmp_path, failed=failed).page()
+    assert '<p class="said">line 0\nline 1\n' in page
+    assert ".said { white-space: pre-line; }" in page
+    assert "… (50,000 characters in all)" in page
+    assert len(page) < 50_000
+
+
+def test_who_asks_for_a_rule_stands_with_it(whole):
+    whole.write("findings.json", [finding("STAC-REC-04", message="sst has none")])
+    page = text(whole.page())
+    assert "Asked by: APEx" in page
+    assert "sst has none" in page
+    assert "sst: sst has none" not in page, "a message that names its subject is not told it again"
+
+
+def _luminance(color: str) -> float:
+    """Of sRGB (WCAG 2.2, relative luminance)."""
+    digits = color * 2 if len(color) == 3 else color
+    parts = [int(digits[n : n + 2], 16) / 255 for n in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+def test_text_stands_out_from_its_ground_by_day_and_by_night(whole):
+    schemes = re.findall(r":root \{(.*?)\}", whole.page(), re.DOTALL)
+    assert len(schemes) == 2
+    for scheme in schemes:
+        colors = dict(re.findall(r"--(\w+): #(\w+);", scheme))
+        for text_color in ("ink", "soft", "accent", "bad", "warn", "good"):
+            for ground in ("paper", "sea"):
+                dark, light = sorted(_luminance(colors[name]) for name in (text_color, ground))
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{text_color} on {ground} (WCAG 2.2, 1.4.3)"
+
+
+def test_the_fair_forecast_is_told_with_its_remedies(whole):
+    page = text(whole.page())
+    assert re.search(r"FAIR forecast 1\d of 20", page)
+    assert "F1 A DOI that resolves ✕ 0 the record has no DOI set product.doi" in page
+    assert "It is a forecast" in page
+
+
+def test_sources_stand_with_their_checksums(tmp_path):
+    sources = [{"href": f"raw/{n}.nc", "size": 1000, "sha256": f"{n:064}"} for n in range(300)]
+    page = text(made(tmp_path, sources=sources).page())
+    assert f"raw/7.nc {7:064}"[:22] in page
+    assert "The first 200 of 300 source files are listed; all of them are in provenance.json" in page
 
 
 def test_the_chunks_of_a_store_are_one_row(whole):
@@ -423,6 +578,22 @@ def test_the_shortest_arc_that_holds_all(spans, arc):
     west, east = longitudes(spans)
     assert east - west == arc[1] - arc[0]
     assert east - west == 360 or west % 360 == arc[0] % 360
+
+
+def outlines(svg: ET.Element) -> str:
+    return "".join(node.get("d") for node in svg.iter() if node.get("class") == "outline")
+
+
+def test_the_seam_of_a_split_footprint_is_no_edge_of_it():
+    halves = {"type": "MultiPolygon", "coordinates": [polygon(170, -10, 180, 10), polygon(-180, -10, -170, 10)]}
+    path = outlines(drawn(detail_view([(170, -10, -170, 10)]), halves))
+    assert path.count("L") == 6, "of eight edges, two lie along the antimeridian"
+    assert path.count("M") == 3
+
+
+def test_a_cap_over_a_pole_has_its_parallel_alone_for_an_edge():
+    assert outlines(drawn(WORLD, {"type": "Polygon", "coordinates": polygon(-180, 60, 180, 90)})).count("L") == 1
+    assert not outlines(drawn(WORLD, {"type": "Polygon", "coordinates": polygon(-180, -90, 180, 90)}))
 
 
 def test_a_footprint_too_small_to_see_gets_a_dot_and_a_map_of_its_own():

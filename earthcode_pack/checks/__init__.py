@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earthcode_pack.checks.targets import kind_of
+from earthcode_pack.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +25,9 @@ def check(target: str | Path, *, deep: bool = False, schemas: Path | None = None
     """What a target breaks of the rules; empty where it keeps them all.
 
     ``target`` is a bundle, a published version (a folder with ``collection.json`` and ``manifest.json``), a STAC
-    Catalog, Collection or Item, a GeoTIFF, a Zarr store (folder or ``.zarr.zip``), a NetCDF or HDF5 file; or the URL
-    of a STAC file, GeoTIFF, Zarr store or NetCDF file. ``deep`` reads everything instead of headers and samples.
+    Catalog, Collection or Item, a GeoTIFF, a Zarr store (folder or ``.zarr.zip``), a NetCDF or HDF5 file; the URL of a
+    STAC file, GeoTIFF, Zarr store or NetCDF file; a checkout of the Open Science Catalog, or a record of it. ``deep``
+    reads everything instead of headers and samples.
     ``schemas`` is a folder of JSON schemas laid out by host and path of their URLs; without it the one that
     ``EARTHCODE_PACK_SCHEMAS`` names.
 
@@ -50,21 +52,32 @@ def _findings(name: str, kind: Kind, book: SchemaBook, *, deep: bool) -> Iterato
         yield from bundle_findings(open_bundle(name), book, deep=deep)
     elif kind == "product":
         yield from product_findings(Place(Path(name)), book, deep=deep)
+    elif kind == "catalogue":
+        yield from _catalogue(name, book)
     elif kind == "stac":
         yield from _stac(name, book, deep=deep)
     else:
         yield from format_findings(name, _shown(name), kind, deep=deep)
 
 
-def _stac(name: str, book: SchemaBook, *, deep: bool) -> Iterator[Finding]:
-    from earthcode_pack.checks.documents import Document, read_stac  # noqa: PLC0415 - as above
-    from earthcode_pack.checks.product import collection_file_findings, document_findings  # noqa: PLC0415
+def _catalogue(name: str, book: SchemaBook) -> Iterator[Finding]:
+    from earthcode_pack.checks.osc import Checkout, catalogue_findings  # noqa: PLC0415 - as above
 
-    folder = None if "://" in name else Path(name).resolve().parent
-    document = Document(read_stac(name), _shown(name), folder)
-    yield from document_findings(document, book, alone=True, deep=deep)
-    if document.stac["type"] == "Collection":
-        yield from collection_file_findings(document)
+    checkout = Checkout.of(Path(name))
+    if checkout is None:
+        raise UserError(f"{name}: catalog.json is not the Open Science Catalog's", "name the STAC file itself")
+    yield from catalogue_findings(checkout.root, book)
+
+
+def _stac(name: str, book: SchemaBook, *, deep: bool) -> Iterator[Finding]:
+    from earthcode_pack.checks.alone import stac_file_findings  # noqa: PLC0415 - as above
+    from earthcode_pack.checks.osc import Checkout, record_findings  # noqa: PLC0415
+
+    checkout = None if "://" in name else Checkout.of(Path(name))
+    if checkout is not None:
+        yield from record_findings(checkout, checkout.key(Path(name)), book)
+    else:
+        yield from stac_file_findings(name, _shown(name), book, deep=deep)
 
 
 def _shown(name: str) -> str:

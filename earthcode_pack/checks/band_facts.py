@@ -34,7 +34,7 @@ def cog_bands(document: Document, key: str, asset: dict[str, Any], data: Measure
 def _band(subject: str, where: str, stated: dict[str, Any], true: Band) -> Iterator[Finding]:
     dtype = _COMPLEX.get(true.dtype, true.dtype)
     told = stated.get("data_type", stated.get("raster:data_type"))
-    if told is not None and told not in {dtype, "other"}:
+    if told is not None and told not in (dtype, "other"):
         yield rules.FACT_DTYPE.finding(subject, f"{where} states {told}, and the data are {dtype}", told, dtype)
     if stated.get("nodata") is not None and not _same_number(stated["nodata"], true.nodata, true.dtype):
         message = f"{where} states the nodata {stated['nodata']}, and the data have {true.nodata}"
@@ -91,7 +91,7 @@ def cube_facts(document: Document, key: str, asset: dict[str, Any], data: Measur
 
 def _dimension(subject: str, where: str, name: str, told: dict[str, Any], data: Measured) -> Iterator[Finding]:
     if name not in data.dims:
-        if told.get("type") not in {"bands", "geometry"}:
+        if told.get("type") not in ("bands", "geometry"):
             message = f"{where} has the dimension {name}, and the data {', '.join(data.dims)}"
             yield rules.FACT_CUBE.finding(subject, message, name, list(data.dims))
         return

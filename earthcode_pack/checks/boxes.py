@@ -135,12 +135,14 @@ def _flat(coordinates: list[Any]) -> Iterator[tuple[float, float]]:
 
 
 def is_uncut(geometry: dict[str, Any]) -> bool:
-    """Whether a ring leaps over the antimeridian: two positions that follow each other are over 180° apart.
+    """Whether a ring or line leaps over the antimeridian: two positions that follow each other are over 180° apart.
 
     >>> is_uncut({"type": "Polygon", "coordinates": [[[179, 0], [-179, 0], [-179, 1], [179, 1], [179, 0]]]})
     True
     """
     polygons = {"Polygon": [geometry.get("coordinates")], "MultiPolygon": geometry.get("coordinates")}
-    rings = [ring for polygon in polygons.get(str(geometry.get("type"))) or [] for ring in polygon or []]
+    lines = {"LineString": [geometry.get("coordinates")], "MultiLineString": geometry.get("coordinates")}
+    kind = str(geometry.get("type"))
+    rings = [ring for polygon in polygons.get(kind) or [lines.get(kind) or []] for ring in polygon or []]
     steps = (abs(a[0] - b[0]) for ring in rings for a, b in pairwise(ring))
     return any(HALF < step < 360 - FINE for step in steps)

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
+from earthcode_pack.checks.names import name_findings
+from earthcode_pack.checks.time_facts import axis_findings
+from earthcode_pack.timeline import plain_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,6 +27,11 @@ _SPATIAL = {"projection_x_coordinate", "projection_y_coordinate", "longitude", "
             "grid_latitude"}  # fmt: skip
 _SPATIAL_NAMES = {"x", "y", "lon", "lat", "longitude", "latitude", "xc", "yc"}
 _CRS_ATTRIBUTES = {"grid_mapping_name", "crs_wkt", "spatial_ref"}
+_UNCERTAIN = re.compile(
+    r"uncertaint|standard_error|standard error|std_?dev|stddev|error|confidence|variance|_unc\b|\bunc_"
+)
+_NO_DOCUMENTATION = {"conventions", "license", "licence", "creator_url", "publisher_url", "institution",
+                     "standard_name_vocabulary", "keywords_vocabulary"}  # fmt: skip
 _STATUS = re.compile(r"(status_flag|quality_flag)$")
 
 # xrlint's rules that fit, and ours that each one stands for.
@@ -53,6 +61,7 @@ def cf_findings(dataset: Any, subject: str) -> list[Finding]:
     return [
         *_linted(dataset, subject),
         *_globals(dataset, subject),
+        *_uncertainty(dataset, subject),
         *_grid_mappings(dataset, subject),
         *(finding for name in dataset.variables for finding in _variable(dataset, str(name), subject)),
     ]
@@ -126,10 +135,10 @@ def _applies(known: Rule, dataset: Any, name: str | None) -> bool:
 
 
 def is_quantity(dataset: Any, name: str) -> bool:
-    """Whether a variable needs units: it is neither a grid mapping, bounds, labels, time text nor flags (CF 3.1)."""
+    """Whether a variable needs units: no grid mapping, bounds, labels, time text, flags (CF 3.1), nor ids (CF 9.5)."""
     variable = dataset.variables[name]
-    flags = {"flag_values", "flag_masks"} & set(variable.attrs)
-    return not flags and name not in _auxiliary(dataset) and variable.dtype.kind in "iufcb"
+    names = {"flag_values", "flag_masks", "cf_role"} & set(variable.attrs)
+    return not names and name not in _auxiliary(dataset) and variable.dtype.kind in "iufcb"
 
 
 # --- by hand
@@ -146,6 +155,21 @@ def _globals(dataset: Any, subject: str) -> Iterator[Finding]:
     if missing:
         message = f"{subject} has no global {', '.join(missing)}"
         yield rules.ACDD_RECOMMENDED.finding(subject, message, missing)
+    if not any("://" in str(value) for key, value in attrs.items() if key not in _NO_DOCUMENTATION):
+        message = f"{subject} has no global attribute with a URL of its documentation"
+        yield rules.ACDD_DOCUMENTATION.finding(subject, message)
+
+
+def _uncertainty(dataset: Any, subject: str) -> Iterator[Finding]:
+    """Of quantities alone: classes and flags have none."""
+    quantities = [str(name) for name in dataset.data_vars if is_quantity(dataset, str(name))]
+    told = [
+        f"{name} {v.attrs.get('standard_name')} {v.attrs.get('long_name')}" for name, v in dataset.variables.items()
+    ]
+    linked = any("ancillary_variables" in variable.attrs for variable in dataset.variables.values())
+    if quantities and not linked and not any(_UNCERTAIN.search(words.lower()) for words in told):
+        message = f"{subject} holds no uncertainty of {', '.join(quantities[:3])}"
+        yield rules.CF_UNCERTAINTY.finding(subject, message, quantities[:3])
 
 
 def _grid_mappings(dataset: Any, subject: str) -> Iterator[Finding]:
@@ -199,8 +223,9 @@ def crs_of(attrs: dict[str, Any]) -> Any:
 def _variable(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
     variable = dataset.variables[name]
     attrs = variable.attrs
+    yield from name_findings(subject, attrs.get("standard_name"), _judged_units(name, attrs), f"{name} in {subject}")
     if name in dataset.coords and is_time(name, attrs):
-        yield from _time(name, attrs, subject)
+        yield from _time(name, variable, subject)
         yield from _time_bounds(dataset, name, subject)
     for key in ("bounds", "climatology"):
         if key in attrs and attrs[key] not in dataset.variables:
@@ -213,20 +238,28 @@ def _variable(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
         yield rules.CF_FLAGS.finding(subject, f"the flags {name} in {subject} have no flag_meanings", name)
 
 
+def _judged_units(name: str, attrs: dict[str, Any]) -> Any:
+    """Units that CF 3.1 is asked about: those of time, latitude and longitude have rules of their own, flags none."""
+    others = {"flag_values", "flag_masks"} & set(attrs) or attrs.get("standard_name") in {"latitude", "longitude"}
+    return None if others or is_time(name, attrs) else attrs.get("units")
+
+
 def is_time(name: str, attrs: dict[str, Any]) -> bool:
     """Whether a coordinate is of time, by CF or by its name."""
     by_cf = attrs.get("standard_name") == "time" or attrs.get("axis") == "T" or " since " in str(attrs.get("units", ""))
     return by_cf or name.lower() in {"time", "t"}
 
 
-def _time(name: str, attrs: dict[str, Any], subject: str) -> Iterable[Finding]:
-    """Whether cftime, which every reader asks, can decode the units."""
+def _time(name: str, variable: Any, subject: str) -> Iterable[Finding]:
+    """Whether cftime, which every reader asks, can decode the units, and leaves nothing of them out."""
     import cftime  # noqa: PLC0415 - heavy
 
-    units, calendar = attrs.get("units"), attrs.get("calendar")
-    found = []
+    units, calendar = variable.attrs.get("units"), variable.attrs.get("calendar")
+    found: list[Finding] = []
     try:
-        cftime.num2date(0, str(units), calendar=str(calendar or "standard"))
+        cftime.num2date(0, plain_units(str(units)), calendar=str(calendar or "standard"))
+        if variable.dtype.kind in "iuf":
+            found += axis_findings(variable.to_numpy(), variable.attrs, subject, f"{name} in {subject}")
     except (ValueError, TypeError) as error:
         message = f"{name} in {subject} has the units {units!r}: {error}"
         found.append(rules.CF_TIME.finding(subject, message, str(units)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.limits import DECODED, HALF
+from earthcode_pack.checks.names import name_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -121,9 +122,16 @@ def _cells(src: Any, subject: str, *, classes: bool) -> Iterator[Finding]:
     if not (picture or _masked(src)):
         yield from _nodata(src, subject, quantities, classes=classes)
     for band in quantities:
-        if not (src.units[band - 1] or classes or roles[band - 1] == "palette"):
-            message = f"band {band} ({src.descriptions[band - 1] or 'unnamed'}) of {subject} has no unit"
-            yield rules.COG_UNITS.finding(subject, message, band)
+        yield from _units(src, subject, band, are_classes=classes or roles[band - 1] == "palette")
+
+
+def _units(src: Any, subject: str, band: int, *, are_classes: bool) -> Iterator[Finding]:
+    """The unit of a band, and the standard name among its tags, as a conversion from CF keeps it."""
+    unit, name = src.units[band - 1], src.tags(band).get("standard_name")
+    if not (unit or are_classes):
+        message = f"band {band} ({src.descriptions[band - 1] or 'unnamed'}) of {subject} has no unit"
+        yield rules.COG_UNITS.finding(subject, message, band)
+    yield from name_findings(subject, name, None if are_classes else unit, f"band {band} of {subject}")
 
 
 def _masked(src: Any) -> bool:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _METRES_PER_DEGREE = 111_320.0
 
 
-def measure(path: Path, kind: Kind) -> Measured | None:
-    """What a data file says; None where it cannot be read, which its own checks report."""
+def measure(path: Path | str, kind: Kind) -> Measured | None:
+    """What a data file, at a path or a URL, says; None where it cannot be read, which its own checks report."""
     from rasterio.errors import RasterioError  # noqa: PLC0415 - heavy
 
     try:

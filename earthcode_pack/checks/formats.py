@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from earthcode_pack.errors import OutsideError, UserError
+from earthcode_pack.errors import OutsideError
 
 if TYPE_CHECKING:
     from earthcode_pack.checks.targets import Kind
@@ -36,12 +37,11 @@ def _reachable(href: str, subject: str, kind: Kind) -> None:
     from earthcode_pack.storage.inputs import filesystem  # noqa: PLC0415 - only for what is remote
     from earthcode_pack.storage.words import outside  # noqa: PLC0415
 
-    if kind == "zarr" and href.rstrip("/").endswith(".zip"):
-        raise UserError(f"{subject}: a remote zipped Zarr is not checked", "download it and check the copy")
     fs, path = filesystem(href)
+    is_folder = kind == "zarr" and not urlsplit(href).path.rstrip("/").endswith(".zip")
     names = [f"{path.rstrip('/')}/{name}" for name in ("zarr.json", ".zmetadata", ".zgroup")]
     with outside(href):
-        found = any(fs.exists(name) for name in (names if kind == "zarr" else [path]))
+        found = any(fs.exists(name) for name in (names if is_folder else [path]))
     if not found:
         raise OutsideError(
             f"{subject}: no such object, or its server does not answer", "check the href and the network"

@@ -5,6 +5,7 @@ LARGEST_CHUNK = 200_000_000  # bytes, compressed: EarthCODE's upper end
 SMALLEST_CHUNK = 1_000_000  # bytes, compressed: below it the requests cost more than the bytes
 WIDE = 2048  # rows and columns: a grid of more is not shown on a map without coarser levels
 MANY = 1000  # objects
+OPENED = 1000  # Items of a product whose data are opened, spread over all, unless everything is asked for
 DECODED = 1 << 30  # bytes: a block that would decode to more is not read, for files may claim anything
 CHECKSUM = 64_000_000  # bytes: a larger file is hashed only where everything is asked for
 HALF, POLE = 180.0, 90.0  # degrees

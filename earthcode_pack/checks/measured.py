@@ -8,12 +8,15 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from earthcode_pack.checks.boxes import box_of
 from earthcode_pack.checks.cf import crs_of, grid_mapping_names, is_time, open_raw
 from earthcode_pack.checks.cog import open_tiff
-from earthcode_pack.checks.limits import DECODED, HALF
+from earthcode_pack.checks.limits import DECODED
 from earthcode_pack.checks.lonlat import doubt, lonlat_box, spread
+from earthcode_pack.checks.netcdf import opened
+from earthcode_pack.checks.positions import located
+from earthcode_pack.checks.targets import by_name
 from earthcode_pack.checks.zarr_store import open_group, open_store
 
 if TYPE_CHECKING:
@@ -67,7 +70,7 @@ class Measured:
 # --- COG
 
 
-def measure_cog(path: Path) -> Measured:
+def measure_cog(path: Path | str) -> Measured:
     """A GeoTIFF, from its header. Raises rasterio's errors."""
     from pyproj import CRS  # noqa: PLC0415 - heavy
 
@@ -135,8 +138,12 @@ def valid_box(path: Path) -> Box | None:
 
 
 @contextmanager
-def open_cube(path: Path) -> Iterator[Any]:
-    """A Zarr store or NetCDF file as ``open_raw`` gives it."""
+def open_cube(path: Path | str) -> Iterator[Any]:
+    """A Zarr store or NetCDF file, by its path or URL, as ``open_raw`` gives it."""
+    if isinstance(path, str):
+        with _open_remote(path) as dataset:
+            yield dataset
+        return
     if path.is_dir() or path.suffix == ".zip":
         with open_store(str(path)) as store, open_group(store) as dataset:
             yield dataset
@@ -148,15 +155,27 @@ def open_cube(path: Path) -> Iterator[Any]:
         yield dataset
 
 
-def measure_cube(path: Path) -> Measured:
-    """A Zarr store or NetCDF file, from its coordinates. Raises what its reader raises."""
+@contextmanager
+def _open_remote(url: str) -> Iterator[Any]:
+    if by_name(urlsplit(url).path) == "zarr":
+        with open_store(url) as store, open_group(store) as dataset:
+            yield dataset
+        return
+    with opened(url) as file, open_raw(file, engine="h5netcdf", phony_dims="access") as dataset:
+        yield dataset
+
+
+def measure_cube(path: Path | str) -> Measured:
+    """A Zarr store or NetCDF file, by its path or URL, from its coordinates. Raises what its reader raises."""
     with open_cube(path) as dataset:
         x, y = _axis(dataset, "X", _X), _axis(dataset, "Y", _Y)
         crs = _cube_crs(dataset)
-        edges = (_edges(dataset, x), _edges(dataset, y)) if x and y else None
-        grid = _grid(crs, edges, (dataset.sizes[y], dataset.sizes[x])) if x and y and edges else {}
+        places = None if x and y and _is_place(dataset, x) and _is_place(dataset, y) else located(dataset)
+        grid: dict[str, Any] = {} if places is None else places._asdict()
+        if places is None and x and y:
+            grid = _grid(crs, (_edges(dataset, x), _edges(dataset, y)), (dataset.sizes[y], dataset.sizes[x]))
         return Measured(
-            **({"shape": None, "bounds": None, "cell": None, "transform": None, "lonlat": _curvilinear(dataset),
+            **({"shape": None, "bounds": None, "cell": None, "transform": None, "lonlat": None,
                 "spread": (0.0, 0.0)} | grid),
             crs=crs,
             bands=tuple(_cube_band(dataset, str(name)) for name in dataset.data_vars),
@@ -176,6 +195,12 @@ def _axis(dataset: Any, axis: str, names: Sequence[str]) -> str | None:
     return next((str(name) for name in one_dimensional if str(name).lower() in plain), None)
 
 
+def _is_place(dataset: Any, name: str) -> bool:
+    """Whether an axis says that it holds places, not numbers of rows or columns."""
+    attrs = dataset[name].attrs
+    return attrs.get("standard_name") in (*_X, *_Y) or str(attrs.get("units", "1")).lower() not in {"", "1", "count"}
+
+
 def _cube_crs(dataset: Any) -> Any:
     for variable in dataset.data_vars.values():
         for mapping in grid_mapping_names(variable.attrs):
@@ -188,12 +213,18 @@ def _edges(dataset: Any, name: str) -> list[float]:
     """Outer cell edges: by the bounds where there are any, else half a step beyond the first and last centre."""
     bounds = dataset[name].attrs.get("bounds")
     if bounds in dataset.variables and dataset[bounds].ndim == 2:  # noqa: PLR2004 - (n, 2), CF 7.1
-        values = dataset[bounds].to_numpy()
+        values = _unpacked(dataset[bounds], dataset[name].attrs)
         return sorted([float(values.min()), float(values.max())])
-    centres = [float(v) for v in dataset[name].to_numpy()]
+    centres = _unpacked(dataset[name], {}).tolist()
     if len(centres) == 1:
         return [centres[0], centres[0]]
     return sorted([centres[0] - (centres[1] - centres[0]) / 2, centres[-1] + (centres[-1] - centres[-2]) / 2])
+
+
+def _unpacked(variable: Any, inherited: dict[str, Any]) -> Any:
+    """Coordinates with packing undone (CF 8.1)."""
+    attrs = {**inherited, **variable.attrs}
+    return variable.to_numpy().astype("f8") * attrs.get("scale_factor", 1.0) + attrs.get("add_offset", 0.0)
 
 
 def _grid(crs: Any, edges: tuple[list[float], list[float]], shape: tuple[int, int]) -> dict[str, Any]:
@@ -204,19 +235,6 @@ def _grid(crs: Any, edges: tuple[list[float], list[float]], shape: tuple[int, in
     unsure = doubt(crs, bounds, lonlat) if crs else (0.0, 0.0)
     size = spread(lonlat, shape)
     return {"shape": shape, "bounds": bounds, "cell": cell, "lonlat": lonlat, "spread": size, "doubt": unsure}
-
-
-def _curvilinear(dataset: Any) -> Box | None:
-    """The box of the centres of two-dimensional longitudes and latitudes, where they do not cross ±180."""
-    found = {}
-    for key in ("longitude", "latitude"):
-        for coordinate in dataset.coords.values():
-            if coordinate.ndim == 2 and coordinate.attrs.get("standard_name") == key:  # noqa: PLR2004
-                found[key] = (float(coordinate.min()), float(coordinate.max()))
-    if len(found) < 2:  # noqa: PLR2004 - both
-        return None
-    (west, east), (south, north) = found["longitude"], found["latitude"]
-    return box_of([west, south, east, north]) if east - west < HALF else None
 
 
 def _cube_band(dataset: Any, name: str) -> Band:
@@ -252,16 +270,18 @@ def _steps(dataset: Any) -> tuple[str, str] | None:
     """The first and the last step of the time axis, as ISO text; a 30 February is the last day of its month."""
     import xarray as xr  # noqa: PLC0415 - heavy
 
-    name = next((str(n) for n in dataset.indexes if is_time(str(n), dataset[n].attrs)), None)
-    if name is None or not dataset.sizes[name]:
+    every = [str(name) for name in (*dataset.indexes, *dataset.coords) if is_time(str(name), dataset[name].attrs)]
+    name = next((each for each in every if dataset[each].ndim and dataset[each].dtype.kind in "iuf"), None)
+    if name is None or not dataset[name].size:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # dates beyond datetime64 come as cftime, which is right here
         try:
-            values = xr.decode_cf(dataset[[name]], decode_timedelta=False)[name].to_numpy()
+            values = xr.decode_cf(dataset[[name]], decode_timedelta=False)[name].to_numpy().ravel()
+            values = values[values == values]  # noqa: PLR0124 - what is missing equals nothing
         except (ValueError, OverflowError):
             return None  # CF-TIME-UNITS says so
-    return _iso(values.min()), _iso(values.max())
+    return (_iso(values.min()), _iso(values.max())) if values.size else None
 
 
 def _iso(value: Any) -> str:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.boxes import box_of, contains, is_global, is_uncut, positions
 from earthcode_pack.checks.documents import Document, listed, mapping, mappings, roles, texts
+from earthcode_pack.checks.names import name_findings
 from earthcode_pack.checks.targets import by_name
 from earthcode_pack.period import parse_period
+from earthcode_pack.units import is_unit, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,24 +25,37 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _OTHER_RASTERS = re.compile(r"grib|jp2|jpeg2000|x-hdf4?$|erdas|x-ascii-grid|envi|x-netcdf3")
+_DAY, _MONTH, _YEAR = r"(0[1-9]|[12]\d|3[01])", r"(0[1-9]|1[0-2])", r"(19|20)\d\d"
+_OTHER_DATE = re.compile(
+    rf"(?<!\d)({_DAY}[-_.]{_MONTH}[-_.]{_YEAR}|{_MONTH}[-_.]{_DAY}[-_.]{_YEAR}|{_YEAR}[_.]{_MONTH}[_.]{_DAY})(?!\d)"
+)
+_GRIDDED = re.compile(r"^image/|zarr|netcdf|x-hdf")
 _OTHER_RASTER_NAMES = (".grib", ".grib2", ".grb", ".grb2", ".jp2", ".hdf", ".hdf4", ".asc", ".img", ".bil", ".vrt")
 _OTHER_VECTORS = (".shp", ".shp.zip", ".gml", ".kml", ".kmz", ".gpx", ".mif", ".tab")
 _LARGEST_GEOJSON = 5_000_000  # bytes
 
 
-def stac_findings(document: Document, *, alone: bool = True) -> Iterator[Finding]:
-    """What a Catalog, Collection or Item breaks by itself; ``alone`` where no data stand behind its boxes."""
+def stac_findings(document: Document, *, alone: bool = True, record: bool = False) -> Iterator[Finding]:
+    """What a Catalog, Collection or Item breaks by itself; ``alone`` where no data stand behind its boxes.
+
+    ``record`` says that it is one of the Open Science Catalog's, which takes STAC 1.0.0 and 1.1.0.
+    """
     stac, subject = document.stac, document.subject
-    if not _ID.fullmatch(str(stac.get("id", ""))):
+    if not record and not is_id(stac.get("id")):
         yield rules.ID_FORM.finding(subject, f"{subject} has the id {stac.get('id')!r}", stac.get("id"))
     version = re.match(r"(\d+)\.(\d+)", str(stac.get("stac_version")))
-    if version and (int(version[1]), int(version[2])) < (1, 1):
+    if version and (int(version[1]), int(version[2])) < (1, 1) and not record:
         yield rules.STAC_REC_01.finding(subject, f"{subject} is STAC {stac['stac_version']}", stac["stac_version"])
     for box in boxes(stac):
         yield from _box(box, subject, alone=alone)
     yield from _assets(document)
     if stac["type"] == "Feature":
         yield from _item(document)
+
+
+def is_id(value: Any) -> bool:
+    """Whether an id keeps to the form that the PRR's gateway enforces."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def boxes(stac: dict[str, Any]) -> list[Any]:
@@ -81,6 +96,10 @@ def is_data(asset: dict[str, Any]) -> bool:
 
 
 def _format(subject: str, key: str, asset: dict[str, Any]) -> Iterator[Finding]:
+    dated = _OTHER_DATE.search(str(asset.get("href", "")).partition("?")[0].rstrip("/").rpartition("/")[2])
+    if dated:
+        message = f"the asset {key} of {subject} has {dated[0]} in its name, which is no date of ISO 8601"
+        yield rules.NAME_DATE.finding(subject, message, dated[0])
     href, kind = str(asset.get("href", "")).lower().partition("?")[0], str(asset.get("type", "")).lower()
     size = asset["file:size"] if isinstance(asset.get("file:size"), int) else 0
     message = f"the asset {key} of {subject} is {kind or href}"
@@ -110,6 +129,7 @@ def _item(document: Document) -> Iterator[Finding]:
         elif kind in {"zarr", "netcdf"}:
             yield from cube_findings(document, key, asset)
         yield from _classes(document, key, asset)
+        yield from _units(document, key, asset)
 
 
 def _geometry(item: dict[str, Any], subject: str) -> Iterator[Finding]:
@@ -119,12 +139,12 @@ def _geometry(item: dict[str, Any], subject: str) -> Iterator[Finding]:
     try:
         out = next((p for p in positions(geometry) if not contains(box, (p[0], p[1], p[0], p[1]))), None)
         uncut = is_uncut(geometry)
-    except (TypeError, IndexError, KeyError):
+    except (TypeError, IndexError, KeyError, ValueError, AttributeError, RecursionError):
         return  # the schema says so
     if out is not None:
         message = f"the geometry of {subject} leaves its bbox, at {list(out)}"
         yield rules.GEOMETRY.finding(subject, message, list(out), item["bbox"])
-    if uncut:
+    if uncut and (box[0] > box[2] or out is not None):  # else it is a wide one, within a bbox that does not cross
         yield rules.GEOMETRY_SPLIT.finding(subject, f"the geometry of {subject} crosses the antimeridian uncut")
 
 
@@ -156,13 +176,23 @@ def field(document: Document, asset: dict[str, Any], name: str) -> Any:
 
 
 def _projection(document: Document, data: dict[str, dict[str, Any]]) -> Iterator[Finding]:
+    """Of rasters and cubes: a table, a model or a text has neither shape nor cells."""
     for key, asset in data.items():
+        if not _is_gridded(asset):
+            continue
         missing = [name for name in ("proj:bbox", "proj:shape") if not field(document, asset, name)]
         if not any(field(document, asset, name) for name in ("proj:code", "proj:wkt2", "proj:projjson", "proj:epsg")):
             missing.insert(0, "proj:code")
         if missing:
             message = f"{document.subject} states no {', '.join(missing)} for the asset {key}"
             yield rules.STAC_REC_06.finding(document.subject, message, missing)
+
+
+def _is_gridded(asset: dict[str, Any]) -> bool:
+    path, kind = str(asset.get("href", "")).partition("?")[0], str(asset.get("type", "")).lower()
+    return (
+        by_name(path) in {"cog", "zarr", "netcdf"} or bool(_GRIDDED.search(kind)) or bool(_OTHER_RASTERS.search(kind))
+    )
 
 
 def _raster(document: Document, key: str, asset: dict[str, Any]) -> Iterator[Finding]:
@@ -229,3 +259,31 @@ def _classes(document: Document, key: str, asset: dict[str, Any]) -> Iterator[Fi
     if poor:
         message = f"classes {poor[:5]} of the asset {key} of {document.subject} lack title or color_hint"
         yield rules.STAC_REC_12.finding(document.subject, message, poor)
+
+
+def _units(document: Document, key: str, asset: dict[str, Any]) -> Iterator[Finding]:
+    """Units as UDUNITS reads them, each spelling once: STAC's common metadata and datacube ask for these."""
+    parts = {f"a band of {key}": band for band in listed(asset.get("bands"))} | {key: asset}
+    for field_name in ("cube:variables", "cube:dimensions"):
+        parts |= mappings(field(document, asset, field_name))
+    spelt = {str(part["unit"]): name for name, part in parts.items() if isinstance(part.get("unit"), str)}
+    for unit, name in spelt.items():
+        yield from _unit(document.subject, unit, f"{name} of {document.subject}")
+
+
+def _unit(subject: str, unit: str, where: str) -> Iterator[Finding]:
+    if " since " in unit or is_unit(unit):
+        return
+    near = nearest(unit)
+    message = f"{where} has the unit {unit!r}, which UDUNITS cannot read" + (f"; write {near!r}" if near else "")
+    yield rules.STAC_UNIT.finding(subject, message, unit, near)
+
+
+def parameter_findings(stac: dict[str, Any], subject: str) -> Iterator[Finding]:
+    """``cf:parameter`` of a Collection: names of the CF table, units that UDUNITS reads, the two together."""
+    for parameter in listed(stac.get("cf:parameter")):
+        name, unit, where = parameter.get("name"), parameter.get("unit"), f"cf:parameter of {subject}"
+        known = unit if isinstance(unit, str) and is_unit(unit) else None
+        yield from name_findings(subject, name, known, where)
+        if isinstance(unit, str) and known is None:
+            yield from _unit(subject, unit, where)

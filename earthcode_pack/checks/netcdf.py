@@ -26,7 +26,7 @@ def netcdf_findings(href: str, subject: str, *, deep: bool = False) -> list[Find
     """
     found: list[Finding] = []
     try:
-        with _opened(href) as file:
+        with opened(href) as file:
             classic = file.read(4) in _CLASSIC
             file.seek(0)
             kept = _classic(href, subject) if classic else _modern(file, href, subject, deep=deep)
@@ -37,7 +37,8 @@ def netcdf_findings(href: str, subject: str, *, deep: bool = False) -> list[Find
 
 
 @contextmanager
-def _opened(href: str) -> Iterator[Any]:
+def opened(href: str) -> Iterator[Any]:
+    """The bytes behind a path or URL, as a file of which parts can be read."""
     if "://" not in href:
         with Path(href).open("rb") as file:
             yield file

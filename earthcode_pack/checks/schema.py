@@ -1,6 +1,7 @@
 """STAC against JSON schemas: the core, and every extension that it lists.
 
 A validator is compiled once for each URL; what it refers to is read beforehand, so that validating needs no look-up.
+Of many Items that the schemas cannot tell apart (``shape.py``) the first is validated, where it is valid.
 A part that cannot be had accepts anything, and one finding of level info for its URL says so.
 """
 
@@ -15,9 +16,10 @@ from urllib.parse import urldefrag, urljoin
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.documents import texts
 from earthcode_pack.checks.schema_sources import NoSchema, load_schema, named_folder
+from earthcode_pack.checks.shape import shapes_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Hashable, Iterator
     from pathlib import Path
 
     from jsonschema.exceptions import ValidationError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _KINDS = {"Feature": "item", "Collection": "collection", "Catalog": "catalog"}
 _DIALECTS = "http://json-schema.org/"  # the dialects themselves come with jsonschema
+_SHAPES = 500  # that are remembered
 _MOST = 20  # errors of one schema in one file that are told apart
 
 
@@ -36,13 +39,24 @@ class SchemaBook:
 
     folder: Path | None = None
     unavailable: dict[str, str] = field(default_factory=dict)
+    _valid: set[Hashable] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.folder = named_folder(self.folder)
 
     def findings(self, stac: dict[str, Any], subject: str) -> list[Finding]:
         """What the schemas of its core and its extensions refuse in a Catalog, Collection or Item."""
-        return [finding for url in schema_urls(stac) for finding in self._against(url, stac, subject)]
+        urls = tuple(schema_urls(stac))
+        try:
+            shape = (urls, _shaper(urls, self.folder)(stac))
+            if shape in self._valid:
+                return []
+            found = [finding for url in urls for finding in self._against(url, stac, subject)]
+        except RecursionError:
+            return [rules.SCHEMA.finding(subject, f"{subject} is nested too deeply to be validated")]
+        if not found and len(self._valid) < _SHAPES:
+            self._valid.add(shape)
+        return found
 
     def unavailable_findings(self) -> list[Finding]:
         """One finding for each schema that could not be had so far."""
@@ -65,6 +79,7 @@ class SchemaBook:
 class _Compiled:
     validator: Validator
     missing: dict[str, str]
+    documents: tuple[Any, ...]
 
 
 @lru_cache(maxsize=512)
@@ -79,7 +94,12 @@ def _compile(url: str, folder: Path | None) -> _Compiled:
     schema = documents[url]
     registry = REGISTRY.with_resources((name, DRAFT7.create_resource(part)) for name, part in documents.items())
     kind: type[Validator] = validator_for(schema, default=Draft7Validator)
-    return _Compiled(kind(schema, registry=registry.crawl()), missing)
+    return _Compiled(kind(schema, registry=registry.crawl()), missing, tuple(documents.values()))
+
+
+@lru_cache(maxsize=512)
+def _shaper(urls: tuple[str, ...], folder: Path | None) -> Callable[[Any], Hashable]:
+    return shapes_for(document for url in urls for document in _compile(url, folder).documents)
 
 
 def _collect(

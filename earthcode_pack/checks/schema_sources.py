@@ -55,7 +55,10 @@ def cache_folder() -> Path:
 
 def _relative(url: str) -> Path:
     """Host and path; a URL that would leave the folder, or is not https, has no schema here."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise NoSchema(f"{url} is no URL") from None
     path = Path(parts.netloc, *parts.path.strip("/").split("/"))
     if parts.scheme != "https" or parts.query or not parts.hostname or ".." in path.parts:
         raise NoSchema(f"{url} is not the https URL of a schema")

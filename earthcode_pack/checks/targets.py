@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from earthcode_pack.errors import UserError
 
-Kind = Literal["bundle", "product", "stac", "cog", "zarr", "netcdf"]
+Kind = Literal["bundle", "product", "catalogue", "stac", "cog", "zarr", "netcdf"]
 
 _SUFFIXES: dict[str, Kind] = {
     ".json": "stac", ".geojson": "stac", ".tif": "cog", ".tiff": "cog", ".zarr": "zarr", ".zarr.zip": "zarr",
@@ -17,15 +17,19 @@ _SUFFIXES: dict[str, Kind] = {
 _MARKS: dict[Kind, tuple[set[str], ...]] = {
     "bundle": ({"profile.yaml"},),
     "product": ({"collection.json", "manifest.json"},),
+    "catalogue": ({"catalog.json", "products/catalog.json"},),
     "zarr": ({"zarr.json"}, {".zgroup"}, {".zmetadata"}, {".zarray"}),
 }
-_WHAT = "a bundle, a published version, a STAC file, .tif, .nc, .h5, a Zarr folder or .zarr.zip"
+_WHAT = (
+    "a bundle, a published version, a checkout of the Open Science Catalog, a STAC file, .tif, .nc, .h5, a Zarr folder "
+    "or .zarr.zip"
+)
 
 
 def kind_of(target: str) -> Kind:
     """What to check a target as. Raises ``UserError`` that names it where it does not exist, or is nothing known."""
     if "://" in target:
-        found = by_name(urlsplit(target).path)
+        found = _remote(target)
     elif not Path(target).exists():
         raise UserError(f"{target}: no such file or folder", "correct the path")
     else:
@@ -33,6 +37,13 @@ def kind_of(target: str) -> Kind:
     if found is None:
         raise UserError(f"{target}: nothing that can be checked", f"name {_WHAT}")
     return found
+
+
+def _remote(url: str) -> Kind | None:
+    """By the end of the path; where it has none, an API answers there, as in ``…/stac/collections/sst``."""
+    path = urlsplit(url).path.rstrip("/")
+    bare = "." not in path.rpartition("/")[2] and url.startswith("http")
+    return by_name(path) or ("stac" if bare else None)
 
 
 def by_name(path: str) -> Kind | None:
@@ -50,6 +61,9 @@ def _folder(path: Path) -> Kind | None:
 
 
 def format_of(path: Path) -> Kind | None:
-    """The data format of an existing asset; None where it is none that is checked."""
-    found = _folder(path) if path.is_dir() else by_name(path.name)
+    """The data format of an asset; None where it does not exist, or is none that is checked."""
+    try:
+        found = _folder(path) if path.is_dir() else by_name(path.name) if path.is_file() else None
+    except (OSError, ValueError):  # a name that no file can have
+        return None
     return found if found in {"cog", "zarr", "netcdf"} else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
 from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, MANY, SMALLEST_CHUNK
-from earthcode_pack.checks.netcdf import dimensions_without_coordinate
+from earthcode_pack.checks.netcdf import dimensions_without_coordinate, opened
 from earthcode_pack.checks.pyramid import derived_levels, dimensions_of, level_findings, walk
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ class _Store:
 def zarr_findings(href: str, subject: str, *, deep: bool = False) -> list[Finding]:
     """What a Zarr store breaks of the rules; ``deep`` reads every stored chunk instead of one of each variable.
 
-    ``href`` is a folder, a ``.zarr.zip`` or, for a store that is not zipped, any fsspec URL.
+    ``href`` is a folder or a ``.zarr.zip``, by its path or any fsspec URL whose server answers ranges.
     """
     found: list[Finding] = []
     try:
-        found += _zip(Path(href), subject) if is_zip(href) else []
+        found += _zip(href, subject) if is_zip(href) else []
         if any(finding.rule == rules.ZARR_ZIP_ROOT.id for finding in found):
             return found
         with open_store(href) as handle:
@@ -52,8 +52,15 @@ def zarr_findings(href: str, subject: str, *, deep: bool = False) -> list[Findin
 
 
 def is_zip(href: str) -> bool:
-    """Whether it is a local zip by its name."""
-    return "://" not in href and href.endswith(".zip")
+    """Whether it is a zip by its name."""
+    return href.partition("?")[0].rstrip("/").endswith(".zip")
+
+
+@contextmanager
+def _archive(href: str) -> Iterator[zipfile.ZipFile]:
+    """A zip, of which a remote one is read by ranges: its directory at the end, then what is asked for."""
+    with opened(href) as file, zipfile.ZipFile(file) as archive:
+        yield archive
 
 
 @contextmanager
@@ -64,7 +71,7 @@ def open_store(href: str) -> Iterator[Any]:
     if "://" in href:
         from earthcode_pack.storage.inputs import filesystem  # noqa: PLC0415 - only for what is remote
 
-        fs, path = filesystem(href)
+        fs, path = filesystem(f"zip://::{href}" if is_zip(href) else href)
         yield FsspecStore.from_mapper(fs.get_mapper(path.rstrip("/")), read_only=True)
     elif is_zip(href):
         with ZipStore(href, mode="r") as store:
@@ -83,8 +90,8 @@ def open_group(handle: Any, path: str = "") -> Iterator[Any]:
         yield dataset
 
 
-def _zip(path: Path, subject: str) -> Iterator[Finding]:
-    with zipfile.ZipFile(path) as archive:
+def _zip(href: str, subject: str) -> Iterator[Finding]:
+    with _archive(href) as archive:
         members = archive.infolist()
     names = {member.filename for member in members}
     v2 = {".zgroup", ".zattrs"} & names
@@ -98,10 +105,10 @@ def _zip(path: Path, subject: str) -> Iterator[Finding]:
 
 
 def _sizes(href: str) -> dict[str, int] | None:
-    if "://" in href:
+    if "://" in href and not is_zip(href):
         return None
     if is_zip(href):
-        with zipfile.ZipFile(href) as archive:
+        with _archive(href) as archive:
             return {member.filename: member.compress_size for member in archive.infolist()}
     root = Path(href)
     return {p.relative_to(root).as_posix(): p.stat().st_size for p in root.rglob("*") if p.is_file()}

@@ -134,7 +134,12 @@ def publish(
 
 @app.command(rich_help_panel=LOOK)
 def check(
-    target: Annotated[str, typer.Argument(help="A bundle, STAC file, COG, Zarr or NetCDF; local or remote.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="A bundle, STAC file, COG, Zarr or NetCDF, local or remote; or a checkout of the catalogue."
+        ),
+    ],
     deep: Annotated[bool, typer.Option("--deep", help="Read everything, not headers and samples.")] = False,
     schemas: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder of JSON schemas, where there is no network.")

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from earthcode_pack.bundle import open_bundle
 from earthcode_pack.cli.outcome import Outcome
-from earthcode_pack.cli.words import heading, levels, show_findings
+from earthcode_pack.cli.words import clipped, heading, levels, near, show_findings
 from earthcode_pack.model import Finding, Level
 
 
@@ -26,5 +26,5 @@ def judged(target: str, findings: Iterable[Finding], accepted: Mapping[str, str]
 
 def _show(console: Console, target: str, found: tuple[Finding, ...], accepted: Mapping[str, str]) -> None:
     counts = {level.value: sum(finding.level is level for finding in found) for level in Level}
-    heading(console, f"{target}: {levels(counts) if found else 'nothing found'}")
-    show_findings(console, found, accepted)
+    heading(console, f"{clipped(near(target), 200)}: {levels(counts) if found else 'nothing found'}")
+    show_findings(console, found, accepted, most=None)

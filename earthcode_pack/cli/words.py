@@ -13,6 +13,8 @@ from rich.text import Text
 from earthcode_pack.model import Failure, Finding, Level
 
 MOST = 10  # of anything; the report holds all
+_FEW = 3  # further places of one rule
+_LONG, _PATH = 600, 100  # characters of a message, of a path
 
 _STYLES = {Level.ERROR: "bold red", Level.WARNING: "yellow", Level.INFO: "cyan"}
 _ORDER = list(_STYLES)
@@ -72,18 +74,51 @@ def show_failures(console: Console, failures: Iterable[Failure]) -> None:
     _and_more(console, len(listed))
 
 
-def show_findings(console: Console, findings: Iterable[Finding], accepted: Iterable[str]) -> None:
-    """The worst first, one of each rule, with how many more there are of it."""
+def show_findings(
+    console: Console, findings: Iterable[Finding], accepted: Iterable[str], most: int | None = MOST
+) -> None:
+    """The worst first, one entry for each rule: the first finding of it, and where it stands besides.
+
+    ``most`` rules; None shows all, where no report holds them.
+    """
     accepted = set(accepted)
     by_level = sorted(findings, key=lambda f: (f.rule in accepted, _ORDER.index(f.level), f.rule))
     groups = [list(group) for _, group in groupby(by_level, key=lambda f: (f.rule, f.level))]
-    for group in groups[:MOST]:
+    for group in groups[:most]:
         first = group[0]
-        more = f" (and {len(group) - 1} more)" if len(group) > 1 else ""
         level, style = ("accepted", "dim") if first.rule in accepted else (first.level, _STYLES[first.level])
         subject = "" if first.subject in first.message else f" {first.subject}"
-        _entry(console, level, style, f"{first.rule}{subject}: {first.message}{more}", first.remedy)
-    _and_more(console, len(groups))
+        text = f"{first.rule}{subject}: {clipped(first.message, _LONG)}{_times(group)}"
+        _entry(console, level, style, text, first.remedy, also=_elsewhere(group))
+    _and_more(console, len(groups), most)
+
+
+def clipped(text: str, most: int) -> str:
+    r"""A text of a stranger, no longer than ``most`` characters and on one line.
+
+    >>> clipped("a\nb" + "c" * 10, 8)
+    'a b cccc…'
+    """
+    line = " ".join(text.split()) if "\n" in text or "\r" in text else text
+    line = "".join(c if c.isprintable() else "\ufffd" for c in line[: most + 1])
+    return line if len(line) <= most else f"{line[:most]}…"
+
+
+def _times(group: list[Finding]) -> str:
+    """``(and 25 more, in 13 places)``, where there is more than one."""
+    subjects = len({finding.subject for finding in group})
+    if len(group) == 1:
+        return ""
+    places = "" if subjects in (1, len(group)) else f", in {counted(subjects, 'place')}"
+    return f" (and {len(group) - 1} more{places})"
+
+
+def _elsewhere(group: list[Finding]) -> str:
+    """The next few subjects of a rule, and how many there are beyond them."""
+    subjects = list(dict.fromkeys(finding.subject for finding in group))[1:]
+    named = ", ".join(clipped(near(subject), _PATH) for subject in subjects[:_FEW])
+    more = f" and {len(subjects) - _FEW} more" if len(subjects) > _FEW else ""
+    return f"also {named}{more}" if subjects else ""
 
 
 def levels(findings: dict[str, int]) -> str:
@@ -96,19 +131,21 @@ def short(href: str) -> str:
     return Path(href.rstrip("/")).name or href
 
 
-def _entry(console: Console, label: str, style: str, text: str, remedy: str) -> None:
+def _entry(console: Console, label: str, style: str, text: str, remedy: str, *, also: str = "") -> None:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=8)
     grid.add_column(overflow="fold")
     grid.add_row(Text(label, style), Text(text))
+    if also:
+        grid.add_row("", Text(also, "dim"))
     if remedy:
         grid.add_row("", Text(f"→ {remedy}", "dim"))
     console.print(grid)
 
 
-def _and_more(console: Console, number: int) -> None:
-    if number > MOST:
-        console.print(Text(f"… and {number - MOST} more: see the report", "dim"))
+def _and_more(console: Console, number: int, most: int | None = MOST) -> None:
+    if most is not None and number > most:
+        console.print(Text(f"… and {number - most} more: see the report", "dim"))
 
 
 def told_difference(found: Mapping[str, int] | None) -> str | None:

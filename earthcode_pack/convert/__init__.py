@@ -121,6 +121,7 @@ def finish(job: Job, records: list[Record], folder: Path, product: Path) -> Arti
 
 def _finished(job: Job, records: list[Record], folder: Path, product: Path) -> Artifact:
     from earthcode_pack.convert import measure  # noqa: PLC0415
+    from earthcode_pack.convert.codecs import codecs_of  # noqa: PLC0415
 
     tallies, compared, max_error, changes = work.total(records)
     output = folder / _OUTPUT[job.format]
@@ -129,6 +130,7 @@ def _finished(job: Job, records: list[Record], folder: Path, product: Path) -> A
 
         output, changes = zarr.finish(job, folder), zarr.changes(folder)
     grid, variables, dimensions = measure.measure(output, job, tallies)
+    codecs = codecs_of(output, job, [variable.name for variable in variables])
     return Artifact(
         fingerprint=job.fingerprint,
         item=job.item,
@@ -145,7 +147,8 @@ def _finished(job: Job, records: list[Record], folder: Path, product: Path) -> A
         max_error=max_error,
         changes=changes,
         engine=records[0].engine,
-        facts={key: job.options[key] for key in ("version", "zipped", "compression") if key in job.options},
+        facts={key: job.options[key] for key in ("version", "zipped", "compression") if key in job.options}
+        | {"codecs": codecs},
         processed=_now(),
     )
 

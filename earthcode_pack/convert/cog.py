@@ -21,7 +21,7 @@ from earthcode_pack.convert.planes import Plane, RasterPlane, open_plane
 from earthcode_pack.convert.read.raster import GDAL_OPTIONS
 from earthcode_pack.convert.stage import blocks_of_rows, staged, view
 from earthcode_pack.convert.statistics import Tally, tally
-from earthcode_pack.convert.work import Part, Record
+from earthcode_pack.convert.work import Part, Record, is_categorical
 from earthcode_pack.errors import OutsideError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def write(part: Part) -> Record:
 
 def _in_one_pass(plane: Plane, job: Job, target: Path) -> tuple[Tally, str]:
     options = _creation_options(job.options, plane.look)
-    return tiff.write_cog(plane, job, target, options, lambda rows: _tally(rows, None, plane))
+    return tiff.write_cog(plane, job, target, options, lambda rows: _tally(rows, None, plane, job))
 
 
 def _by_driver(plane: Plane, job: Job, folder: Path, target: Path, path: Path | None) -> tuple[Tally, float]:
@@ -116,14 +116,14 @@ def _compare(plane: Plane, target: Path, job: Job) -> tuple[Tally, float]:
             )
             if mask is not None:
                 compare_masks(mask, written.dataset_mask(window=window), place)
-            sums, worst = sums + _tally(rows, mask, plane), max(worst, error)
+            sums, worst = sums + _tally(rows, mask, plane, job), max(worst, error)
     return sums, worst
 
 
-def _tally(rows: Array, mask: Array | None, plane: Plane) -> Tally:
+def _tally(rows: Array, mask: Array | None, plane: Plane, job: Job) -> Tally:
     """Of the valid values; a transparency is no value, and says where none are."""
     values = rows
     if plane.look.has_alpha:
         values, mask = rows[:-1], rows[-1] if mask is None else mask
     hidden = None if mask is None else np.broadcast_to(mask == 0, values.shape)
-    return tally(values, plane.look.nodata, hidden)
+    return tally(values, plane.look.nodata, hidden, categorical=is_categorical(job, job.inputs[0].variables[0]))

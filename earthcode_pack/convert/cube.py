@@ -13,6 +13,7 @@ from earthcode_pack.convert.packing import Packing, common_packing
 from earthcode_pack.convert.pieces import Want, fill
 from earthcode_pack.convert.read.packing import as_type, is_unsigned
 from earthcode_pack.convert.statistics import Tally, tally
+from earthcode_pack.convert.work import is_categorical
 from earthcode_pack.errors import NotEqual
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class CubeVariable:
     sizes: dict[str, int]
     packing: Packing
     inputs: tuple[Input, ...]
+    categorical: bool = False
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -53,8 +55,8 @@ class CubeVariable:
         """Statistics of a block of stored values, as numbers without a sign where they stand for such."""
         if not self.packing.decoded and is_unsigned(self.in_files[0].attrs, self.packing.dtype):
             kind = f"u{self.packing.dtype}"
-            return tally(block.view(kind), as_type(self.nodata, kind))
-        return tally(block, self.nodata)
+            return tally(block.view(kind), as_type(self.nodata, kind), categorical=self.categorical)
+        return tally(block, self.nodata, categorical=self.categorical)
 
 
 def held_by(source: Input, name: str) -> Variable:
@@ -74,7 +76,8 @@ def cube_variable(name: str, job: Job) -> CubeVariable:
     """
     inputs = tuple(source for source in job.inputs if any(v.name == name for v in source.variables))
     every = [held_by(source, name) for source in inputs]
-    return CubeVariable(name, cube_sizes(job.inputs, every[0], job.options["time"]), common_packing(every), inputs)
+    sizes = cube_sizes(job.inputs, every[0], job.options["time"])
+    return CubeVariable(name, sizes, common_packing(every), inputs, is_categorical(job, every[0]))
 
 
 # --- its shape ------------------------------------------------------------------------------------------------------

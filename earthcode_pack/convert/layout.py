@@ -15,9 +15,11 @@ from earthcode_pack.convert.notes import Notes
 from earthcode_pack.convert.packing import PACKING
 from earthcode_pack.convert.read import cf
 from earthcode_pack.convert.read.agreed import crs_name
+from earthcode_pack.convert.read.axes import auxiliary_of, data_variables
 from earthcode_pack.convert.read.open import open_raw
 from earthcode_pack.convert.read.packing import plain
 from earthcode_pack.convert.time_axis import stacked, time_axis
+from earthcode_pack.errors import Contradiction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,12 +49,14 @@ class Layout:
 class _Header:
     """A file without the values of its data variables, whose attributes are kept, in their types, by name.
 
-    ``crs`` is of the first file alone: the plan has seen that all have one grid, and PROJ takes its time.
+    ``crs`` is of the first file alone: the plan has seen that all have one grid, and PROJ takes its time. ``auxiliary``
+    are the coordinates of data that lie at places.
     """
 
     dataset: xr.Dataset
     attrs: dict[str, dict[str, Any]]
     crs: CRS | None
+    auxiliary: tuple[str, ...]
 
 
 def layout_of(job: Job, paths: LocalPaths) -> Layout:
@@ -72,26 +76,39 @@ def layout_of(job: Job, paths: LocalPaths) -> Layout:
     mapping = _grid_mapping(job, headers[job.inputs[0].href], others, notes)
     for attrs in attributes.values():
         attrs["grid_mapping"] = mapping
-        _keep_known_coordinates(attrs, others)
+        _keep_known_coordinates(attrs, others, headers[job.inputs[0].href].auxiliary, notes)
     shared = _global_attributes(job, [header.dataset for header in headers.values()], notes)
     return Layout(variables, attributes, others, shared, tuple(notes.lines))
 
 
 def _headers(inputs: tuple[Input, ...], paths: LocalPaths) -> dict[str, _Header]:
     drivers = {source.href: source for source in inputs}
-    first = inputs[0].href
-    return {href: _read_header(source, paths[href], of_crs=href == first) for href, source in drivers.items()}
+    headers: dict[str, _Header] = {}
+    for href, source in drivers.items():
+        header = _read_header(source, paths[href], of_crs=not headers)
+        _share(header.dataset, [first.dataset for first in headers.values()][:1])
+        headers[href] = header
+    return headers
+
+
+def _share(dataset: xr.Dataset, before: list[xr.Dataset]) -> None:
+    """What is the same in the first file is kept once: coordinates of many files may be as large as their data."""
+    for name, variable in dataset.variables.items():
+        other = before[0].variables.get(name) if before else None
+        if other is not None and variable.ndim > 1 and variable.dtype == other.dtype and _same(variable, other):
+            variable.data = other.data
 
 
 def _read_header(source: Input, path: Path, *, of_crs: bool) -> _Header:
     with open_raw(path, source.driver) as dataset:
-        every = set(cf.data_variables(dataset))
+        every = set(data_variables(dataset))
         attrs = {name: {str(k): _typed(v) for k, v in dataset[name].attrs.items()} for name in every}
-        crs = cf.crs_of(dataset, source.variables[0].source_name) if of_crs else None
+        first = source.variables[0].source_name
+        crs, auxiliary = cf.crs_of(dataset, first) if of_crs else None, auxiliary_of(dataset, first)
         dropped = every | {name for name, v in dataset.variables.items() if v.dtype.kind not in "iufbSUO"}
         small = dataset.drop_vars(dropped, errors="ignore").load()
         small.attrs = {str(key): _typed(value) for key, value in dataset.attrs.items()}
-    return _Header(small, attrs, crs)
+    return _Header(small, attrs, crs, auxiliary)
 
 
 def _typed(value: Any) -> Any:
@@ -142,7 +159,9 @@ def _fill_value(variable: CubeVariable, attrs: dict[str, Any], notes: Notes) -> 
 def _from_profile(variable: CubeVariable, attrs: dict[str, Any], job: Job, notes: Notes) -> dict[str, Any]:
     name, described = variable.name, job.described.get(variable.name, {})
     said = {k: v for k, v in described.items() if k not in ("classes", "units")}
-    if not attrs.get("units") and variable.in_files[0].units:
+    if variable.in_files[0].units and variable.in_files[0].units != attrs.get(
+        "units"
+    ):  # none, or none that can be read
         said["units"] = variable.in_files[0].units
     if described.get("classes") and "flag_values" not in attrs:
         said["flag_values"] = np.array([item["value"] for item in described["classes"]], variable.dtype)
@@ -155,10 +174,14 @@ def _from_profile(variable: CubeVariable, attrs: dict[str, Any], job: Job, notes
     return said
 
 
-def _keep_known_coordinates(attrs: dict[str, Any], others: dict[str, xr.Variable]) -> None:
-    """``coordinates`` names what the cube holds, and the grid mapping is none (CF 5, 5.6)."""
-    words = str(attrs.pop("coordinates", "")).split()
-    known = [word for word in words if word in others and word != attrs["grid_mapping"]]
+def _keep_known_coordinates(
+    attrs: dict[str, Any], others: dict[str, xr.Variable], beside: tuple[str, ...], notes: Notes
+) -> None:
+    """``coordinates`` names what the cube holds, its places at least; a grid mapping is none (CF 5, 5.6)."""
+    stated = str(attrs.pop("coordinates", "")).split()
+    known = [w for w in dict.fromkeys([*stated, *beside]) if w in others and w != attrs["grid_mapping"]]
+    if added := [word for word in known if word not in stated]:
+        notes.add(f"coordinates added: {' '.join(added)}")
     if known:
         attrs["coordinates"] = " ".join(known)
 
@@ -178,6 +201,12 @@ def _static(job: Job, runs: list[Run], axis: str | None, notes: Notes) -> dict[s
     for _, header in runs:
         for key, variable in header.variables.items():
             name = renames.get(str(key), str(key))
+            if name == axis and variable.ndim and axis not in variable.dims:
+                along = ", ".join(map(str, variable.dims))
+                raise Contradiction(
+                    f"{key} lies along {along} of each file, and files would become steps of {axis}",
+                    "set target.format: netcdf, whose netcdf: {split: source} makes an Item of each file",
+                )
             if axis not in variable.dims and name != axis:
                 out.setdefault(name, plain_variable(variable))
     for name, variable in out.items():
@@ -211,6 +240,8 @@ def plain_variable(variable: xr.Variable) -> xr.Variable:
 
 def _describe_coordinates(job: Job, out: dict[str, xr.Variable], notes: Notes) -> None:
     """Standard name and units of x and y where the file gives none (CF 4, 5.6); a raster's never has any."""
+    if job.grid.kind != "grid":
+        return
     known = {entry.get("axis"): entry for entry in CRS.from_wkt(job.grid.crs).cs_to_cf()}
     for dim, axis in zip(job.grid.dims, ("Y", "X"), strict=True):
         for key in ("standard_name", "units"):

@@ -136,8 +136,9 @@ def changes_of(look: Look, job: Job) -> list[str]:
         out.append(f"{variable.source_name} is called {variable.name}")
     if look.count == 1 and look.description == variable.name != variable.source_name:
         out.append(f"band description added: {variable.name}")
-    if look.units and not look.stated.units:
-        out.append(f"units of {variable.name} from the profile: {look.units}")
+    if look.units and look.units != look.stated.units:
+        before = f", not {look.stated.units!r}" if look.stated.units else ""
+        out.append(f"units of {variable.name} from the profile: {look.units}{before}")
     return out + _nodata_changes(look, variable.name) + _crs_changes(look, CRS.from_wkt(job.grid.crs))
 
 

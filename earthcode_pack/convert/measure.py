@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pyproj import CRS
 
+from earthcode_pack.convert.classes import bitfields_of, classes_of, colored
 from earthcode_pack.convert.read import cf, times
+from earthcode_pack.convert.read.axes import axes_of, axis_of, data_variables
+from earthcode_pack.convert.read.numbers import unpacked
 from earthcode_pack.convert.read.packing import plain, stated_nodata
-from earthcode_pack.convert.work import classes_of
+from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.model import Dimension, Driver, Grid, Job, Variable, WrittenVariable, rfc3339
 
 if TYPE_CHECKING:
@@ -54,7 +57,8 @@ def measure_cog(path: Path, job: Job, tallies: dict[str, Tally]) -> tuple[Grid, 
             offset=offset,
             units=dataset.units[0] or None,
             colorinterp=tuple(interp.name for interp in dataset.colorinterp),
-            classes=_colored(classes_of(job.described.get(source.name, {}), source.attrs), dataset),
+            classes=colored(classes_of(job.described.get(source.name, {}), source.attrs), _table(dataset)),
+            bitfields=bitfields_of(source.attrs),
             statistics=_statistics(tallies, source, scale, offset),
             **_names(source, job),
         )
@@ -82,17 +86,12 @@ def _names(source: Variable, job: Job) -> dict[str, str | None]:
     return {key: None if value in (None, "unknown", "") else str(value) for key, value in words.items()}
 
 
-def _colored(classes: tuple[dict[str, Any], ...], dataset: Any) -> tuple[dict[str, Any], ...]:
-    """Classes with the colours of the colour table, where the profile gives none."""
+def _table(dataset: Any) -> dict[int, tuple[int, ...]] | None:
+    """The colour table; None where there is none."""
     try:
-        table = dataset.colormap(1)
+        return dict(dataset.colormap(1))
     except ValueError:
-        return classes
-    return tuple({**item, "color": item.get("color") or _hex(table.get(item["value"]))} for item in classes)
-
-
-def _hex(color: tuple[int, ...] | None) -> str | None:
-    return None if color is None else "".join(f"{part:02X}" for part in color[:3])
+        return None
 
 
 def _statistics(tallies: dict[str, Tally], source: Variable, scale: float | None, offset: float | None) -> Any:
@@ -108,14 +107,14 @@ def measure_cube(
 
     sources = {v.name: v for i in job.inputs for v in i.variables}
     with open_raw(path, driver) as dataset:
-        names = [name for name in cf.data_variables(dataset) if name in sources]
-        axes = cf.axes_of(dataset, names[0])
+        names = [name for name in data_variables(dataset) if name in sources]
+        axes = axes_of(dataset, names[0])
         crs = cf.crs_of(dataset, names[0])
         assert axes is not None and crs is not None, "the layout gave every variable a grid mapping"  # noqa: PT018
-        grid = cf.grid_of(dataset, axes, crs)
+        grid = grid_of(dataset, axes, crs, outlined=True)
         variables = tuple(_written(dataset, name, sources[name], job, tallies) for name in names)
         dims = dict.fromkeys(str(dim) for name in names for dim in dataset[name].dims)
-        dimensions = tuple(_dimension(dataset, dim, grid) for dim in dims)
+        dimensions = tuple(_dimension(dataset, dim, grid, names[0]) for dim in dims)
     return grid, variables, dimensions
 
 
@@ -135,25 +134,38 @@ def _written(dataset: xr.Dataset, name: str, source: Variable, job: Job, tallies
         offset=offset,
         units=attrs.get("units"),
         classes=classes_of(job.described.get(name, {}), attrs),
+        bitfields=bitfields_of(attrs),
         statistics=_statistics(tallies, source.model_copy(update={"name": name}), scale, offset),
         **_names(source.model_copy(update={"attrs": attrs}), job),
     )
 
 
-def _dimension(dataset: xr.Dataset, dim: str, grid: Grid) -> Dimension:
-    axis = cf.axis_of(dataset, dim)
+def _dimension(dataset: xr.Dataset, dim: str, grid: Grid, variable: str) -> Dimension:
+    axis = axis_of(dataset, dim)
     size = dataset.sizes[dim]
+    if grid.kind != "grid" and dim in grid.dims:
+        return _along_places(dataset, dim, variable, axis)
     if dim not in dataset.variables:
         return Dimension(name=dim, size=size, axis=None, extent=(0, size - 1), step=1)
     if axis == "t":
         return _time_dimension(dataset, dim)
     values = dataset[dim].values
+    if values.dtype.kind in "iuf" and {"scale_factor", "add_offset"} & set(dataset[dim].attrs):
+        values = unpacked(dataset[dim])
     if values.dtype.kind not in "iuf":
         return Dimension(name=dim, size=size, axis=None, values=tuple(str(v) for v in values[:_FEW]))
     known = axis if axis in ("x", "y", "z") else None
     return Dimension(
         name=dim, size=size, axis=known, units=dataset[dim].attrs.get("units"), **_extent(values, known, grid, dim)
     )
+
+
+def _along_places(dataset: xr.Dataset, dim: str, variable: str, axis: str | None) -> Dimension:
+    """Rows, columns or places by their number; places along a time axis by the ends of that."""
+    size = dataset.sizes[dim]
+    if axis == "t" and dim in dataset.variables and (found := period_along(dataset, variable)):
+        return Dimension(name=dim, size=size, axis="t", extent=(rfc3339(found[0].start), rfc3339(found[0].end)))
+    return Dimension(name=dim, size=size, axis=None, extent=(0, size - 1), step=1)
 
 
 def _extent(values: np.ndarray[Any, Any], axis: str | None, grid: Grid, dim: str) -> dict[str, Any]:

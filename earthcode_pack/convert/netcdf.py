@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from earthcode_pack.model import Job
 
 _VERSION = ("v110", "v110")  # of HDF5's format: what netCDF-C and others have read for years
+_WORTH = 2**20  # bytes of a coordinate from which on it is compressed
 
 
 def write(part: Part) -> Record:
@@ -115,7 +116,7 @@ def _new(target: Path, page: int) -> h5py.File:
 def _metadata(layout: Layout, job: Job, file: h5netcdf.File) -> None:
     file.dimensions = _dimensions(layout)
     for name, other in layout.others.items():
-        _create_small(file, name, other)
+        _create_small(file, name, other, job.options["level"])
     for name, variable in layout.variables.items():
         made = file.create_variable(
             name,
@@ -141,11 +142,14 @@ def _dimensions(layout: Layout) -> dict[str, int]:
     return sizes
 
 
-def _create_small(file: h5netcdf.File, name: str, variable: xr.Variable) -> None:
+def _create_small(file: h5netcdf.File, name: str, variable: xr.Variable, level: int) -> None:
+    """A coordinate or the like, whole; deflated where it is large, as the places of a swath are."""
     values, fill = variable.values, None
     if values.dtype.kind in "iuf" and "_FillValue" in variable.attrs:
         fill = values.dtype.type(variable.attrs["_FillValue"])
     kind = h5py.string_dtype() if values.dtype.kind == "O" else disk_type(values.dtype)
-    made = file.create_variable(name, tuple(map(str, variable.dims)), dtype=kind, fillvalue=fill)
+    is_large = values.dtype.kind in "iuf" and values.nbytes > _WORTH
+    filters = {"compression": "gzip", "compression_opts": level, "shuffle": True} if is_large else {}
+    made = file.create_variable(name, tuple(map(str, variable.dims)), dtype=kind, fillvalue=fill, **filters)
     made[...] = values.astype(kind) if values.dtype.kind == "b" else values
     set_attributes(made, variable.attrs, values.dtype)

@@ -7,18 +7,38 @@ from typing import Any
 
 import numpy as np
 
-from earthcode_pack.model import Statistics, Value
+from earthcode_pack.convert.histogram import (
+    MOST,
+    Bins,
+    BinsField,
+    Frame,
+    byte_counts,
+    frame_of,
+    least_exponent,
+    trimmed,
+)
+from earthcode_pack.convert.scratch import scratch
+from earthcode_pack.model import Histogram, Statistics, Value
 
 Array = np.ndarray[Any, Any]
 
-_SLAB = 2**16  # values
-_SAMPLE = 31  # values
+_SLAB = 2**18  # values
+_BYTES = 2**20  # values of one byte, which are counted in one go
+_ROW = 4096  # values that are squared and added at once, in float64
+_FAR = 512  # bins: from there on a value less the edge of the first bin is exact (Sterbenz)
+_FLOAT32 = range(-100, 101)  # exponents of a width: float32 holds the multiples
+_SHORT = {"e", "f", "h", "H"}  # numpy's letters of what float32 holds: itself, half of it and integers of 16 bits
+
+Distinct = tuple[tuple[int, int], ...]
+"""How often each value occurs, in the order of the values."""
 
 
 class Tally(Value):
-    """Count, extremes, mean and sum of squared deviations of the valid values; two tallies add up.
+    """Count, extremes, mean, sum of squared deviations and histogram of the valid values; two tallies add up.
 
     The sum follows Chan, Golub and LeVeque (1983), «Algorithms for computing the sample variance», formula 2.1.
+    ``bins`` is None where there is nothing to count. ``distinct`` holds the values of categorical data with their
+    counts, and is None where they are more than 256; it is empty for quantities.
     """
 
     total: int = 0
@@ -27,11 +47,14 @@ class Tally(Value):
     maximum: float = -math.inf
     mean: float = 0.0
     deviations: float = 0.0
+    bins: BinsField = None
+    distinct: Distinct | None = ()
 
     def __add__(self, other: Tally) -> Tally:
         count = self.count + other.count
-        if count == 0:
-            return Tally(total=self.total + other.total)
+        if self.count == 0 or other.count == 0:
+            held = other if self.count == 0 else self
+            return held.model_copy(update={"total": self.total + other.total})
         delta = other.mean - self.mean
         return Tally(
             total=self.total + other.total,
@@ -40,6 +63,8 @@ class Tally(Value):
             maximum=max(self.maximum, other.maximum),
             mean=self.mean + delta * other.count / count,
             deviations=self.deviations + other.deviations + delta * delta * self.count * other.count / count,
+            bins=self.bins + other.bins if self.bins and other.bins else None,
+            distinct=_joined(self.distinct, other.distinct),
         )
 
     def statistics(self, scale: float | None, offset: float | None) -> Statistics | None:
@@ -54,51 +79,165 @@ class Tally(Value):
             mean=self.mean * factor + shift,
             stddev=math.sqrt(self.deviations / self.count) * abs(factor),
             valid_percent=100 * self.count / self.total,
+            count=self.count,
+            histogram=self._histogram(factor, shift),
+            values=self.distinct or (),
         )
 
+    def _histogram(self, factor: float, shift: float) -> Histogram | None:
+        """The bins in unpacked units; names of classes that span more than 256 lie in no bins that mean anything."""
+        if self.bins is None or (self.distinct != () and self.bins.frame.exponent > 0):
+            return None
+        try:
+            ends = [edge * factor + shift for edge in self.bins.edges]
+        except OverflowError:
+            return None
+        counts = self.bins.counts.tolist()
+        if not all(map(math.isfinite, ends)):
+            return None
+        return Histogram(minimum=min(ends), maximum=max(ends), counts=tuple(counts if factor >= 0 else counts[::-1]))
 
-def tally(block: Array, nodata: float | None, hidden: Array | None = None) -> Tally:
-    """The tally of one block of stored values; NaN, infinities, nodata and what is ``hidden`` do not count."""
+
+def _joined(one: Distinct | None, other: Distinct | None) -> Distinct | None:
+    if one is None or other is None:
+        return None
+    counts = dict(one)
+    for value, count in other:
+        counts[value] = counts.get(value, 0) + count
+    return tuple(sorted(counts.items())) if len(counts) <= MOST else None
+
+
+def tally(block: Array, nodata: float | None, hidden: Array | None = None, *, categorical: bool = False) -> Tally:
+    """The tally of one block of stored values; NaN, infinities, nodata and what is ``hidden`` do not count.
+
+    ``categorical`` integers are names: each value is counted by itself besides.
+    """
     values = np.ascontiguousarray(block).reshape(-1)
     covers = None if hidden is None else np.ascontiguousarray(hidden).reshape(-1)
+    is_byte = values.dtype.itemsize == 1
     out = Tally()
-    for start in range(0, values.size, _SLAB):  # what is worked on stays in the cache, and little memory is taken
-        part = slice(start, start + _SLAB)
-        out += _tally(values[part], nodata, None if covers is None else covers[part])
+    for start in range(0, values.size, _BYTES if is_byte else _SLAB):  # what is worked on stays in the cache
+        part = slice(start, start + (_BYTES if is_byte else _SLAB))
+        cover = None if covers is None else covers[part]
+        out += (_of_bytes if is_byte else _of_numbers)(values[part], nodata, cover, categorical=categorical)
     return out
 
 
-def _tally(block: Array, nodata: float | None, hidden: Array | None) -> Tally:
-    """Shifted sums, which need one pass; the shift is a typical value, so that nothing cancels out."""
-    valid = _valid(block, nodata, hidden)
-    count = block.size if valid is None else int(np.count_nonzero(valid))
-    if count == 0:
-        return Tally(total=block.size)
-    typical = _typical(block, valid)
-    values = block if valid is None else _filled(block, valid, typical)
-    with np.errstate(over="ignore", invalid="ignore"):  # near the ends of float64; see Tally.statistics
-        shifted = values.astype(np.float64)
-        shifted -= np.float64(typical)
-        total = float(np.einsum("i->", shifted))
-        deviations = max(float(np.einsum("i,i->", shifted, shifted)) - total * (total / count), 0.0)
+# --- one byte: each value is counted, and all else follows ----------------------------------------------------------
+
+
+def _of_bytes(block: Array, nodata: float | None, hidden: Array | None, *, categorical: bool) -> Tally:
+    seen = block if hidden is None else block[~hidden]
+    counts, first = byte_counts(seen.view(np.uint8)), 0
+    if block.dtype.kind == "i":
+        counts, first = np.roll(counts, MOST // 2), -MOST // 2
+    if nodata is not None and first <= nodata < first + MOST and float(nodata).is_integer():
+        counts[int(nodata) - first] = 0
+    bins = trimmed(Frame(0, first), counts)
+    return Tally(total=block.size) if bins is None else _of_counts(block.size, bins, categorical=categorical)
+
+
+def _of_counts(total: int, bins: Bins, *, categorical: bool) -> Tally:
+    values = bins.frame.first + np.arange(bins.counts.size)
+    count = int(bins.counts.sum())
+    mean = int(bins.counts @ values) / count
     return Tally(
-        total=block.size,
+        total=total,
         count=count,
-        minimum=float(values.min()),
-        maximum=float(values.max()),
-        mean=float(typical) + total / count,
-        deviations=deviations,
+        minimum=float(values[0]),
+        maximum=float(values[-1]),
+        mean=mean,
+        deviations=float(bins.counts @ (values - mean) ** 2),
+        bins=bins,
+        distinct=_pairs(values[bins.counts > 0], bins.counts[bins.counts > 0]) if categorical else (),
     )
 
 
-def _valid(block: Array, nodata: float | None, hidden: Array | None) -> Array | None:
-    """Which values count; None where all do."""
-    keep = np.isfinite(block) if block.dtype.kind == "f" else None
+def _pairs(values: Array, counts: Array) -> Distinct | None:
+    return tuple(zip(values.tolist(), counts.tolist(), strict=True)) if values.size <= MOST else None
+
+
+# --- wider types: sums in units of a bin, from an edge of one; multiplying by a power of two rounds nothing ----------
+
+
+def _of_numbers(block: Array, nodata: float | None, hidden: Array | None, *, categorical: bool) -> Tally:
+    values, ends = block, (float(block.min()), float(block.max()))
+    valid = _valid(block, nodata, hidden, ends)
+    missing = 0 if valid is None else block.size - int(np.count_nonzero(valid))
+    if missing == block.size:
+        return Tally(total=block.size)
+    if valid is not None:
+        values = _filled(block, valid, block[np.argmax(valid)])
+        ends = float(values.min()), float(values.max())
+    frame = frame_of(*ends, least_exponent(block.dtype, *ends))
+    places, index, origin = _in_bins(values, frame)
+    counts, total, squares = byte_counts(index), float(np.einsum("i->", places)), _squares(places)
+    if valid is not None:  # what was filled in is taken out again
+        gap = int(np.argmin(valid))
+        place = float(places[gap])  # Python's numbers overflow to infinity without a word
+        counts[index[gap]] -= missing
+        total, squares = total - missing * place, squares - missing * place * place
+    count, width = block.size - missing, 2.0**frame.exponent
+    return Tally(
+        total=block.size,
+        count=count,
+        minimum=ends[0],
+        maximum=ends[1],
+        mean=(origin + total / count) * width,
+        deviations=max(squares - total * (total / count), 0.0) * width * width,
+        bins=trimmed(frame, counts),
+        distinct=_distinct(block if valid is None else block[valid]) if categorical else (),
+    )
+
+
+def _in_bins(values: Array, frame: Frame) -> tuple[Array, Array, int]:
+    """Where values lie, in bins from ``origin``, as float64; and the number of each one's bin in the frame.
+
+    From a far edge the difference is exact; near zero it would not be, and zero itself is the origin.
+    """
+    kind = np.dtype("f4" if values.dtype.char in _SHORT and frame.exponent in _FLOAT32 else "f8")
+    scaled, index = _memory("scaled", values.size, kind), _memory("index", values.size, np.dtype("u1"))
+    np.multiply(values, kind.type(2.0**-frame.exponent), out=scaled)
+    is_near = -_FAR < frame.first < 0
+    if is_near:
+        whole = np.floor(scaled, out=_memory("whole", values.size, kind))
+        whole -= frame.first
+        np.copyto(index, whole, casting="unsafe")
+    else:
+        scaled -= kind.type(frame.first)
+        np.copyto(index, scaled, casting="unsafe")
+    places = scaled
+    if kind != np.float64:
+        places = _memory("places", values.size, np.dtype("f8"))
+        np.copyto(places, scaled)
+    return places, index, 0 if is_near else frame.first
+
+
+def _memory(purpose: str, size: int, kind: np.dtype[Any]) -> Array:
+    return scratch(f"statistics: {purpose}", size * kind.itemsize).view(kind)
+
+
+def _squares(values: Array) -> float:
+    """The sum of squares, in rows that BLAS takes without threads."""
+    rows = values[: values.size // _ROW * _ROW].reshape(-1, _ROW)
+    rest = values[rows.size :]
+    return float(np.vecdot(rows, rows).sum() + np.vecdot(rest, rest))
+
+
+def _distinct(values: Array) -> Distinct | None:
+    return _pairs(*np.unique(values, return_counts=True)) if values.dtype.kind in "iu" else ()
+
+
+def _valid(block: Array, nodata: float | None, hidden: Array | None, ends: tuple[float, float]) -> Array | None:
+    """Which values count, of a block from the least to the greatest of ``ends``; None where all do."""
+    keep: Array | None = None
+    if not all(map(math.isfinite, ends)):
+        keep = np.isfinite(block, out=_memory("valid", block.size, np.dtype("?")))
     if nodata is not None and np.isfinite(nodata):  # others are not finite anyway
-        known = block != block.dtype.type(nodata)
+        known = np.not_equal(block, block.dtype.type(nodata), out=_memory("known", block.size, np.dtype("?")))
         keep = known if keep is None else np.logical_and(keep, known, out=keep)
     if hidden is not None:
-        keep = ~hidden if keep is None else keep & ~hidden
+        keep = ~hidden if keep is None else np.greater(keep, hidden, out=keep)
     return None if keep is None or keep.all() else keep
 
 
@@ -106,17 +245,8 @@ def _filled(block: Array, valid: Array, typical: Any) -> Array:
     """``np.where(valid, block, typical)``, without a branch: on the bits, modulo their width."""
     unsigned = np.dtype(f"u{block.dtype.itemsize}")
     base = np.asarray(typical, block.dtype).view(unsigned)
-    bits = block.view(unsigned) - base
+    bits = np.subtract(block.view(unsigned), base, out=_memory("filled", block.size, unsigned))
     bits *= valid
     bits += base
     filled: Array = bits.view(block.dtype)
     return filled
-
-
-def _typical(block: Array, valid: Array | None) -> Any:
-    """The median of a few valid values, in the type of the block."""
-    step = max(block.size // _SAMPLE, 1)
-    few = block[::step] if valid is None else block[::step][valid[::step]]
-    if few.size == 0 and valid is not None:
-        return block[np.argmax(valid)]
-    return np.partition(few, few.size // 2)[few.size // 2]

@@ -12,6 +12,7 @@ from earthcode_pack.convert.cube import names_of
 from earthcode_pack.convert.read.times import days_that_lack, decode, lacks_days, time_units
 from earthcode_pack.errors import Contradiction, NotEqual
 from earthcode_pack.model import Input, Period
+from earthcode_pack.timeline import plain_units
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -124,10 +125,10 @@ def _in_units(values: Array, given: tuple[str, str], wanted: tuple[str, str], na
             f"{name}: calendars {wanted[1]!r} and {given[1]!r} in one cube", "make one product of each calendar"
         )
     notes.add(f"{name}: in the units of the first file, {wanted[0]!r}; the instants are the same")
-    moments = cftime.num2date(values, given[0], given[1], only_use_cftime_datetimes=True)
+    moments = cftime.num2date(values, plain_units(given[0]), given[1], only_use_cftime_datetimes=True)
     if given[1] != wanted[1]:
         moments = np.vectorize(lambda moment: moment.change_calendar(wanted[1]), otypes=[object])(moments)
-    out = np.asarray(cftime.date2num(moments, wanted[0], wanted[1]))
+    out = np.asarray(cftime.date2num(moments, plain_units(wanted[0]), wanted[1]))
     if not np.array_equal(decode(out, *wanted, name), decode(values, *given, name)):
         raise NotEqual(
             f"{name}: {given[0]!r} cannot be written as {wanted[0]!r} without rounding",

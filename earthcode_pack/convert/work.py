@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from earthcode_pack.convert.statistics import Tally
-from earthcode_pack.model import File, Job, JsonValue, Value
+from earthcode_pack.model import File, Job, Value, Variable
 
 
 class Part(Value):
@@ -45,14 +45,7 @@ def total(records: list[Record]) -> tuple[dict[str, Tally], int, float, tuple[st
     return tallies, sum(r.compared for r in records), max((r.max_error for r in records), default=0.0), tuple(changes)
 
 
-def classes_of(described: dict[str, JsonValue], attrs: dict[str, JsonValue]) -> tuple[dict[str, JsonValue], ...]:
-    """Classes by the profile, else by CF flags (CF 3.5)."""
-    if described.get("classes"):
-        return tuple(described["classes"])
-    values, meanings = attrs.get("flag_values"), str(attrs.get("flag_meanings", "")).split()
-    values = [values] if isinstance(values, int) else values
-    if isinstance(values, str):
-        values = [int(v) for v in values.replace(",", " ").split()]
-    if not values or len(values) != len(meanings):
-        return ()
-    return tuple({"value": int(value), "name": name} for value, name in zip(values, meanings, strict=True))
+def is_categorical(job: Job, variable: Variable) -> bool:
+    """Whether values are names of classes: by the profile, by flags or a colour table, or true and false."""
+    by_profile = bool(job.described.get(variable.name, {}).get("classes"))
+    return by_profile or variable.categorical or variable.dtype == "bool"

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
-from earthcode_pack.describe.collection import collection_of
+from earthcode_pack.describe.collection import Gathered, collection_of
 from earthcode_pack.describe.item import item_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Mapping
 
-    from earthcode_pack.model import Artifact, File
+    from earthcode_pack.describe.assets import Thumbnail
+    from earthcode_pack.model import Artifact
     from earthcode_pack.profile import Profile
 
 
@@ -23,25 +24,55 @@ class Description(NamedTuple):
     items: list[dict[str, Any]]
 
 
+class Describing:
+    """The STAC of a product as it is made: every Item in the order of their ids, then the Collection. Pure.
+
+    Of an Item only its id and its box are kept for the Collection, so that thousands of Items need little memory.
+    ``thumbnails`` holds the preview of each Item by its id; the Collection shows the one with the most data, the first
+    of equals. ``geometries`` holds the footprint of the Items whose geometry is not that of their cells.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        artifacts: list[Artifact],
+        thumbnails: Mapping[str, Thumbnail],
+        geometries: Mapping[str, dict[str, Any]],
+    ) -> None:
+        self._profile, self._thumbnails, self._geometries = profile, thumbnails, geometries
+        self._artifacts = sorted(artifacts, key=lambda artifact: (artifact.item, artifact.asset))
+        self._groups: dict[str, list[Artifact]] = {}
+        for artifact in self._artifacts:
+            self._groups.setdefault(artifact.item, []).append(artifact)
+        self._gathered = Gathered()
+
+    def __len__(self) -> int:
+        """How many Items there are."""
+        return len(self._groups)
+
+    def items(self) -> Iterator[dict[str, Any]]:
+        """Each Item as a JSON object."""
+        self._gathered = Gathered()
+        for name, group in self._groups.items():
+            item = item_of(self._profile, group, self._thumbnails.get(name), self._geometries.get(name))
+            self._gathered.add(item)
+            yield item
+
+    def collection(self) -> dict[str, Any]:
+        """The Collection of the Items, once all of them were asked for."""
+        assert len(self._gathered.ids) == len(self), "the Collection is the union of all its Items"
+        shown = [self._thumbnails[name] for name in self._groups if name in self._thumbnails]
+        best = max(shown, key=lambda thumbnail: thumbnail.share, default=None)
+        return collection_of(self._profile, self._artifacts, self._gathered, best)
+
+
 def describe(
     profile: Profile,
     artifacts: list[Artifact],
-    thumbnails: dict[str, File],
-    geometries: dict[str, dict[str, Any]],
-    progress: Callable[[int, int], None] | None = None,
+    thumbnails: Mapping[str, Thumbnail],
+    geometries: Mapping[str, dict[str, Any]],
 ) -> Description:
-    """The Collection and its Items, in the order of their ids. Pure.
-
-    ``thumbnails`` holds the preview of each Item by its id; the Collection shows the first of them. ``geometries``
-    holds the footprint of the Items whose geometry is not that of their cells.
-    """
-    groups: dict[str, list[Artifact]] = {}
-    for artifact in sorted(artifacts, key=lambda artifact: (artifact.item, artifact.asset)):
-        groups.setdefault(artifact.item, []).append(artifact)
-    items = []
-    for done, (name, group) in enumerate(groups.items(), start=1):
-        items.append(item_of(profile, group, thumbnails.get(name), geometries.get(name)))
-        if progress:
-            progress(done, len(groups))
-    first = next((thumbnails[name] for name in groups if name in thumbnails), None)
-    return Description(collection_of(profile, artifacts, items, first), items)
+    """The Collection and its Items all at once; see ``Describing`` for those who write them one by one."""
+    describing = Describing(profile, artifacts, thumbnails, geometries)
+    items = list(describing.items())
+    return Description(describing.collection(), items)

@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pystac
 
 from earthcode_pack.describe.assets import (
+    THUMBNAIL,
     asset_title,
-    bands_of,
-    checksum,
+    cf_parameters,
+    data_asset,
+    described,
+    fields_of,
     media_type,
-    resolution,
     thumbnail_asset,
     use_what_it_holds,
 )
+from earthcode_pack.describe.clusters import extent_boxes
 from earthcode_pack.describe.cube import cube_fields
-from earthcode_pack.describe.extent import union
+from earthcode_pack.describe.extent import proj_code
 from earthcode_pack.describe.renders import renders_of
-from earthcode_pack.describe.stac import OSC_THEME, SOFTWARE, as_json, extensions, href, link, use
+from earthcode_pack.describe.stac import OSC_THEME, SOFTWARE, as_json, extensions, link, use
 from earthcode_pack.model import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from earthcode_pack.model import Artifact, File
+    from earthcode_pack.describe.assets import Thumbnail
+    from earthcode_pack.describe.extent import Box
+    from earthcode_pack.model import Artifact
     from earthcode_pack.profile import Profile
     from earthcode_pack.profile.model import Contact
 
+_OF_ONE_ITEM = ("statistics", "raster:histogram")  # fields of bands
+
+
+@dataclass
+class Gathered:
+    """What the Collection needs of its Items: ids in their order, and each different box once."""
+
+    ids: list[str] = field(default_factory=list)
+    boxes: dict[Box, None] = field(default_factory=dict)
+
+    def add(self, item: dict[str, Any]) -> None:
+        """Notes one Item."""
+        west, south, east, north = item["bbox"]
+        self.ids.append(item["id"])
+        self.boxes[west, south, east, north] = None
+
 
 def collection_of(
-    profile: Profile, artifacts: list[Artifact], items: list[dict[str, Any]], thumbnail: File | None
+    profile: Profile, artifacts: list[Artifact], gathered: Gathered, thumbnail: Thumbnail | None
 ) -> dict[str, Any]:
-    """The Collection: the union of its Items, and what the profile states."""
+    """The Collection: the union of its Items, and what the profile states.
+
+    Its extent is the overall box and, where Items lie far apart, a box for each of the parts.
+    """
     product = profile.product
     collection = pystac.Collection(
         id=product.id,
@@ -40,25 +63,32 @@ def collection_of(
         description=product.description,
         license=product.license,
         keywords=product.keywords or None,
-        extent=_extent(items),
+        extent=_extent(artifacts, gathered),
         providers=_providers(product.contacts),
         stac_extensions=extensions("version", "processing"),
         extra_fields=_collection_fields(profile, artifacts),
     )
     _optional_fields(collection, profile, artifacts)
+    _summaries(collection, artifacts)
     _cube_of(collection, profile, artifacts)
-    _item_assets(collection, artifacts)
+    collection.extra_fields["item_assets"] = _item_assets(collection, profile, artifacts, shown=thumbnail is not None)
     if thumbnail is not None:
+        use(collection, "file")
         collection.add_asset("thumbnail", thumbnail_asset(profile, thumbnail, "./"))
-    _collection_links(collection, profile, items)
-    return as_json(collection)
+    _collection_links(collection, profile)
+    data = as_json(collection)
+    data["links"] += map(_item_link, gathered.ids)
+    return data
 
 
-def _extent(items: list[dict[str, Any]]) -> pystac.Extent:
-    box = union(tuple(item["bbox"]) for item in items)
-    starts = [pystac.utils.str_to_datetime(item["properties"]["start_datetime"]) for item in items]
-    ends = [pystac.utils.str_to_datetime(item["properties"]["end_datetime"]) for item in items]
-    return pystac.Extent(pystac.SpatialExtent([list(box)]), pystac.TemporalExtent([[min(starts), max(ends)]]))
+def _extent(artifacts: list[Artifact], gathered: Gathered) -> pystac.Extent:
+    boxes = [list(box) for box in extent_boxes(gathered.boxes)]
+    period = [min(artifact.period.start for artifact in artifacts), max(artifact.period.end for artifact in artifacts)]
+    return pystac.Extent(pystac.SpatialExtent(boxes), pystac.TemporalExtent([[*period]]))
+
+
+def _item_link(name: str) -> dict[str, str]:
+    return {"rel": "item", "href": f"./items/{name}.json", "type": "application/geo+json", "title": name}
 
 
 def _providers(contacts: list[Contact]) -> list[pystac.Provider] | None:
@@ -73,10 +103,13 @@ def _providers(contacts: list[Contact]) -> list[pystac.Provider] | None:
 
 def _collection_fields(profile: Profile, artifacts: list[Artifact]) -> dict[str, Any]:
     product = profile.product
+    processed = [artifact.processed for artifact in artifacts]
     fields: dict[str, Any] = {
         "version": product.version,
+        "created": rfc3339(min(processed)),
+        "updated": rfc3339(max(processed)),
         "processing:software": SOFTWARE,
-        "processing:datetime": rfc3339(max(artifact.processed for artifact in artifacts)),
+        "processing:datetime": rfc3339(max(processed)),
         # osc v1.0.0 is not listed: it refuses the fields that only the PRR knows. The catalogue's record lists it.
         "osc:type": "product",
         "osc:project": profile.project.id,
@@ -106,10 +139,9 @@ def _optional_fields(collection: pystac.Collection, profile: Profile, artifacts:
     if product.doi:
         use(collection, "scientific")
         collection.extra_fields["sci:doi"] = product.doi
-    parameters = _cf_parameters(artifacts)
-    if parameters:
-        use(collection, "cf")
-        collection.extra_fields["cf:parameter"] = parameters
+    parameters = cf_parameters(artifacts)
+    use_what_it_holds(collection, parameters)
+    collection.extra_fields |= parameters
     renders = renders_of(profile, artifacts)
     if renders:
         use(collection, "render")
@@ -126,49 +158,55 @@ def _contact(contact: Contact) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _cf_parameters(artifacts: Iterable[Artifact]) -> list[dict[str, str]]:
-    found: dict[str, str | None] = {}
-    for artifact in artifacts:
-        for variable in artifact.variables:
-            if variable.standard_name:
-                found.setdefault(variable.standard_name, variable.units)
-    return [{"name": name} | ({"unit": unit} if unit else {}) for name, unit in found.items()]
+def _summaries(collection: pystac.Collection, artifacts: list[Artifact]) -> None:
+    """The CRS of the Items, so that a client need not read them.
+
+    The CF parameters stand here too: the schema of cf v0.2.0 takes summaries only with them.
+    """
+    codes = sorted({code for wkt in {artifact.grid.crs for artifact in artifacts} if (code := proj_code(wkt))})
+    if codes:
+        use(collection, "projection")
+        collection.summaries = pystac.Summaries({"proj:code": codes, **cf_parameters(artifacts)})
 
 
 def _cube_of(collection: pystac.Collection, profile: Profile, artifacts: list[Artifact]) -> None:
     """A store that spans the Collection is an asset of it too."""
     if artifacts[0].format != "zarr":
         return
+    fields = fields_of(artifacts[0])
     for name in ("datacube", "file"):
         use(collection, name)
+    use_what_it_holds(collection, fields)
     collection.extra_fields |= cube_fields(artifacts[0])
-    collection.add_asset("data", pystac.Asset(
-        href=href(profile, artifacts[0].key, "./"), title=asset_title(profile, artifacts[0]), roles=["data"],
-        media_type=media_type(artifacts[0]),
-        extra_fields={"file:size": artifacts[0].size, "file:checksum": checksum(artifacts[0])},
-    ))  # fmt: skip
+    collection.add_asset("data", data_asset(profile, artifacts[0], "./", fields))
 
 
-def _item_assets(collection: pystac.Collection, artifacts: list[Artifact]) -> None:
+def _item_assets(
+    collection: pystac.Collection, profile: Profile, artifacts: list[Artifact], *, shown: bool
+) -> dict[str, dict[str, Any]]:
     """What every Item holds under each key; only fields on which all of them agree."""
-    by_key: dict[str, list[dict[str, Any]]] = {}
+    by_key: dict[str, dict[str, Any]] = {}
     for artifact in artifacts:
-        bands = [
-            {k: v for k, v in band.items() if k != "statistics"} for v in artifact.variables for band in bands_of(v)
-        ]
-        shared = {"type": media_type(artifact), "roles": ["data"], "processing:software": SOFTWARE, "bands": bands}
-        by_key.setdefault(artifact.asset, []).append(shared | resolution(artifact.grid))
-    definitions = {key: _agreed(found) for key, found in by_key.items()}
-    for fields in definitions.values():
+        found = _definition(profile, artifact)
+        by_key[artifact.asset] = _agreed(by_key.get(artifact.asset, found), found)
+    for fields in by_key.values():
         use_what_it_holds(collection, fields)
-    collection.extra_fields["item_assets"] = definitions
+    thumbnail = {"title": THUMBNAIL["title"], "type": THUMBNAIL["media_type"], "roles": THUMBNAIL["roles"]}
+    return by_key | ({"thumbnail": thumbnail} if shown else {})
 
 
-def _agreed(found: list[dict[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in found[0].items() if all(other.get(key) == value for other in found[1:])}
+def _definition(profile: Profile, artifact: Artifact) -> dict[str, Any]:
+    fields = described(artifact)
+    bands = [{key: value for key, value in band.items() if key not in _OF_ONE_ITEM} for band in fields["bands"]]
+    shared = {"title": asset_title(profile, artifact), "type": media_type(artifact), "roles": ["data"]}
+    return shared | fields | {"bands": bands, "processing:software": SOFTWARE}
 
 
-def _collection_links(collection: pystac.Collection, profile: Profile, items: list[dict[str, Any]]) -> None:
+def _agreed(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in one.items() if other.get(key) == value}
+
+
+def _collection_links(collection: pystac.Collection, profile: Profile) -> None:
     product = profile.product
     link(collection, "root", "./collection.json", product.title)
     if product.license_href:
@@ -181,5 +219,3 @@ def _collection_links(collection: pystac.Collection, profile: Profile, items: li
         collection.add_link(pystac.Link("about", product.documentation, title="Documentation"))
     if product.doi:
         collection.add_link(pystac.Link("cite-as", f"https://doi.org/{product.doi}"))
-    for item in items:
-        collection.add_link(pystac.Link("item", f"./items/{item['id']}.json", "application/geo+json", item["id"]))

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import antimeridian
 import numpy as np
 from pyproj import CRS, Transformer
+from shapely import from_wkt
 from shapely.geometry import LinearRing, MultiPolygon, Polygon, mapping
 from shapely.geometry.polygon import orient
 from shapely.ops import unary_union
 
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.sphere import CIRCLE, HALF, POLE, ROUND, arc, rounded, smallest_arc, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
-_CIRCLE, _HALF, _POLE = 360.0, 180.0, 90.0
 _PER_SIDE = 64  # points along an edge: straight lines in one CRS are curves in the other
 _INSIDE = 200  # points across a grid whose edges leave the Earth
 _OUTLINE = 12  # points along an edge that a footprint keeps
@@ -34,30 +35,36 @@ _BISECTIONS = 40
 _BACK = 1e-6  # of the grid's size: how far a place may be from where it was, there and back
 _DENSE = 2.0  # degrees; a gap between points of a grid narrower than this is none
 _DIGITS = 9  # a tenth of a millimetre
-_ROUND = 1e-6  # degrees; less than this short of a circle is a circle
 
 
 def lonlat_box(grid: Grid) -> Box:
-    """The box of the outer cell edges."""
+    """The box of the outer cell edges, or of the places of data that have no cells."""
+    if grid.lonlat is not None:
+        return grid.lonlat
     if _is_plain_geographic(grid):
         west, south, east, north = grid.bounds
-        return _rounded(*_arc(west, east - west), max(south, -_POLE), min(north, _POLE))
+        return rounded(*arc(west, east - west), max(south, -POLE), min(north, POLE))
     ring = _ring(grid, _PER_SIDE)
     poles = _poles_inside(grid)
     if not np.isfinite(ring).all():
         return _around_poles(_box_of_points(_on_earth(grid)), poles)
     if _touches_pole(ring):
         return _around_poles(_box_of_points(ring), poles)
-    lons, lats = _unwrapped(ring[:, 0]), ring[:, 1]
-    circle = abs(lons[-1] - lons[0]) > _HALF
-    west, width = (-_HALF, _CIRCLE) if circle else (float(lons.min()), float(lons.max() - lons.min()))
-    return _around_poles(_rounded(*_arc(west, width), float(lats.min()), float(lats.max())), poles)
+    lons, lats = _around(ring[:, 0]), ring[:, 1]
+    circle = abs(lons[-1] - lons[0]) > HALF
+    west, width = (-HALF, CIRCLE) if circle else (float(lons.min()), float(lons.max() - lons.min()))
+    return _around_poles(rounded(*arc(west, width), float(lats.min()), float(lats.max())), poles)
 
 
 def outline(grid: Grid) -> dict[str, Any]:
-    """The footprint of a grid as GeoJSON, cut at the antimeridian (RFC 7946, 3.1.9)."""
+    """The footprint of a grid as GeoJSON, cut at the antimeridian (RFC 7946, 3.1.9).
+
+    A path is a line, single places are points.
+    """
+    if grid.outline is not None:
+        return _geojson(from_wkt(grid.outline))
     box = lonlat_box(grid)
-    if _is_plain_geographic(grid) or box[2] - box[0] == _CIRCLE:
+    if _is_plain_geographic(grid) or box[2] - box[0] == CIRCLE:
         return box_geometry(box)
     ring = _ring(grid, _OUTLINE)
     if not np.isfinite(ring).all() or _touches_pole(ring):
@@ -82,7 +89,7 @@ def _simple(part: Polygon) -> Polygon:
 
 def _within_180(ring: Array) -> list[Polygon]:
     """One polygon, or its parts either side of the antimeridian."""
-    if np.abs(ring[:, 0]).max() <= _HALF and np.ptp(ring[:, 0]) < _HALF:
+    if np.abs(ring[:, 0]).max() <= HALF and np.ptp(ring[:, 0]) < HALF:
         return [Polygon(ring.round(_DIGITS))]
     fixed = antimeridian.fix_polygon(Polygon(_counter_clockwise(ring).round(_DIGITS)), fix_winding=False)
     return list(getattr(fixed, "geoms", [fixed]))
@@ -90,7 +97,7 @@ def _within_180(ring: Array) -> list[Polygon]:
 
 def _counter_clockwise(ring: Array) -> Array:
     """By the longitudes without jumps: the numbers themselves mislead where they cross 180."""
-    unwrapped = np.column_stack([_unwrapped(ring[:, 0])[:-1], ring[:, 1]])
+    unwrapped = np.column_stack([_around(ring[:, 0])[:-1], ring[:, 1]])
     return ring if LinearRing(unwrapped).is_ccw else ring[::-1]
 
 
@@ -99,7 +106,7 @@ def box_geometry(box: Box) -> dict[str, Any]:
     west, south, east, north = box
     if west <= east:
         return _geojson(_rectangle(west, south, east, north))
-    halves = [_rectangle(west, south, _HALF, north), _rectangle(-_HALF, south, east, north)]
+    halves = [_rectangle(west, south, HALF, north), _rectangle(-HALF, south, east, north)]
     return _geojson(MultiPolygon([half for half in halves if half.area]))
 
 
@@ -111,8 +118,8 @@ def union(boxes: Iterable[Box]) -> Box:
     """
     every = list(boxes)
     south, north = min(box[1] for box in every), max(box[3] for box in every)
-    west, width = _smallest_arc([(box[0], _width(box)) for box in every])
-    return _rounded(*_arc(west, width), south, north)
+    west, width = smallest_arc([(box[0], _width(box)) for box in every])
+    return rounded(*arc(west, width), south, north)
 
 
 @lru_cache(maxsize=64)
@@ -128,43 +135,13 @@ def crs_of(wkt: str) -> CRS:
     return CRS.from_wkt(wkt)
 
 
-# --- circles --------------------------------------------------------------------------------------------------------
-
-
-def _arc(west: float, width: float) -> tuple[float, float]:
-    """West and east within ±180 of an arc that begins anywhere on the circle."""
-    if width >= _CIRCLE - _ROUND:
-        return -_HALF, _HALF
-    start = (west + _HALF) % _CIRCLE - _HALF
-    end = start + width
-    if end <= _HALF + _ROUND:
-        return start, min(end, _HALF)
-    return (start if start < _HALF - _ROUND else -_HALF), end - _CIRCLE
-
-
 def _width(box: Box) -> float:
-    return box[2] - box[0] if box[0] <= box[2] else box[2] - box[0] + _CIRCLE
+    return box[2] - box[0] if box[0] <= box[2] else box[2] - box[0] + CIRCLE
 
 
-def _smallest_arc(arcs: list[tuple[float, float]]) -> tuple[float, float]:
-    """The arc that is left when the widest gap between arcs is taken from the circle."""
-    ordered = sorted(((west + _HALF) % _CIRCLE - _HALF, width) for west, width in arcs)
-    reach = max(west + width for west, width in ordered) - _CIRCLE  # the last arcs may reach round to the first
-    gaps = []
-    for west, width in ordered:
-        gaps.append((west - reach, west))
-        reach = max(reach, west + width)
-    gap, west = max(gaps)
-    return (west, _CIRCLE - gap) if gap > _ROUND else (-_HALF, _CIRCLE)
-
-
-def _unwrapped(lons: Array) -> Array:
+def _around(lons: Array) -> Array:
     """Longitudes along a closed ring without jumps; the last point is the first again, perhaps a circle further."""
-    return np.unwrap(np.append(lons, lons[0]), period=_CIRCLE)
-
-
-def _rounded(west: float, east: float, south: float, north: float) -> Box:
-    return tuple(round(float(value), _DIGITS) + 0.0 for value in (west, south, east, north))  # type: ignore[return-value]
+    return unwrapped(np.append(lons, lons[0]))
 
 
 # --- edges in another CRS -------------------------------------------------------------------------------------------
@@ -231,7 +208,7 @@ def lonlat(grid: Grid, columns: Array, rows: Array) -> Array:
     size = max(grid.bounds[2] - grid.bounds[0], grid.bounds[3] - grid.bounds[1])
     off = ~(np.hypot(back[0] - x, back[1] - y) < size * _BACK)  # beyond its limb a projection may fold back
     if not crs_of(grid.crs).is_geographic:
-        there[off & (np.abs(there[:, 1]) < _POLE - _ROUND)] = np.nan
+        there[off & (np.abs(there[:, 1]) < POLE - ROUND)] = np.nan
     return there
 
 
@@ -247,12 +224,12 @@ def _place(grid: Grid, columns: Array, rows: Array) -> tuple[Array, Array]:
 
 def _poles_inside(grid: Grid) -> set[float]:
     """The poles that lie within the grid, not on its edge."""
-    return {pole for pole in (_POLE, -_POLE) if _holds_pole(grid, pole)}
+    return {pole for pole in (POLE, -POLE) if _holds_pole(grid, pole)}
 
 
 def _holds_pole(grid: Grid, pole: float) -> bool:
     x, y = to_lonlat(grid.crs).transform(0.0, pole, direction="INVERSE")
-    if not np.isfinite([x, y]).all() or abs(to_lonlat(grid.crs).transform(x, y)[1] - pole) > _ROUND:
+    if not np.isfinite([x, y]).all() or abs(to_lonlat(grid.crs).transform(x, y)[1] - pole) > ROUND:
         return False
     if grid.transform is None:
         west, south, east, north = grid.bounds
@@ -262,26 +239,26 @@ def _holds_pole(grid: Grid, pole: float) -> bool:
         det = a * e - b * d
         column = (e * (x - c) - b * (y - f)) / det / grid.shape[1]
         row = (a * (y - f) - d * (x - c)) / det / grid.shape[0]
-    return bool(_ROUND < column < 1 - _ROUND and _ROUND < row < 1 - _ROUND)
+    return bool(ROUND < column < 1 - ROUND and ROUND < row < 1 - ROUND)
 
 
 def _touches_pole(ring: Array) -> bool:
-    return bool((np.abs(ring[:, 1]) > _POLE - _ROUND).any())
+    return bool((np.abs(ring[:, 1]) > POLE - ROUND).any())
 
 
 def _around_poles(box: Box, poles: set[float]) -> Box:
     """A grid over a pole reaches it, and holds every longitude."""
     if not poles:
         return box
-    return (-_HALF, -_POLE if -_POLE in poles else box[1], _HALF, _POLE if _POLE in poles else box[3])
+    return (-HALF, -POLE if -POLE in poles else box[1], HALF, POLE if POLE in poles else box[3])
 
 
 def _box_of_points(points: Array) -> Box:
     """Of points so dense that the widest gap between their longitudes is none of the grid's."""
-    lons = points[np.abs(points[:, 1]) < _POLE - _ROUND, 0]  # a pole has every longitude, and none
-    west, width = _smallest_arc([(float(lon), 0.0) for lon in np.unique(lons.round(_DIGITS))])
-    width = _CIRCLE if _CIRCLE - width < _DENSE else width
-    return _rounded(*_arc(west, width), float(points[:, 1].min()), float(points[:, 1].max()))
+    lons = points[np.abs(points[:, 1]) < POLE - ROUND, 0]  # a pole has every longitude, and none
+    west, width = smallest_arc([(float(lon), 0.0) for lon in np.unique(lons.round(_DIGITS))])
+    width = CIRCLE if CIRCLE - width < _DENSE else width
+    return rounded(*arc(west, width), float(points[:, 1].min()), float(points[:, 1].max()))
 
 
 # --- GeoJSON --------------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from earthcode_pack.model import rfc3339
 from earthcode_pack.storage.words import shown
 
 if TYPE_CHECKING:
-    from earthcode_pack.model import Artifact, File
+    from earthcode_pack.describe.assets import Thumbnail
+    from earthcode_pack.model import Artifact
     from earthcode_pack.profile import Profile
 
 
@@ -22,7 +23,7 @@ _SHOWN = 5  # sources that the lineage names
 
 
 def item_of(
-    profile: Profile, artifacts: list[Artifact], thumbnail: File | None, geometry: dict[str, Any] | None = None
+    profile: Profile, artifacts: list[Artifact], thumbnail: Thumbnail | None, geometry: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """The Item of one or more artifacts of one time and scene.
 
@@ -52,13 +53,16 @@ def item_of(
 
 def _properties(profile: Profile, artifacts: list[Artifact]) -> dict[str, Any]:
     start = rfc3339(min(artifact.period.start for artifact in artifacts))
+    processed = [artifact.processed for artifact in artifacts]
     return {
         "title": f"{profile.product.title}: {artifacts[0].item}",
         "datetime": start,
         "start_datetime": start,
         "end_datetime": rfc3339(max(artifact.period.end for artifact in artifacts)),
+        "created": rfc3339(min(processed)),
+        "updated": rfc3339(max(processed)),
         "processing:software": SOFTWARE,
-        "processing:datetime": rfc3339(max(artifact.processed for artifact in artifacts)),
+        "processing:datetime": rfc3339(max(processed)),
         "processing:lineage": _lineage(artifacts),
     }
 

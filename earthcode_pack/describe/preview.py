@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from earthcode_pack.colormap import DEFAULT, known_colormap, matplotlib_colormap
+from earthcode_pack.colormap import class_color, known_colormap, look, matplotlib_colormap
 from earthcode_pack.describe.preview_read import LONG_SIDE, Array, Field, Rgba, picture_size, read_field
+from earthcode_pack.describe.renders import PERCENTILES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from earthcode_pack.colormap import Range
     from earthcode_pack.model import Format, WrittenVariable
 
-__all__ = ["LONG_SIDE", "MAX_BYTES", "draw", "known_colormap", "picture_size"]
+__all__ = ["LONG_SIDE", "MAX_BYTES", "Drawing", "draw", "known_colormap", "picture_size"]
 
 MAX_BYTES = 500_000
 _CLEAR: Rgba = (0, 0, 0, 0)
 _UNNAMED: Rgba = (128, 128, 128, 255)  # of a category that neither the classes nor the colour table know
-_PERCENTILES = (2.0, 98.0)
 _PALETTE = 256  # colours that a PNG palette holds (PNG 3rd edition, 11.2.2)
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class Drawing(NamedTuple):
+    """A PNG, what it shows in words, and the share of its pixels that show data."""
+
+    png: bytes
+    words: str
+    share: float
 
 
 def draw(
@@ -33,35 +42,40 @@ def draw(
     variable: WrittenVariable,
     *,
     colormap: str | None = None,
-    value_range: tuple[float, float] | None = None,
+    value_range: Range | None = None,
     dims: tuple[str, str] | None = None,
-) -> bytes:
+) -> Drawing:
     """A PNG of at most 512 pixels on the long side and under 500 kB; the same bytes each time.
 
     North is up, west is left, and the cells keep their proportions. Where there is no data the picture is transparent.
     Categories (``classes``, or a colour table in the COG) have their own colours; red, green and blue bands make a
     picture; anything else is stretched over ``colormap`` from ``value_range``, in the units of the unpacked values, or
-    from the 2nd to the 98th percentile. ``dims`` names the rows and the columns of a cube (``Grid.dims``), the last two
-    dimensions by default; of a cube the first step with valid data is drawn.
+    over what ``colormap.look`` finds for the 2nd to the 98th percentile. ``dims`` names the rows and the columns of a
+    cube (``Grid.dims``), the last two dimensions by default; of a cube the first step with valid data is drawn.
 
     Raises ``Unreadable`` where nothing can be drawn, ``ProfileError`` where the colour map is unknown.
     """
     field = read_field(target, format, variable, dims)
-    return _png(_enlarged(_painted(field, variable, colormap or DEFAULT, value_range), field.size))
+    painted, how = _painted(field, variable, colormap, value_range)
+    share = float(np.count_nonzero(painted[..., 3])) / painted[..., 3].size
+    return Drawing(_png(_enlarged(painted, field.size)), f"{variable.name}, {how}", share)
 
 
 def _painted(
-    field: Field, variable: WrittenVariable, colormap: str, value_range: tuple[float, float] | None
-) -> Picture:
-    """(row, column, RGBA)."""
+    field: Field, variable: WrittenVariable, colormap: str | None, value_range: Range | None
+) -> tuple[Picture, str]:
+    """(row, column, RGBA), and how it was painted."""
     if field.alpha is not None:
-        return _rgb(field.values, field.alpha, value_range)
+        return _rgb(field.values, field.alpha, value_range), "red, green and blue"
     if field.palette or variable.classes:
-        return _categories(field.values[0], _class_colors(field.palette, variable))
-    return _quantity(field.values[0], colormap, value_range)
+        return _categories(field.values[0], _class_colors(field.palette, variable)), "in the colours of its classes"
+    values: Array = np.ma.array(field.values[0], dtype="float64")
+    name, (low, high) = look(colormap, value_range, _percentiles(values.compressed()))
+    unit = "" if variable.units in (None, "1") else f" {variable.units}"
+    return _quantity(values, name, (low, high)), f"{low:.4g} to {high:.4g}{unit} ({name})"
 
 
-def _quantity(values: Array, colormap: str, value_range: tuple[float, float] | None) -> Picture:
+def _quantity(values: Array, colormap: str, value_range: Range) -> Picture:
     from matplotlib import colormaps  # noqa: PLC0415 - heavy
 
     colors = colormaps[matplotlib_colormap(colormap)].resampled(_PALETTE - 1)  # one is left for «no data»
@@ -69,7 +83,7 @@ def _quantity(values: Array, colormap: str, value_range: tuple[float, float] | N
     return _cleared(picture, np.ma.getmaskarray(values))
 
 
-def _stretched(values: Array, value_range: tuple[float, float] | None) -> NDArray[np.float64]:
+def _stretched(values: Array, value_range: Range | None) -> NDArray[np.float64]:
     """From 0 to 1 over the range, ½ where the range is a point; what is masked is 0."""
     numbers: Array = np.ma.array(values, dtype="float64")
     low, high = value_range or _percentiles(numbers.compressed())
@@ -80,32 +94,21 @@ def _stretched(values: Array, value_range: tuple[float, float] | None) -> NDArra
     return scaled
 
 
-def _percentiles(valid: NDArray[np.float64]) -> tuple[float, float]:
+def _percentiles(valid: NDArray[np.float64]) -> Range:
     """The ends of the stretch: of a field that is nearly everywhere the same, all of its values."""
     if not valid.size:
         return 0.0, 1.0
-    low, high = np.percentile(valid, _PERCENTILES)
+    low, high = np.percentile(valid, PERCENTILES)
     return (float(low), float(high)) if high > low else (float(valid.min()), float(valid.max()))
 
 
 def _class_colors(palette: dict[int, Rgba], variable: WrittenVariable) -> dict[float, Rgba]:
-    """Value → colour: of the class, else of the colour table, else one of twenty that are easily told apart."""
-    from matplotlib import colormaps  # noqa: PLC0415 - heavy
-
-    spare = colormaps["tab20"]
+    """Value → colour: of the class, else of the colour table, else one that is easily told apart."""
     colors: dict[float, Rgba] = {float(value): color for value, color in palette.items()}
     for number, entry in enumerate(variable.classes):
-        if entry.get("color"):
-            colors[float(entry["value"])] = _from_hex(str(entry["color"]))
-        else:
-            red, green, blue, _ = (round(255 * part) for part in spare(number % spare.N))
-            colors.setdefault(float(entry["value"]), (red, green, blue, 255))
+        if entry.get("color") or float(entry["value"]) not in colors:
+            colors[float(entry["value"])] = *class_color(entry.get("color"), number), 255
     return colors
-
-
-def _from_hex(color: str) -> Rgba:
-    red, green, blue = bytes.fromhex(color.removeprefix("#"))
-    return red, green, blue, 255
 
 
 def _categories(values: Array, colors: dict[float, Rgba]) -> Picture:
@@ -114,7 +117,7 @@ def _categories(values: Array, colors: dict[float, Rgba]) -> Picture:
     return _cleared(table[which.reshape(values.shape)], np.ma.getmaskarray(values))
 
 
-def _rgb(values: Array, alpha: NDArray[np.uint8], value_range: tuple[float, float] | None) -> Picture:
+def _rgb(values: Array, alpha: NDArray[np.uint8], value_range: Range | None) -> Picture:
     """Bytes are shown as they are; finer numbers share one stretch, so that the hue stays."""
     clear = alpha == 0
     if values.dtype != np.uint8 or value_range:

@@ -5,57 +5,91 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.colormap import DEFAULT
+import numpy as np
+
+from earthcode_pack.colormap import class_color, look
 from earthcode_pack.describe.stac import finite_statistics
 
 if TYPE_CHECKING:
-    from earthcode_pack.model import Artifact, WrittenVariable
+    from collections.abc import Iterable
+
+    from earthcode_pack.colormap import Range
+    from earthcode_pack.model import Artifact, Statistics, WrittenVariable
     from earthcode_pack.profile import Profile
+    from earthcode_pack.profile.model import Preview
+
+PERCENTILES = (2.0, 98.0)  # the ends of a stretch: a few outliers do not leave the rest in one colour
+_COLORS = ("red", "green", "blue")
+_BYTE = (0, 255)
+_OPAQUE = 255
 
 
 def renders_of(profile: Profile, artifacts: list[Artifact]) -> dict[str, Any]:
-    """By variable: quantities over the range of all Items, or the profile's; classes in their colours."""
-    is_cog = artifacts[0].format == "cog"
-    ranges = _ranges(artifacts)
-    quantities = {name: _render(profile, name, name if is_cog else "data", span) for name, span in ranges.items()}
-    classified = {v.name: v for artifact in artifacts for v in artifact.variables if v.classes}
-    classes = {name: _class_render(v, name if is_cog else "data") for name, v in classified.items()}
-    return quantities | classes
+    """By variable: quantities over their range in all Items, or the profile's; classes in their colours; pictures."""
+    assets = {v.name: artifact.asset for artifact in artifacts for v in artifact.variables}
+    plain = {name: _quantity(profile, name, span) for name, span in _spans(artifacts).items()}
+    classes = {v.name: _classes(v) for artifact in artifacts for v in artifact.variables if v.classes}
+    pictures = {v.name: _picture(v) for artifact in artifacts for v in artifact.variables if is_picture(v)}
+    every = plain | classes | pictures
+    return {name: {"assets": [assets[name]], **render} for name, render in every.items()}
 
 
-def _ranges(artifacts: list[Artifact]) -> dict[str, list[float]]:
-    ranges: dict[str, list[float]] = {}
+def is_picture(variable: WrittenVariable) -> bool:
+    """Whether the bands are red, green and blue."""
+    return set(_COLORS) <= set(variable.colorinterp)
+
+
+def wish_of(profile: Profile, name: str) -> Preview | None:
+    """What the profile says of drawing a variable."""
+    preview = profile.product.preview
+    return preview if preview is not None and preview.variable == name else None
+
+
+def chosen(wish: Preview | None) -> tuple[str | None, Range | None]:
+    """The colour map and the range that somebody wrote down."""
+    if wish is None:
+        return None, None
+    return wish.colormap if "colormap" in wish.model_fields_set else None, wish.range
+
+
+def _spans(artifacts: Iterable[Artifact]) -> dict[str, Range]:
+    """From the least to the largest value that is drawn in any Item."""
+    spans: dict[str, Range] = {}
     for variable in (variable for artifact in artifacts for variable in artifact.variables):
         statistics = finite_statistics(variable)
-        if statistics is None or variable.classes or len(variable.colorinterp) > 1:
-            continue
-        low, high = ranges.get(variable.name, [math.inf, -math.inf])
-        ranges[variable.name] = [min(low, statistics.minimum), max(high, statistics.maximum)]
-    return ranges
+        if statistics is not None and not variable.classes:
+            low, high = spans.get(variable.name, (math.inf, -math.inf))
+            least, most = stretch(statistics)
+            spans[variable.name] = min(low, least), max(high, most)
+    return spans
 
 
-def _render(profile: Profile, name: str, asset: str, span: list[float]) -> dict[str, Any]:
-    preview = profile.product.preview
-    chosen = preview if preview and preview.variable == name else None
-    return {
-        "title": name,
-        "assets": [asset],
-        "rescale": [list(chosen.range) if chosen and chosen.range else span],
-        "colormap_name": chosen.colormap if chosen else DEFAULT,
-    }
+def stretch(statistics: Statistics) -> Range:
+    """From the 2nd to the 98th percentile where there is a histogram, as near as its bins tell; else all values."""
+    whole = statistics.minimum, statistics.maximum
+    histogram = statistics.histogram
+    if histogram is None or not sum(histogram.counts):
+        return whole
+    edges = np.linspace(histogram.minimum, histogram.maximum, len(histogram.counts) + 1)
+    below = np.concatenate([[0], np.cumsum(histogram.counts)]) / sum(histogram.counts) * 100
+    low, high = np.interp(PERCENTILES, below, edges).clip(*whole).tolist()
+    return (low, high) if low < high else whole
 
 
-def _class_render(variable: WrittenVariable, asset: str) -> dict[str, Any]:
+def _quantity(profile: Profile, name: str, span: Range) -> dict[str, Any]:
+    colormap, (low, high) = look(*chosen(wish_of(profile, name)), span)
+    rescale = {"rescale": [[low, high]]} if low < high else {}
+    return {"title": name, **rescale, "colormap_name": colormap.lower()}  # as rio-tiler and all that use it name them
+
+
+def _picture(variable: WrittenVariable) -> dict[str, Any]:
+    """Its bands by their numbers, from one; bytes are shown as they are."""
+    rescale = {"rescale": [[*_BYTE] for _ in _COLORS]} if variable.dtype == "uint8" else {}
+    return {"title": variable.name, "bidx": [variable.colorinterp.index(color) + 1 for color in _COLORS], **rescale}
+
+
+def _classes(variable: WrittenVariable) -> dict[str, Any]:
     """A colour for each class, as clients of the render extension take it: value to (red, green, blue, alpha)."""
-    colormap = {str(item["value"]): _color(item.get("color"), number) for number, item in enumerate(variable.classes)}
-    return {"title": variable.name, "assets": [asset], "resampling": "nearest", "colormap": colormap}
-
-
-def _color(color: str | None, number: int) -> list[int]:
-    """Of the class, else one of twenty that are easily told apart, as in the thumbnail."""
-    if color:
-        return [*bytes.fromhex(color.removeprefix("#")), 255]
-    from matplotlib import colormaps  # noqa: PLC0415 - heavy
-
-    spare = colormaps["tab20"]
-    return [round(255 * part) for part in spare(number % spare.N)]
+    numbered = enumerate(variable.classes)
+    colormap = {str(item["value"]): [*class_color(item.get("color"), number), _OPAQUE] for number, item in numbered}
+    return {"title": variable.name, "resampling": "nearest", "colormap": colormap}

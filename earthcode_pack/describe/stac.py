@@ -1,8 +1,14 @@
-"""STAC 1.1: the one place that knows the extensions' URLs, and the links and hrefs that all its objects share."""
+"""STAC 1.1: the one place that knows the extensions' URLs, and the links and hrefs that all its objects share.
+
+Left out, because nobody states or measures them: ``processing:level``, ``processing:facility`` and
+``processing:version`` (of the producer's own software), the timestamps extension (when a product is published, expires
+or is withdrawn is not known when it is described), ``raster:sampling``, and the reference system of heights and depths.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import pystac
@@ -30,6 +36,11 @@ EXTENSIONS = {
 }
 OSC_THEME = "https://github.com/stac-extensions/osc#theme"
 SOFTWARE = {"earthcode_pack": __version__}
+_STATISTICS = {"minimum", "maximum", "mean", "stddev", "count", "valid_percent"}
+_BUCKETS = 3  # at least: raster extension 2.0
+_DATA_TYPES = {
+    "complex_int16": "cint16", "complex_int32": "cint32", "complex64": "cfloat32", "complex128": "cfloat64",
+}  # fmt: skip
 
 
 def href(profile: Profile, key: str, up: str) -> str:
@@ -66,5 +77,27 @@ def as_json(target: pystac.Item | pystac.Collection) -> dict[str, Any]:
 def finite_statistics(variable: WrittenVariable) -> Statistics | None:
     """The statistics as JSON can hold them: None where there are none, or one is no number (RFC 8259, section 6)."""
     statistics = variable.statistics
-    is_finite = statistics is not None and all(map(math.isfinite, statistics.model_dump().values()))
+    is_finite = statistics is not None and all(map(math.isfinite, statistics_of(statistics).values()))
     return statistics if is_finite and len(variable.colorinterp) <= 1 else None
+
+
+def statistics_of(statistics: Statistics) -> dict[str, float]:
+    """The Statistics Object of STAC 1.1 (common metadata, "Statistics Object"): what is known of it."""
+    return statistics.model_dump(include=_STATISTICS, exclude_none=True)
+
+
+def histogram_of(statistics: Statistics | None) -> dict[str, Any] | None:
+    """``raster:histogram`` (raster extension 2.0): buckets of equal width from ``min`` to ``max``, three at least."""
+    found = statistics.histogram if statistics else None
+    if found is None or len(found.counts) < _BUCKETS or not math.isfinite(found.minimum + found.maximum):
+        return None
+    return {"count": len(found.counts), "min": found.minimum, "max": found.maximum, "buckets": list(found.counts)}
+
+
+def data_type(dtype: str) -> str:
+    """The name that STAC has for a type (common metadata, "Data Types").
+
+    >>> data_type("float32"), data_type("complex64"), data_type("bool")
+    ('float32', 'cfloat32', 'other')
+    """
+    return _DATA_TYPES.get(dtype, dtype if re.fullmatch(r"u?int(8|16|32|64)|float(16|32|64)", dtype) else "other")

@@ -9,26 +9,28 @@ from typing import TYPE_CHECKING
 from earthcode_pack import __version__
 from earthcode_pack.model import Job, Plan, Sources
 from earthcode_pack.plan.cubes import plan_files, plan_store
+from earthcode_pack.plan.meaning import of_one_meaning
 from earthcode_pack.plan.scenes import plan_scenes
 
 if TYPE_CHECKING:
     from earthcode_pack.profile import Profile
 
 # Raise it when the same job would write other bytes.
-CONVERTER = 2
+CONVERTER = 3
 _PLANNERS = {"cog": plan_scenes, "zarr": plan_store, "netcdf": plan_files}
 
 
 def plan(profile: Profile, sources: Sources) -> Plan:
     """The jobs of a product, each with its fingerprint, and the sources that cannot be used with the reason."""
-    jobs, failures = _PLANNERS[profile.target.format](profile, sources.sources)
+    usable, differing = of_one_meaning(sources.sources)
+    jobs, failures = _PLANNERS[profile.target.format](profile, usable)
     return Plan(
         product=profile.product.id,
         version=profile.product.version,
         jobs=tuple(
             job.model_copy(update={"fingerprint": fingerprint(job)}) for job in sorted(jobs, key=lambda job: job.key)
         ),
-        failures=(*sources.failures, *failures),
+        failures=(*sources.failures, *differing, *failures),
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from earthcode_pack.profile import Profile
-    from earthcode_pack.profile.model import VariableSpec
+    from earthcode_pack.profile.model import Product, VariableSpec
 
 
 def global_attributes(profile: Profile) -> dict[str, Any]:
@@ -23,12 +23,20 @@ def global_attributes(profile: Profile) -> dict[str, Any]:
         "project": profile.project.title or profile.project.id,
         "institution": product.institution or (creator and creator.organization),
         "source": product.source,
-        "references": product.references or (product.doi and f"https://doi.org/{product.doi}") or product.documentation,
+        "references": _references(product),
         "creator_name": creator and creator.name,
         "creator_email": creator and creator.email,
         "creator_institution": creator and creator.organization,
     }
     return {key: value for key, value in given.items() if value}
+
+
+def _references(product: Product) -> str:
+    """What describes the data or the methods (CF 2.6.2); the documentation is always among it."""
+    published = product.references or (f"https://doi.org/{product.doi}" if product.doi else "")
+    return "; ".join(
+        text for text in (published, product.documentation) if text and (text == published or text not in published)
+    )
 
 
 def described(profile: Profile) -> dict[str, dict[str, Any]]:

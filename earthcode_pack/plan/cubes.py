@@ -23,7 +23,7 @@ from earthcode_pack.plan.joining import (
     without_doubles,
 )
 from earthcode_pack.plan.names import dated_id, scene_id, with_times_of_day
-from earthcode_pack.plan.scenes import input_of
+from earthcode_pack.plan.scenes import WHERE, input_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -157,6 +157,12 @@ def _job(profile: Profile, file: File) -> Job:
 def _refuse_what_has_no_levels(inputs: tuple[Input, ...]) -> None:
     """Levels are placed by an affine alone (zarr-conventions ``spatial`` v0.1), in groups called 1, 2, …"""
     grid = inputs[0].grid
+    if grid.kind != "grid":
+        raise Contradiction(
+            f"target.zarr.multiscales: {name_of(inputs[0].href)} holds data {WHERE[grid.kind]}, and levels hold only "
+            "rows and columns of one size",
+            "set multiscales: false, or resample the product to a regular grid",
+        )
     if grid.transform is None:
         raise Contradiction(
             f"target.zarr.multiscales: {name_of(inputs[0].href)} is not evenly spaced along {grid.dims[0]} or "

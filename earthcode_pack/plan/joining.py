@@ -21,6 +21,8 @@ Reasons = dict[str, tuple[Source, str]]
 """Sources that cannot be used, by href, and why."""
 
 _BEFORE_ONE = "time axes of one cube must not overlap: leave one file out of source.href, or correct source.time"
+_APART = "make one product of each, or leave one out of source.href"
+_EACH = "set target.format: netcdf, whose netcdf: {split: source} makes an Item of each file"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def alike(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Source], 
         difference = _difference(anchor, source, same_variables=False)
         difference = difference or _difference(reference, source, same_variables=True)
         if difference:
-            failures.append(failure_of(source, difference, "make one product of each, or leave one out of source.href"))
+            failures.append(failure_of(source, difference, _APART if source.grid.kind == "grid" else _EACH))
             continue
         first.setdefault(key, source)  # one that does not fit is no measure for the rest of its variables
         kept.append(source)
@@ -88,7 +90,8 @@ def _difference(one: Source, other: Source, *, same_variables: bool) -> str | No
 def _shown(source: Source) -> str:
     rows, columns = source.grid.shape
     box = ", ".join(f"{edge:g}" for edge in source.grid.bounds)
-    return f"{rows} x {columns} cells over {box} in {crs_name(CRS.from_wkt(source.grid.crs))}"
+    what = "cells" if source.grid.kind in ("grid", "curvilinear") else "places"
+    return f"{rows} x {columns} {what} over {box} in {crs_name(CRS.from_wkt(source.grid.crs))}"
 
 
 def _difference_in_shape(one: Source, other: Source) -> str | None:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from earthcode_pack.profile import Profile
     from earthcode_pack.profile.model import CogOptions
 
+WHERE = {
+    "curvilinear": "in cells by two-dimensional latitude and longitude",
+    "track": "along a track",
+    "points": "at single places",
+}
 _LEVELS = {"deflate": 6, "zstd": 9, "lzw": None, "lerc": None}
 
 
@@ -56,6 +61,11 @@ def _can_be_maps(source: Source, profile: Profile, failures: list[Failure]) -> b
 
 def _refuse_what_is_no_map(source: Source) -> None:
     name = name_of(source.href)
+    if source.grid.kind != "grid":
+        raise Unreadable(
+            f"{name}: its data lie {WHERE[source.grid.kind]}, and a GeoTIFF holds rows and columns of one size",
+            "resample it to a regular grid first, or set target.format: zarr or netcdf",
+        )
     if source.grid.transform is None:
         raise Unreadable(
             f"{name}: its cells have no constant size, and a GeoTIFF needs one", "set target.format: zarr or netcdf"

@@ -52,9 +52,14 @@ class VariableSpec(Part):
         "file-name pattern such as `*_sst.tif`; the name in the product where left out",
     )
     osc: CatalogId | None = Field(None, description="id of the variable in the Open Science Catalog")
-    standard_name: Text | None = Field(None, description="of the CF standard name table")
+    standard_name: Text | None = Field(
+        None, description="of the CF standard name table; must not contradict that of the files"
+    )
     units: Units | None = Field(
-        None, description='as UDUNITS writes them; `"1"` where there is no dimension. Needed where the files have none'
+        None,
+        description='as UDUNITS reads them; `"1"` where there is no dimension. Needed where the files have none; where '
+        "they have some, both must denote one unit, and a spelling of the files that UDUNITS cannot read (`psu`) is "
+        "written as it is here. Units that it does not know at all (`DN`) are kept, and a finding says so",
     )
     long_name: Text | None = Field(None, description="what plots and readers show")
     classes: list[ClassSpec] | None = Field(None, description="makes the variable categorical: what its values mean")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from earthcode_pack import units
 from earthcode_pack.period import TimePattern, parse_period
 
 
@@ -107,8 +108,11 @@ def _known_crs(text: str) -> str:
 
 
 def _known_units(text: str) -> str:
+    """Units; what is nearly one is a slip. What UDUNITS does not know at all (``DN``) may be what a field uses."""
     if not text:
         raise ValueError('must not be empty; a quantity without dimension has units: "1"')
+    if not units.is_unit(text) and not units.meanings(text) and (near := units.nearest(text)):
+        raise ValueError(f"{text!r} is no unit that UDUNITS reads; did you mean {near}?")
     return text
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.bundle import Bundle, to_json, values_to_json, write_atomic
 from earthcode_pack.model import Finding, Level
 from earthcode_pack.register.collection import collection_findings, prr_collection, prr_id, public_folder
-from earthcode_pack.register.gateway import finding, gateway_findings, gateway_item, product_key
+from earthcode_pack.register.gateway import finding, format_findings, gateway_findings, gateway_item, product_key
 from earthcode_pack.register.handover import write_zip
 from earthcode_pack.register.ingested import DATA, METADATA, UNSTATED
 from earthcode_pack.register.letter import letter
@@ -70,6 +70,7 @@ def hand_over_findings(bundle: Bundle, project: Mapping[str, Any] | None = None)
         staged = gateway_item(item, prr_id(profile), public_folder(profile))
         yield from gateway_findings(staged, prr_id(profile))
         yield from _size_findings(item, sizes, public_folder(profile))
+        yield from format_findings(item)
 
 
 def _size_findings(item: dict[str, Any], sizes: dict[str, int], public: str | None) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _FORM = "[A-Za-z0-9._-]{1,100}"
 _FIELDS: dict[str, type] = {"href": str, "type": str, "roles": list, "file:size": int}
 _MULTIHASH = re.compile(r"1220[0-9a-f]{64}")
+_NOT_RECOMMENDED = re.compile(r"netcdf|x-hdf|zarr; *version=3")
 _STRUCTURE = {"root", "parent", "collection", "self", "items", "item"}
 
 Item = dict[str, Any]
@@ -72,6 +73,18 @@ def gateway_findings(item: Item, collection: str | None = None) -> list[Finding]
         *_of_names(item, assets or {}),
         *(found for key, asset in (assets or {}).items() for found in _of_asset(item, key, asset)),
     ]
+
+
+def format_findings(item: Item) -> Iterator[Finding]:
+    """Data in a format that the PRR's quality job takes and does not recommend (its code 102)."""
+    for key, asset in item["assets"].items():
+        kind = str(asset.get("type", "")).lower()
+        if "data" in (asset.get("roles") or ()) and _NOT_RECOMMENDED.search(kind):
+            message = f"the asset {key!r} is {kind}, which the PRR takes and does not recommend"
+            remedy = "set target.format cog, or zarr with {version: 2, zipped: true}, if the PRR asks for it"
+            yield Finding(
+                rule="PRR-QA-102", level=Level.INFO, subject=str(item.get("id")), message=message, remedy=remedy
+            )
 
 
 def finding(rule: str, item: Item, message: str, remedy: str, **more: Any) -> Finding:

@@ -114,6 +114,7 @@ def cube() -> xr.Dataset:
         "grid_mapping": "crs",
         "cell_methods": "time: mean",
         "_FillValue": np.float32("nan"),
+        "ancillary_variables": "sst_error",  # of a file of its own
     }
     return xr.Dataset(
         {
@@ -133,7 +134,7 @@ def cube() -> xr.Dataset:
             "history": "made",
             "institution": "I",
             "source": "s",
-            "references": "r",
+            "references": "https://example.org/handbook.pdf",
             "Conventions": "CF-1.11, ACDD-1.3",
         },
     )
@@ -244,6 +245,7 @@ def collection_of(items: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "links": [
             {"rel": "license", "href": "https://spdx.org/licenses/CC-BY-4.0.html"},
+            {"rel": "about", "href": "https://example.org/handbook.pdf", "title": "Documentation"},
             *({"rel": "item", "href": f"./items/{item['id']}.json"} for item in items),
         ],
     }

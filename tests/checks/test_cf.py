@@ -27,7 +27,11 @@ def test_a_well_described_cube_has_no_finding(cube, judge):
         ("CF-TIME-UNITS", "time", {"units": "K"}),
         ("CF-TIME-CALENDAR", "time", {"calendar": None}),
         ("CF-LATLON-UNITS", "lat", {"units": "metre"}),
+        ("CF-UNITS-FORM", "sst", {"units": "degrees C"}),
         ("CF-STANDARD-NAME", "sst", {"standard_name": None}),
+        ("CF-STANDARD-NAME-UNKNOWN", "sst", {"standard_name": "sea_surface_temprature"}),
+        ("CF-STANDARD-NAME-UNITS", "sst", {"standard_name": "sea_ice_speed"}),
+        ("CF-TIME-UNITS", "time", {"units": "days since 2020-01-01 00:00:00 EST"}),
         ("CF-LONG-NAME", "sst", {"long_name": None}),
         ("CF-GRID-MAPPING", "sst", {"grid_mapping": None}),
         ("CF-GRID-MAPPING", "sst", {"grid_mapping": "nowhere"}),
@@ -40,6 +44,8 @@ def test_a_well_described_cube_has_no_finding(cube, judge):
         ("ACDD-REQUIRED", None, {"summary": None}),
         ("ACDD-REQUIRED", None, {"license": None}),
         ("ACDD-RECOMMENDED", None, {"institution": None}),
+        ("ACDD-DOCUMENTATION", None, {"references": "Doe (2020), my thesis"}),
+        ("CF-UNCERTAINTY", "sst", {"ancillary_variables": None}),
     ],
 )
 def test_one_attribute_wrong_is_the_one_finding(cube, judge, broken, rule, variable, changes):  # noqa: PLR0917
@@ -64,9 +70,9 @@ def test_time_bounds_are_asked_for_where_cell_methods_name_an_interval(cube, jud
 def test_any_account_of_its_making_is_provenance(cube, judge, broken, source):
     kept = {key: value for key, value in cube.attrs.items() if key not in {"history", "source", "references"}}
     cube.attrs = kept
-    assert broken(judge(cube)) == {"ACDD-REQUIRED", "ACDD-RECOMMENDED"}
+    assert broken(judge(cube)) == {"ACDD-REQUIRED", "ACDD-RECOMMENDED", "ACDD-DOCUMENTATION"}
     cube.attrs = kept | {source: "x"}
-    assert broken(judge(cube)) == {"ACDD-RECOMMENDED"}
+    assert broken(judge(cube)) == {"ACDD-RECOMMENDED", "ACDD-DOCUMENTATION"}
 
 
 def test_a_grid_mapping_that_states_nothing(cube, judge, broken):
@@ -139,3 +145,26 @@ def test_the_long_form_of_grid_mapping():
         "crs_wgs84",
     ]
     assert grid_mapping_names({}) == []
+
+
+def test_a_time_axis_that_lacks_steps(cube, judge):
+    axis = cube.isel(time=np.zeros(6, int))
+    axis["time"] = ("time", np.array([0, 1, 2, 5, 6, 7], "f8"), cube["time"].attrs)
+    (finding,) = judge(axis)
+    assert (finding.rule, finding.level) == ("CF-TIME-GAPS", "info")
+    assert "lacks 2 steps" in finding.message
+    axis["time"].attrs["calendar"] = "noleap"
+    assert judge(axis) == []
+
+
+def test_times_with_too_few_digits(cube, judge, broken):
+    axis = cube.isel(time=[0])
+    axis["time"] = ("time", np.array([18000.3], "f4"), cube["time"].attrs)
+    assert broken(judge(axis)) == {"CF-TIME-PRECISION"}
+
+
+def test_an_uncertainty_is_known_by_its_names_too(cube, judge, broken):
+    del cube["sst"].attrs["ancillary_variables"]
+    assert "CF-UNCERTAINTY" in broken(judge(cube))
+    cube["sst_unc"] = cube["sst"].assign_attrs(long_name="Uncertainty")
+    assert "CF-UNCERTAINTY" not in broken(judge(cube))

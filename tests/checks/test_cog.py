@@ -21,6 +21,7 @@ def test_a_good_cog_keeps_every_rule(make_cog, tmp_path):
         ("COG-NORTH-UP", {"transform": rasterio.Affine(10, 0, 0, 0, 10, 0)}),
         ("COG-NODATA", {"nodata": None}),
         ("COG-UNITS", {"units": None}),
+        ("CF-UNITS-FORM", {"units": "psu"}),
         ("EXPLORER-REC-01", {"cog": {"BLOCKSIZE": "1024"}}),
         ("COG-LOSSY", {"cog": {"COMPRESS": "LERC", "MAX_Z_ERROR": "0.1"}}),
     ],

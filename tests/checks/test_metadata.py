@@ -59,6 +59,9 @@ BANDS = ("assets", "sst", "bands")
         ("DATA-REQ-01", ("assets", "sst", "type"), "application/wmo-GRIB2"),
         ("DATA-REQ-01", ("assets", "sst", "href"), "../data/a.jp2"),
         ("DATA-REQ-02", ("assets", "sst", "href"), "../data/a.shp"),
+        ("FILE-NAME-DATE", ("assets", "sst", "href"), "../data/sst_31-12-2020.tif"),
+        ("FILE-NAME-DATE", ("assets", "sst", "href"), "../data/sst_2020_12_31.tif"),
+        ("STAC-UNIT", (*BANDS, 0, "unit"), "kelvn"),
         ("STAC-REC-09", ("assets", "sst", "href"), "../data/a.zarr"),
         ("STAC-REC-12", ("assets", "sst", "classification:classes"), [{"value": 1, "name": "tree", "title": "Tree"}]),
     ],
@@ -77,12 +80,19 @@ def test_one_field_of_an_item_wrong_is_the_one_finding(product, judge, rule, pat
         ("STAC-LICENSE", ("license",), "other"),
         ("STAC-LICENSE", ("license",), "CC BY 4.0"),
         ("STAC-LICENSE", ("license",), "CC-BY-NC-4.0"),
-        ("STAC-LICENSE-LINK", ("links",), []),
+        ("STAC-LICENSE-LINK", ("links", 0, "rel"), "related"),
+        ("STAC-DOCUMENTATION", ("links", 1), {"rel": "about-us", "href": "https://example.org"}),
         ("METADATA-REC-07", ("renders",), None),
         ("METADATA-REC-07", ("renders", "sst"), {"assets": ["sst"]}),
         ("STAC-BBOX", ("extent", "spatial", "bbox"), [[0, 0, 1]]),
         ("STAC-BBOX-GLOBAL", ("extent", "spatial", "bbox"), [[-180, -90, 180, 90]]),
         ("STAC-BBOX-POINT", ("extent", "spatial", "bbox"), [[5, 5, 5, 5]]),
+        ("STAC-EXTENT-PARTS", ("extent", "spatial", "bbox"), [[0, 0, 5, 5], [0, 0, 1, 1], [4, 4, 6, 5]]),
+        ("STAC-INTERVAL", ("extent", "temporal", "interval"), [["2020-01-02T00:00:00Z", "2020-01-01T00:00:00Z"]]),
+        ("STAC-INTERVAL", ("extent", "temporal", "interval"), [["yesterday", None]]),
+        ("STAC-DOI", ("sci:doi",), "https://doi.org/10.5281/zenodo.1"),
+        ("STAC-UNIT", ("cf:parameter", 0, "unit"), "kelvn"),
+        ("CF-STANDARD-NAME-UNKNOWN", ("cf:parameter", 0, "name"), "temperature_of_the_sea"),
     ],
 )
 def test_one_field_of_a_collection_wrong_is_the_one_finding(product, judge, rule, path, value):
@@ -242,3 +252,22 @@ def test_a_union_over_the_antimeridian(product, unite, box):
     first["bbox"], second["bbox"] = [177, -20, -178, -12], [-175, -10, -170, 0]
     product.collection["extent"]["spatial"]["bbox"] = [box]
     assert unite() == set()
+
+
+def test_dates_of_iso_8601_in_names_are_none_of_our_business(product, judge):
+    for name in ("sst_20201231.tif", "sst_2020-12-31.tif", "sst_20201231T120000.tif", "v1.2.2020.tif"):
+        assert judge(changed(product.item, ("assets", "sst", "href"), f"../data/{name}")) == set()
+
+
+def test_a_wide_item_about_the_antimeridian_is_no_uncut_one(product, judge):
+    ring = [[[170, -85], [170, -64], [-176, -64], [-176, -85], [170, -85]]]
+    item = product.item | {"bbox": [-176, -85, 170, -64], "geometry": {"type": "Polygon", "coordinates": ring}}
+    assert judge(item) == set()
+
+
+def test_of_a_table_no_shape_is_asked(product, judge):
+    item = changed(product.item, ("assets", "sst", "href"), "../data/a.parquet")
+    item["assets"]["sst"]["type"] = "application/vnd.apache.parquet"
+    for name in ("proj:shape", "proj:bbox", "proj:code"):
+        del item["properties"][name]
+    assert judge(item) == set()

@@ -121,6 +121,34 @@ def test_a_manifest_that_is_none(product, broken, text):
 # --- the whole
 
 
+def test_of_very_many_items_some_data_are_opened_and_all_where_asked_for(product, broken, monkeypatch):
+    monkeypatch.setattr("earthcode_pack.checks.product.OPENED", 1)
+    name = "demo_20200101"  # the Collection comes first and the last Item is always opened
+    product.items["demo_20200101"]["assets"]["sst"]["file:checksum"] = "1220" + "00" * 32
+    assert broken(check(product.save().root)) == {"DATA-SAMPLED"}
+    assert broken(check(product.root, deep=True)) == {"FILE-CHECKSUM"}
+    product.items[name]["assets"]["sst"]["file:size"] = 1
+    assert broken(check(product.save().root)) == {"DATA-SAMPLED", "FILE-SIZE"}
+
+
+def test_further_boxes_that_hold_not_every_item(product, broken):
+    box = product.collection["extent"]["spatial"]["bbox"][0]
+    west, south, east, north = box
+    product.collection["extent"]["spatial"]["bbox"] = [box, *([[west, south, east, (south + north) / 2]] * 2)]
+    assert broken(check(product.save().root)) == {"STAC-EXTENT-PARTS"}
+
+
+def test_a_contradiction_shows_both_values(product):
+    product.collection["extent"]["spatial"]["bbox"] = [[0, 0, 1, 1]]
+    product.collection["extent"]["temporal"]["interval"] = [["2019-01-01T00:00:00Z", "2020-01-02T23:59:59Z"]]
+    found = {finding.rule: finding for finding in check(product.save().root)}
+    assert found.keys() == {"STAC-EXTENT-BBOX", "STAC-EXTENT-TIME"}
+    assert "[0.0, 0.0, 1.0, 1.0]" in found["STAC-EXTENT-BBOX"].message
+    assert str(product.item["bbox"][0]) in found["STAC-EXTENT-BBOX"].message
+    assert "2019-01-01T00:00:00Z" in found["STAC-EXTENT-TIME"].message
+    assert "2020-01-01T00:00:00Z" in found["STAC-EXTENT-TIME"].message
+
+
 def test_data_without_an_item(product):
     (product.root / "data" / "stray.tif").write_bytes(b"x")
     found = check(product.save().root)

@@ -47,3 +47,47 @@ def test_the_markdown_has_a_row_for_each_rule():
     rows = rules.rules_markdown().splitlines()[2:]
     assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == [rule.id for rule in rules.catalogue()]
     assert all(row.count(" | ") == 5 for row in rows)
+
+
+# --- the PRR's, which live below the checks
+
+
+def test_whatever_the_gateway_finds_is_in_the_catalogue_with_its_level():
+    from earthcode_pack.register.gateway import format_findings, gateway_findings
+
+    bad = {"href": "https://example.org/a.tif", "file:checksum": "x", "roles": ["data"], "type": "application/netcdf"}
+    item = {
+        "id": "a b",
+        "collection": "other",
+        "properties": {"datetime": "yesterday"},
+        "assets": {"a": bad, "b": {"href": "../ü.tif"}, "c": {"href": "/d/ü.tif"}, "d": 1},
+    }
+    without_data = {"id": "x", "properties": {}, "assets": {}}
+    found = [*gateway_findings(item, "demo"), *gateway_findings(without_data)]
+    found += format_findings(item | {"assets": {"a": bad}})
+    levels = {rule.id: rule.level for rule in rules.catalogue()}
+    assert {finding.rule for finding in found} == {
+        *(
+            f"PRR-GATEWAY-{name}"
+            for name in ("ID", "FILE-EXTENSION", "COLLECTION", "TIME", "DATA-ROLE", "ASSET", "HREF")
+        ),
+        *(f"PRR-GATEWAY-{name}" for name in ("NAME", "NAME-UNIQUE", "CHECKSUM", "REMOTE")),
+        "PRR-QA-102",
+    }
+    assert all(finding.level is levels[finding.rule] for finding in found)
+
+
+def test_every_rule_of_the_prr_in_the_source_is_in_the_catalogue(root):
+    import re
+
+    source = "".join(path.read_text() for path in (root / "earthcode_pack/register").glob("*.py"))
+    named = {f"PRR-GATEWAY-{name}" for name in re.findall(r'\bfinding\(\s*"([A-Z-]+)"', source)}
+    ids = {rule.id for rule in rules.catalogue()}
+    assert {"PRR-GATEWAY-SIZE", "PRR-GATEWAY-FOLDER", "PRR-GATEWAY-ABSENT", "PRR-GATEWAY-EMPTY"} <= named <= ids
+
+
+def test_the_codes_of_the_quality_job_are_in_the_catalogue():
+    from earthcode_pack.register.collection import _WANTED
+
+    ids = {rule.id for rule in rules.catalogue()}
+    assert {f"PRR-QA-{code:03}" for code in (34, *(code for code, _ in _WANTED.values()))} <= ids

@@ -8,8 +8,20 @@ import numpy as np
 import pytest
 from builders import PERIOD, bits, make_nc, make_tiff, opened, planned, profile_of, ramp, run
 
+from earthcode_pack.checks.time_facts import gap_findings
+from earthcode_pack.discover import discover
+from earthcode_pack.model import Sources, rfc3339
+from earthcode_pack.storage import IdentityCache
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from earthcode_pack.profile import Profile
+
+
+def found(profile: Profile) -> Sources:
+    return discover(profile, IdentityCache())
+
 
 ONE_FILE = {"zarr": {}, "netcdf": {"split": "none"}}
 
@@ -196,3 +208,167 @@ def test_netcdf_by_year_and_month(tmp_path: Path, split: str, items: list[str]) 
     assert [a.item for a in made.artifacts] == items
     joined = np.concatenate([opened(made.root / "product" / a.key)["sst"].values for a in made.artifacts])
     assert np.array_equal(joined, ramp(4, 3, 4))
+
+
+# --- climatologies, calendars, zones, digits ------------------------------------------------------------------------
+
+
+def with_bounds(key: str, pairs: Any, **attrs: Any) -> Any:
+    def add(file: Any) -> None:
+        file.createDimension("nv", 2)
+        file["time"].setncattr(key, "time_bnds")
+        made = file.createVariable("time_bnds", "f8", ("time", "nv"))
+        made.setncatts(attrs)
+        made[:] = pairs
+
+    return add
+
+
+@pytest.mark.parametrize("fmt", ["zarr", "netcdf"])
+def test_a_climatology_lasts_from_its_first_year_to_its_last(tmp_path: Path, fmt: str) -> None:
+    """CF 1.11, 7.4: January and February of 1981 to 2010, at their middle."""
+    pairs = [[0, 10623], [31, 10651]]  # to 2010-02-01 and 2010-03-01
+    more = with_bounds("climatology", pairs)
+    attrs = {"units": "K", "cell_methods": "time: mean within years time: mean over years"}
+    source = make_nc(
+        tmp_path / "a.nc", ramp(2, 3, 4), attrs, times=[5479.5, 5509], units="days since 1981-01-01", more=more
+    )
+    made = run(profile_of(source, fmt), tmp_path / "out")
+    assert made.one.period.start.isoformat() == "1981-01-01T00:00:00+00:00"
+    assert made.one.period.end.isoformat() == "2010-03-01T00:00:00+00:00"
+    held = opened(made.path, decode_times=False)
+    assert held["time"].attrs["climatology"] == "time_bnds"
+    assert np.array_equal(held["time_bnds"], pairs)
+    (dimension,) = [dim for dim in made.one.dimensions if dim.axis == "t"]
+    assert dimension.extent == ("1981-01-01T00:00:00Z", "2010-03-01T00:00:00Z")
+
+
+def test_each_map_of_a_climatology_states_its_years(tmp_path: Path) -> None:
+    more = with_bounds("climatology", [[0, 10623], [31, 10651]])
+    source = make_nc(tmp_path / "a.nc", ramp(2, 3, 4), times=[1, 2], units="days since 1981-01-01", more=more)
+    found = [(job.item, job.period.end.isoformat()[:10]) for job in planned(profile_of(source)).jobs]
+    assert found == [("demo_19810101", "2010-02-01"), ("demo_19810201", "2010-03-01")]
+
+
+def test_bounds_that_run_backwards_and_have_units_of_their_own(tmp_path: Path) -> None:
+    more = with_bounds("bounds", [[24, 0]], units="hours since 2020-01-05")
+    source = make_nc(tmp_path / "a.nc", ramp(1, 3, 4), times=[4.5], more=more)
+    (job,) = planned(profile_of(source)).jobs
+    assert [m.isoformat()[:10] for m in (job.period.start, job.period.end)] == ["2020-01-05", "2020-01-06"]
+
+
+@pytest.mark.parametrize(
+    ("units", "calendar", "value", "start"),
+    [
+        ("days since 2000-01-01 00:00:00 +02:00", None, 0, "1999-12-31T22:00:00Z"),
+        ("days since 2000-01-01 00:00:00 -3:30", None, 0, "2000-01-01T03:30:00Z"),
+        ("days since 2000-01-01 00:00:00 UTC", None, 0.25, "2000-01-01T06:00:00Z"),
+        ("hours since 2000-01-01T06Z", None, 1, "2000-01-01T07:00:00Z"),
+        ("days since 2001-01-01", "noleap", 365 * 3 + 59, "2004-03-01T00:00:00Z"),
+        ("days since 2001-01-01", "365_day", 59, "2001-03-01T00:00:00Z"),
+        ("days since 2001-01-01", "all_leap", 59, "2001-02-28T00:00:00Z"),
+        ("days since 2001-01-01", "360_day", 360, "2002-01-01T00:00:00Z"),
+        ("days since 2000-01-01", "julian", 0, "2000-01-14T00:00:00Z"),
+        ("days since 1582-10-04", "standard", 1, "1582-10-15T00:00:00Z"),
+        ("days since 1582-10-04", "proleptic_gregorian", 1, "1582-10-05T00:00:00Z"),
+        ("days since 1500-01-01", "gregorian", 0, "1500-01-10T00:00:00Z"),
+        ("days since 0001-01-01", "proleptic_gregorian", 700000 + 1 / 24, "1917-07-16T01:00:00Z"),
+        ("days since 1970-01-01", None, 20000 + 43200.1 / 86400, "2024-10-04T12:00:00.100000Z"),
+        ("seconds since 1970-01-01", None, 1e9 + 0.123456, "2001-09-09T01:46:40.123456Z"),
+        ("months since 2000-01-01", "360_day", 1, "2000-02-01T00:00:00Z"),
+        ("days since 9999-12-31", "proleptic_gregorian", 0, "9999-12-31T00:00:00Z"),
+    ],
+)
+def test_an_instant_in_every_calendar_and_zone(
+    tmp_path: Path, units: str, calendar: str | None, value: float, start: str
+) -> None:
+    source = make_nc(tmp_path / "a.nc", ramp(1, 3, 4), times=[value], units=units, calendar=calendar)
+    (job,) = planned(profile_of(source)).jobs
+    assert rfc3339(job.period.start) == start
+    assert job.period.is_instant
+
+
+@pytest.mark.parametrize(
+    ("units", "calendar", "value", "said"),
+    [
+        ("days since 2000-01-01 00:00:00 EST", None, 0, "EST"),
+        ("months since 2000-01-01", None, 1, "365.242198781 days"),
+        ("weeks since 2000-01-01", None, 1, "write the times in days"),
+        ("days since 0000-01-01", "noleap", 0, "outside the years 1 to 9999"),
+        ("days since 9999-12-31", None, 1, "outside the years 1 to 9999"),
+        ("days since 2000-01-01", "mayan", 0, "mayan"),
+        ("days since 2000-01-01", "tai", 0, "leap seconds"),
+        ("days since 2000-13-01", None, 0, "2000-13-01"),
+    ],
+)
+def test_times_that_mean_nothing_certain_are_refused(
+    tmp_path: Path, units: str, calendar: str | None, value: float, said: str
+) -> None:
+    source = make_nc(tmp_path / "a.nc", ramp(1, 3, 4), times=[value], units=units, calendar=calendar)
+    (failure,) = planned(profile_of(source)).failures
+    assert failure.error.startswith("a.nc: time coordinate time")
+    assert said in failure.error + failure.remedy
+
+
+def test_a_missing_time_among_integers_is_named(tmp_path: Path) -> None:
+    def fill(file: Any) -> None:
+        file["time"].missing_value = np.int32(-99)
+
+    source = make_nc(tmp_path / "a.nc", ramp(2, 3, 4), times=np.array([0, -99], "i4"), more=fill)
+    (failure,) = planned(profile_of(source)).failures
+    assert "a.nc: time coordinate time: a value is missing (-99)" in failure.error
+
+
+def test_a_packed_time_axis_is_refused(tmp_path: Path) -> None:
+    def pack(file: Any) -> None:
+        file["time"].scale_factor = 0.5
+
+    (failure,) = planned(profile_of(make_nc(tmp_path / "a.nc", ramp(1, 3, 4), more=pack))).failures
+    assert "packed" in failure.error
+
+
+def test_a_descending_axis_is_turned(tmp_path: Path) -> None:
+    source = make_nc(tmp_path / "a.nc", ramp(3, 3, 4), times=[2, 1, 0])
+    made = run(profile_of(source, "zarr"), tmp_path / "out")
+    assert starts(made) == [f"2020-01-0{day}T00:00:00" for day in (1, 2, 3)]
+    assert np.array_equal(opened(made.path)["sst"], ramp(3, 3, 4)[::-1])
+
+
+def test_one_time_twice_in_a_file_is_an_error(tmp_path: Path) -> None:
+    source = make_nc(tmp_path / "a.nc", ramp(2, 3, 4), times=[1, 1])
+    for fmt in ("zarr", "cog"):
+        (failure,) = planned(profile_of(source, fmt)).failures
+        assert "2020-01-02T00:00:00Z" in failure.error
+
+
+def test_zones_that_differ_between_files_are_one_axis(tmp_path: Path) -> None:
+    make_nc(tmp_path / "a.nc", ramp(1, 3, 4), times=[0], units="hours since 2020-01-01 00:00 +2")
+    make_nc(tmp_path / "b.nc", ramp(1, 3, 4), times=[0], units="hours since 2020-01-01 00:00:00Z")
+    made = run(profile_of(tmp_path / "*.nc", "zarr"), tmp_path / "out")
+    assert not made.failures
+    assert made.one.period.start.isoformat() == "2019-12-31T22:00:00+00:00"
+    assert made.one.period.end.isoformat() == "2020-01-01T00:00:00+00:00"
+
+
+def test_float32_days_that_hide_the_hour_are_noted(tmp_path: Path) -> None:
+    odd = make_nc(
+        tmp_path / "a.nc", ramp(2, 3, 4), times=np.array([18000.3, 18001.3], "f4"), units="days since 1970-01-01"
+    )
+    whole = make_nc(
+        tmp_path / "b.nc", ramp(2, 3, 4), times=np.array([18000, 18001], "f4"), units="days since 1970-01-01"
+    )
+    (source,) = found(profile_of(odd)).sources
+    assert [(note.rule, note.measured) for note in source.notes] == [("CF-TIME-PRECISION", 84.375)]
+    (source,) = found(profile_of(whole)).sources
+    assert source.notes == ()
+
+
+def test_maps_by_the_month_that_lack_one(tmp_path: Path) -> None:
+    for month in (1, 2, 3, 5, 6):
+        make_tiff(tmp_path / f"s_2020{month:02}.tif", ramp(3, 4))
+    time = {"from": "filename", "pattern": "s_{start:%Y%m}.tif"}
+    made = run(profile_of(tmp_path / "*.tif", time=time), tmp_path / "out")
+    (finding,) = gap_findings(made.artifacts)
+    assert (finding.rule, finding.level) == ("CF-TIME-GAPS", "info")
+    assert "lacks 1 step" in finding.message
+    assert finding.measured == ["2020-03-01T00:00:00+00:00", "2020-05-01T00:00:00+00:00"]

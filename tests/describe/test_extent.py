@@ -286,6 +286,76 @@ def test_union_holds_all_and_is_never_wider_than_needed(arcs: list[tuple[int, in
     assert all(holds(found, lon, 0.5, 1e-6) for s, w in arcs for lon in (s, s + w / 2, s + w))
 
 
+def test_the_edge_of_the_full_disk_touches_the_limb_only() -> None:
+    """The north-western quarter of a disk: its outer corner leaves the Earth, its inner one is below the satellite."""
+    half = 5_570_248.686
+    west, south, east, north = lonlat_box(grid_of(GEOSTATIONARY, (-half, 0, 0, half)))
+    limb = np.degrees(np.arccos(6378137 / (6378137 + 35785831)))
+    assert (south, east) == pytest.approx((0, 0), abs=1e-6)
+    assert [west, north] == pytest.approx([-limb, limb], abs=0.3)
+    assert_is_rfc7946(outline(grid_of(GEOSTATIONARY, (-half, 0, 0, half))))
+
+
+def test_a_window_at_the_limb_holds_what_it_shows_of_the_earth() -> None:
+    grid = grid_of(GEOSTATIONARY, (4.2e6, 2.0e6, 5.5e6, 3.3e6))  # its right upper part is space
+    box = lonlat_box(grid)
+    x, y = np.meshgrid(np.linspace(4.2e6, 5.5e6, 300), np.linspace(2.0e6, 3.3e6, 300))
+    there = pyproj.Transformer.from_crs(grid.crs, "OGC:CRS84", always_xy=True)
+    lon, lat = there.transform(x.ravel(), y.ravel())
+    seen = np.isfinite(lon) & np.isfinite(lat)
+    assert 0.2 < seen.mean() < 0.9
+    assert all(holds(box, *place, slack=0.01) for place in zip(lon[seen], lat[seen], strict=True))
+    assert box[0] == pytest.approx(lon[seen].min(), abs=0.1)
+    assert box[1] == pytest.approx(lat[seen].min(), abs=0.1)
+    assert 60 < box[2] < 81.5
+    assert_is_rfc7946(outline(grid))
+
+
+def test_a_disk_over_the_pacific_crosses_the_antimeridian() -> None:
+    crs = pyproj.CRS.from_proj4("+proj=geos +h=35785831 +lon_0=-137.2 +sweep=x +ellps=GRS80 +type=crs")  # GOES West
+    half = 5_434_894.885
+    west, south, east, north = lonlat_box(grid_of(crs, (-half, -half, half, half)))
+    assert west == pytest.approx(-137.2 - 81.3 + 360, abs=0.5)
+    assert east == pytest.approx(-137.2 + 81.3, abs=0.5)
+    assert north == -south == pytest.approx(81.3, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("crs", "bounds", "pole"),
+    [
+        ("EPSG:3413", (-2e6, 0, 2e6, 2e6), 90),
+        ("EPSG:3031", (0, -1e6, 3e6, 1e6), -90),
+        ("EPSG:3031", (-1e6, -3e6, 1e6, 0), -90),
+    ],
+)
+def test_an_edge_through_a_pole_reaches_it_and_half_the_circle(crs: str, bounds: Any, pole: int) -> None:
+    box = lonlat_box(grid_of(crs, bounds))
+    assert pole in box
+    assert _width(box) == pytest.approx(180, abs=1e-3)
+    assert_is_rfc7946(outline(grid_of(crs, bounds)))
+
+
+@given(st.floats(-180, 360), st.floats(-89, 88), st.integers(1, 60), st.integers(1, 400), st.floats(0.05, 1))
+def test_a_plain_grid_of_any_origin_holds_each_of_its_centres(
+    west: float, south: float, rows: int, columns: int, cell: float
+) -> None:
+    rows = min(rows, max(1, int((90 - south) / cell)))
+    grid = grid_of("EPSG:4326", (west, south, west + columns * cell, south + rows * cell), (rows, columns))
+    box = lonlat_box(grid)
+    lons = west + cell * (np.arange(columns) + 0.5)
+    assert all(holds(box, lon, south + cell / 2) for lon in lons)
+    assert _width(box) == pytest.approx(min(columns * cell, 360), abs=1e-6)
+
+
+@given(st.lists(st.tuples(_starts, _widths, st.integers(-90, 89), st.integers(0, 20)), min_size=1, max_size=6))
+def test_a_union_contains_each_part_and_the_union_of_its_parts(parts: list[tuple[int, int, int, int]]) -> None:
+    boxes = [(s, y, s + w if s + w <= 180 else s + w - 360, min(y + h, 90)) for s, w, y, h in parts]
+    whole = union(boxes)
+    assert all(holds(whole, lon, lat, 1e-6) for s, w, y, _ in parts for lon in (s, s + w / 2, s + w) for lat in (y,))
+    assert union([whole, *boxes]) == whole
+    assert _width(whole) >= max(_width(box) for box in boxes)
+
+
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 

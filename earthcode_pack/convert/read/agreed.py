@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from pyproj import CRS
 
+from earthcode_pack import standard_names, units
+from earthcode_pack.convert.classes import contradiction
 from earthcode_pack.convert.read.packing import holds
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.period import TimePattern
@@ -15,13 +17,7 @@ from earthcode_pack.period import TimePattern
 if TYPE_CHECKING:
     from earthcode_pack.model import Period, Variable
     from earthcode_pack.profile.model import CrsSpec, Profile, VariableSpec
-
-# One quantity, several spellings: files and people use both.
-_SAME_UNITS = (
-    {"k", "kelvin", "degk", "degrees_kelvin"}, {"1", "-", "dimensionless", "unitless", "none"}, {"%", "percent"},
-    {"m", "meter", "metre", "meters", "metres"}, {"degc", "celsius", "degrees_celsius", "degree_celsius", "°c"},
-    {"m/s", "m s-1", "m s^-1", "m.s-1", "meter second-1"}, {"mg m-3", "mg/m3", "mg m^-3", "milligram m-3"},
-)  # fmt: skip
+    from earthcode_pack.profile.product import ClassSpec
 
 _ALIKE = 20  # of PROJ's 100: the same projection and ellipsoid, the datum without a name
 _SAME_ELLIPSOID = 1e-5  # metres; GRS 80 and WGS 84 are ten times as far apart
@@ -146,23 +142,65 @@ def _means(spec: VariableSpec, variable: Variable) -> bool:
 
 
 def _described(variable: Variable, profile: Profile, file: str) -> Variable:
-    """Units and nodata as file and profile agree on them."""
+    """Units and nodata as file and profile agree on them; a standard name or class on which they do not is refused."""
     spec = profile.product.variables.get(variable.name)
-    units = spec.units if spec else None
-    if units and variable.units and not same_units(units, variable.units):
+    if spec is not None and spec.standard_name:
+        _refuse_another_name(variable, spec.standard_name, file)
+    if spec is not None and spec.classes:
+        _refuse_other_classes(variable, spec.classes, file)
+    agreed = _agreed_units(variable, spec.units if spec else None, file)
+    return variable.model_copy(update={"nodata": _agreed_nodata(variable, profile, file), "units": agreed})
+
+
+def _agreed_units(variable: Variable, stated: str | None, file: str) -> str | None:
+    """The file's units, or the profile's where the file has none, or spells them in a way that UDUNITS cannot read."""
+    name, measured, key = variable.name, variable.units, f"product.variables.{variable.name}.units"
+    if not stated or stated == measured:
+        return measured
+    if not measured and not units.is_unit(stated) and units.nearest(stated):  # a profile may repeat its files alone
         raise Contradiction(
-            f"{file}: {variable.name} is in {variable.units!r}, the profile says {units!r}",
-            f"correct product.variables.{variable.name}.units, or the file",
+            f"{file}: {name} states no units, and the profile's {stated!r} are none that UDUNITS reads",
+            f'set {key}: "{units.nearest(stated)}"',
         )
-    return variable.model_copy(
-        update={"nodata": _agreed_nodata(variable, profile, file), "units": variable.units or units}
-    )
+    if measured and not units.same(stated, measured):
+        raise Contradiction(
+            f"{file}: {name} is in {measured!r}, the profile says {stated!r}", f"correct {key}, or the file"
+        )
+    return stated if not measured or (units.is_unit(stated) and not units.is_unit(measured)) else measured
 
 
-def same_units(one: str, other: str) -> bool:
-    """Whether two spellings name one unit."""
-    pair = {one.strip().lower(), other.strip().lower()}
-    return len(pair) == 1 or any(pair <= group for group in _SAME_UNITS)
+def _refuse_another_name(variable: Variable, stated: str, file: str) -> None:
+    """A file's name that the CF table lacks is no fact; the profile's then stands."""
+    measured = variable.attrs.get("standard_name")
+    if not standard_names.is_stated(measured) or not standard_names.known(measured):
+        return
+    if not standard_names.same(measured, stated):
+        raise Contradiction(
+            f"{file}: the standard_name of {variable.name} is {measured}, the profile says {stated}",
+            f"correct product.variables.{variable.name}.standard_name, or the file",
+        )
+
+
+def _refuse_other_classes(variable: Variable, stated: list[ClassSpec], file: str) -> None:
+    found = contradiction({"classes": [item.model_dump() for item in stated]}, variable.attrs)
+    if found is not None:
+        raise Contradiction(
+            f"{file}: class {found} ({variable.name})",
+            f"correct product.variables.{variable.name}.classes, or the file",
+        )
+
+
+def difference(one: Variable, other: Variable) -> str | None:
+    """In words what two files say differently of one variable, units or standard name; None where they do not.
+
+    What one of them leaves out is no difference.
+    """
+    if one.units and other.units and not units.same(one.units, other.units):
+        return f"the units of {one.name}: {one.units!r} and {other.units!r}"
+    a, b = one.attrs.get("standard_name"), other.attrs.get("standard_name")
+    if standard_names.is_stated(a) and standard_names.is_stated(b) and not standard_names.same(a, b):
+        return f"the standard_name of {one.name}: {a} and {b}"
+    return None
 
 
 def _agreed_nodata(variable: Variable, profile: Profile, file: str) -> float | int | None:

@@ -1,4 +1,4 @@
-"""What CF metadata say of a dataset of stored values: axes, CRS, cells and times.
+"""What CF metadata say of a dataset of stored values: its CRS, and the cells of one-dimensional axes.
 
 Clauses are those of the CF conventions 1.11.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,26 +15,19 @@ import numpy as np
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from earthcode_pack.convert.read.axes import LENGTHS
+from earthcode_pack.convert.read.numbers import packed_alike, unpacked
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Grid
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_LATITUDE = {"degrees_north", "degree_north", "degrees_n", "degree_n", "degreesn", "degreen"}  # 4.1
-_LONGITUDE = {"degrees_east", "degree_east", "degrees_e", "degree_e", "degreese", "degreee"}  # 4.2
-_STANDARD_NAMES = {
-    "latitude": "y", "projection_y_coordinate": "y", "grid_latitude": "y",
-    "longitude": "x", "projection_x_coordinate": "x", "grid_longitude": "x",
-    "time": "t",
-}  # fmt: skip
-_NAMES = {
-    "y": "y", "lat": "y", "latitude": "y", "northing": "y", "rlat": "y", "yc": "y", "nav_lat": "y",
-    "x": "x", "lon": "x", "long": "x", "longitude": "x", "easting": "x", "rlon": "x", "xc": "x", "nav_lon": "x",
-    "time": "t", "t": "t", "valid_time": "t",
-}  # fmt: skip
+    from earthcode_pack.convert.read.axes import Axes
+
 # A coordinate in float32 is off its place by about 1e-7 of its size: regular means within a hundredth of a cell.
 _REGULAR = 0.01
+_NO_DEGREES = 10_000
 # What a grid mapping says of the ellipsoid or the datum (CF, appendix F, table F.1); without any it names no place.
 _MORE_THAN_AN_ELLIPSOID = {
     "reference_ellipsoid_name", "horizontal_datum_name", "geographic_crs_name", "prime_meridian_name",
@@ -47,62 +39,6 @@ _FIGURE_OF_THE_EARTH = {
 }  # fmt: skip
 
 _ASKING = threading.Lock()  # one thread asks PROJ, the others wait for its answer
-
-
-@dataclass(frozen=True)
-class Axes:
-    """The dimensions of a variable by their meaning; ``others`` are vertical, ensemble and the like."""
-
-    y: str
-    x: str
-    time: str | None
-    others: tuple[str, ...]
-
-
-def axis_of(dataset: xr.Dataset, dim: str) -> str | None:
-    """``x``, ``y``, ``z`` or ``t`` for a dimension, by axis, standard name, units and, last, its name (CF 4)."""
-    attrs = dataset[dim].attrs if dim in dataset.variables else {}
-    units = str(attrs.get("units", "")).lower()
-    if str(attrs.get("axis", "")).lower() in ("x", "y", "z", "t"):
-        return str(attrs["axis"]).lower()
-    if attrs.get("standard_name") in _STANDARD_NAMES:
-        return _STANDARD_NAMES[attrs["standard_name"]]
-    if units in _LATITUDE or units in _LONGITUDE:
-        return "y" if units in _LATITUDE else "x"
-    if " since " in units:
-        return "t"
-    if "positive" in attrs:  # 4.3
-        return "z"
-    return _NAMES.get(dim.lower())
-
-
-def axes_of(dataset: xr.Dataset, name: str) -> Axes | None:
-    """The axes of a variable; None where it does not lie on a map."""
-    dims = [str(dim) for dim in dataset[name].dims]
-    kinds = {dim: axis_of(dataset, dim) for dim in dims}
-    by_kind = {kind: dim for dim, kind in reversed(kinds.items()) if kind}
-    if "x" not in by_kind or "y" not in by_kind:
-        return None
-    named = (by_kind["y"], by_kind["x"], by_kind.get("t"))
-    return Axes(*named, tuple(dim for dim in dims if dim not in named))
-
-
-def data_variables(dataset: xr.Dataset) -> list[str]:
-    """The numeric variables that lie on a map and are not coordinates, bounds or grid mappings of others."""
-    helpers = _referenced(dataset) | {str(dim) for dim in dataset.dims}
-    return [
-        str(name) for name, variable in dataset.variables.items()
-        if name not in helpers and variable.dtype.kind in "iufb" and axes_of(dataset, str(name)) is not None
-        and variable.attrs.get("standard_name") not in _STANDARD_NAMES
-    ]  # fmt: skip
-
-
-def _referenced(dataset: xr.Dataset) -> set[str]:
-    """Names that other variables point to as coordinates, bounds, cell measures or grid mappings."""
-    keys = ("coordinates", "bounds", "climatology", "cell_measures", "grid_mapping")
-    texts = [str(v.attrs[key]) for v in dataset.variables.values() for key in keys if key in v.attrs]
-    texts.append(str(dataset.attrs.get("coordinates", "")))
-    return {word.rstrip(":") for text in texts for word in text.split()}
 
 
 # --- CRS ------------------------------------------------------------------------------------------------------------
@@ -213,9 +149,11 @@ def _grib_earth(attrs: dict[str, Any]) -> CRS | None:
 def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
     """The cells of a dataset with one-dimensional x and y, from their bounds (CF 7.1) or half way between centres.
 
-    Raises ``Unreadable`` for curvilinear grids, and where one column or row leaves the cell size unknown.
+    Raises ``Unreadable`` where an axis has no coordinate, where one column or row leaves the cell size unknown, and for
+    a geographic CRS with coordinates that are no degrees.
     """
     x, y = edges_of(dataset, axes.x), edges_of(dataset, axes.y)
+    _refuse_no_degrees(dataset, axes, crs)
     steps = _step(x), _step(y)
     regular = steps[0] is not None and steps[1] is not None
     return Grid(
@@ -228,15 +166,30 @@ def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
     )
 
 
+def _refuse_no_degrees(dataset: xr.Dataset, axes: Axes, crs: CRS) -> None:
+    """Metres read as degrees would claim the whole globe."""
+    is_degrees = crs.is_geographic and all(axis.unit_name == "degree" for axis in crs.axis_info[:2])
+    for dim in (axes.x, axes.y) if is_degrees else ():
+        units, farthest = str(dataset[dim].attrs.get("units", "")), float(np.abs(unpacked(dataset[dim])).max())
+        if units.lower() in LENGTHS or farthest > _NO_DEGREES:
+            raise Unreadable(
+                f"{dim} reaches {farthest:g} {units}, and {crs.name} is in degrees",
+                "set source.crs to the projection of the data, with override: true",
+            )
+
+
 def edges_of(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The n + 1 cell edges of a one-dimensional coordinate with n values, in its own order and units."""
     if dim not in dataset.variables or dataset[dim].ndim != 1:
         raise Unreadable(
-            f"dimension {dim} has no coordinate of its own: the grid is curvilinear or bare",
-            "resample it to a regular grid first; curvilinear grids are not packaged yet",
+            f"dimension {dim} has no coordinate of its own, nor has each cell a latitude and longitude: the grid is "
+            "bare, or curvilinear without saying where",
+            "give its variables CF coordinates: latitude and longitude by row and column",
         )
-    centres = dataset[dim].values.astype(np.float64)
-    stated = _stated_edges(dataset, dim)
+    centres = unpacked(dataset[dim]).astype(np.float64)
+    if not np.isfinite(centres).all():
+        raise Unreadable(f"{dim} has a missing value: where its cells lie is unknown", f"give {dim} all its values")
+    stated = _stated_edges(dataset, dim, centres)
     if stated is not None:
         return stated
     if centres.size == 1:
@@ -244,12 +197,14 @@ def edges_of(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, np.dtype[np.float
     return _half_way(centres)
 
 
-def _stated_edges(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+def _stated_edges(
+    dataset: xr.Dataset, dim: str, centres: np.ndarray[Any, np.dtype[np.float64]]
+) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     name = dataset[dim].attrs.get("bounds")
     if name not in dataset.variables or dataset[name].shape != (dataset.sizes[dim], 2):
         return None
-    pairs = dataset[name].values.astype(np.float64)
-    descending = dataset[dim].values[0] > dataset[dim].values[-1]
+    pairs = unpacked(packed_alike(dataset[name].variable, dataset[dim].variable)).astype(np.float64)
+    descending = centres[0] > centres[-1]
     first, last = (1, 0) if descending == (pairs[0, 0] < pairs[0, 1]) else (0, 1)
     return np.append(pairs[:, first], pairs[-1, last])
 

@@ -6,10 +6,14 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
+from earthcode_pack.checks.names import variable_notes
+from earthcode_pack.checks.time_facts import precision_findings
 from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, is_pattern, name_of, product_variables
+from earthcode_pack.convert.read.axes import Axes, axes_of, data_variables
 from earthcode_pack.convert.read.open import driver_of, open_raw
 from earthcode_pack.convert.read.packing import plain, stated_nodata
+from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.convert.read.raster import band_groups, open_tiff, raster_crs, raster_grid, raster_variable
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.model import Driver, Finding, Grid, Period, Source, Variable, rfc3339
@@ -68,11 +72,13 @@ def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> 
             f"{name}: source.time says {{from: coordinate}}, and a GeoTIFF has no time coordinate",
             "set source.time: {from: filename, pattern: …}, or {start: …, end: …}",
         )
+    variables = product_variables(found, name, profile)
     return {
         "grid": grid,
-        "variables": product_variables(found, name, profile),
+        "variables": variables,
         "times": (period,),
         "stated_period": stated,
+        "notes": tuple(variable_notes(variables, profile)),
     }
 
 
@@ -82,10 +88,11 @@ def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> 
 def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dict[str, Any]:
     name = name_of(href)
     with open_raw(path, driver) as dataset:
-        found = product_variables([_cube_variable(dataset, v) for v in cf.data_variables(dataset)], name, profile)
+        _refuse_ragged(dataset, name)
+        found = product_variables(_cube_variables(dataset, name), name, profile)
         _refuse_empty(found, name)
         grid, time_dim = _one_grid(dataset, found, name, profile)
-        periods, stated = _cube_periods(dataset, time_dim, name, profile)
+        periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, name, profile)
         notes = tuple(_time_notes(dataset, str(time_dim), found, name)) if time_dim in dataset.variables else ()
     return {
         "grid": grid,
@@ -93,8 +100,20 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
         "times": periods,
         "time_dim": time_dim,
         "stated_period": stated,
-        "notes": notes,
+        "notes": (*notes, *variable_notes(found, profile)),
     }
+
+
+def _refuse_ragged(dataset: xr.Dataset, name: str) -> None:
+    """Several features one after the other in one dimension (CF 9.3.3, 9.3.4)."""
+    ragged = [
+        v for v, variable in dataset.variables.items() if {"sample_dimension", "instance_dimension"} & {*variable.attrs}
+    ]
+    if ragged:
+        raise Unreadable(
+            f"{name}: {ragged[0]} says that it is a ragged array of several features",
+            "write one file for each of them, or one dimension for features and one for samples (CF 9.3.1)",
+        )
 
 
 def _time_notes(dataset: xr.Dataset, time_dim: str, found: tuple[Variable, ...], name: str) -> Iterator[Finding]:
@@ -105,10 +124,19 @@ def _time_notes(dataset: xr.Dataset, time_dim: str, found: tuple[Variable, ...],
             methods = variable.attrs["cell_methods"]
             message = f"{name}: {variable.name} is of intervals ({methods}), and {time_dim} has no bounds"
             yield rules.CF_TIME_BOUNDS.finding(name, message, methods)
+    coordinate = dataset[time_dim]
+    yield from precision_findings(coordinate.values, str(coordinate.attrs.get("units")), name, f"{name}: {time_dim}")
     if times.lacks_days(dataset, time_dim):
         yield rules.CF_TIME_LABELS.finding(
             name, f"{name}: {times.days_that_lack(time_dim)}", dataset[time_dim].calendar
         )
+
+
+def _cube_variables(dataset: xr.Dataset, name: str) -> list[Variable]:
+    try:
+        return [_cube_variable(dataset, variable) for variable in data_variables(dataset)]
+    except Unreadable as error:
+        raise Unreadable(f"{name}: {error.message}", error.remedy) from None
 
 
 def _cube_variable(dataset: xr.Dataset, name: str) -> Variable:
@@ -147,28 +175,36 @@ def _refuse_empty(found: tuple[Variable, ...], name: str) -> None:
 
 def _one_grid(dataset: xr.Dataset, found: tuple[Variable, ...], name: str, profile: Profile) -> tuple[Grid, str | None]:
     """The grid that all variables share, and the time dimension."""
-    axes = {variable.source_name: cf.axes_of(dataset, variable.source_name) for variable in found}
+    axes = {variable.source_name: axes_of(dataset, variable.source_name) for variable in found}
     first_name, first = next((key, value) for key, value in axes.items() if value is not None)
     for other, value in axes.items():
-        if value is not None and (value.y, value.x) != (first.y, first.x):
+        if value is not None and _place(value) != _place(first):
             raise Contradiction(
-                f"{name}: {first_name} lies on ({first.y}, {first.x}) and {other} on ({value.y}, {value.x})",
+                f"{name}: {first_name} lies on ({_shown(first)}) and {other} on ({_shown(value)})",
                 "select variables of one grid with source.variables",
             )
     crs = agreed_crs(cf.crs_of(dataset, first_name), profile.source.crs, name)
     try:
-        grid = cf.grid_of(dataset, first, crs)
+        grid = grid_of(dataset, first, crs)
     except Unreadable as error:
         raise Unreadable(f"{name}: {error.message}", error.remedy) from None
     return grid, next((value.time for value in axes.values() if value is not None and value.time), None)
 
 
+def _place(axes: Axes) -> tuple[str, ...]:
+    return (axes.y, axes.x, *axes.places)
+
+
+def _shown(axes: Axes) -> str:
+    return ", ".join(dict.fromkeys(part for part in _place(axes) if part))
+
+
 def _cube_periods(
-    dataset: xr.Dataset, time_dim: str | None, name: str, profile: Profile
+    dataset: xr.Dataset, time_dim: str | None, variable: str, name: str, profile: Profile
 ) -> tuple[tuple[Period, ...], bool]:
     """The periods of the axis, held against what the name or the profile states; else that one period."""
     try:
-        measured = _measured_periods(dataset, time_dim, profile)
+        measured = _measured_periods(dataset, time_dim, variable, profile)
     except Unreadable as error:
         raise Unreadable(f"{name}: {error.message}", error.remedy) from None
     stated, is_validity = file_period(name, profile)
@@ -184,10 +220,10 @@ def _cube_periods(
     )
 
 
-def _measured_periods(dataset: xr.Dataset, time_dim: str | None, profile: Profile) -> tuple[Period, ...]:
-    """Of the time axis, or of a single time; none for one step that only the name of the file dates."""
+def _measured_periods(dataset: xr.Dataset, time_dim: str | None, variable: str, profile: Profile) -> tuple[Period, ...]:
+    """Of the time axis, along rows or places, or of a single time; none for one step that only a file's name dates."""
     if time_dim is None:
-        return _scalar_time(dataset)
+        return period_along(dataset, variable) or _scalar_time(dataset)
     bare = time_dim not in dataset.variables and dataset.sizes[time_dim] == 1
     return () if bare and profile.source.time.from_ != "coordinate" else times.periods_of(dataset, time_dim)
 

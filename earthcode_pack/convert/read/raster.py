@@ -31,6 +31,7 @@ GDAL_OPTIONS = {
     "GDAL_NUM_THREADS": "1",
     "GDAL_CACHEMAX": 128 * 2**20,  # bytes: rasterio hands an int on as it is
 }
+_FLAGS = {"flag_values", "flag_masks"}  # CF 3.5, as a conversion from NetCDF keeps them
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
@@ -134,8 +135,8 @@ def _least(block: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
 
 
 def has_classes(dataset: DatasetReader, band: int) -> bool:
-    """Whether a colour table says that the values are names."""
-    return dataset.colorinterp[band - 1] is ColorInterp.palette
+    """Whether a colour table, or CF flags among the tags of the band, say that the values are names."""
+    return dataset.colorinterp[band - 1] is ColorInterp.palette or not _FLAGS.isdisjoint(dataset.tags(band))
 
 
 def as_number(value: float | None, dtype: str) -> float | int | None:

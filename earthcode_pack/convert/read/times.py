@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import cftime
 import numpy as np
 
+from earthcode_pack import timeline
+from earthcode_pack.convert.read.packing import stated_nodata
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Period
 
@@ -23,10 +25,13 @@ _REAL = ("standard", "gregorian", "proleptic_gregorian", "julian")
 def periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
     """One period for each step: the CF bounds where there are any, else instants.
 
-    Raises ``Unreadable`` where the units hold no reference time or a value is missing.
+    Those of a climatology last from the first bound to the last one, over all its years (CF 7.4).
+
+    Raises ``Unreadable`` where the units hold no reference time, a value is missing or is packed.
     """
     coordinate = dataset[dim]
     units, calendar = time_units(coordinate)
+    _refuse_what_is_no_time(coordinate, dim)
     bounds = dataset.variables.get(coordinate.attrs.get("bounds", coordinate.attrs.get("climatology")))
     if bounds is not None and bounds.shape == (dataset.sizes[dim], 2):
         pairs = decode(bounds.values, bounds.attrs.get("units", units), bounds.attrs.get("calendar", calendar), dim)
@@ -42,30 +47,43 @@ def time_units(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str]:
             f"time coordinate {getattr(coordinate, 'name', '')!s}: units {units!r} name no reference time",
             'give it units such as "days since 2020-01-01", or set source.time: {from: filename, pattern: …}',
         )
-    return units, str(coordinate.attrs.get("calendar", "standard")).lower()
+    return units, str(coordinate.attrs.get("calendar") or "standard").lower()
+
+
+def _refuse_what_is_no_time(coordinate: xr.DataArray, name: str) -> None:
+    fill = stated_nodata(coordinate.attrs, coordinate.dtype.newbyteorder("=").name)
+    if fill is not None and (coordinate.values == fill).any():
+        raise Unreadable(f"time coordinate {name}: a value is missing ({fill})", "fill the axis, or leave the file out")
+    if coordinate.attrs.get("scale_factor", 1) != 1 or coordinate.attrs.get("add_offset", 0) != 0:
+        raise Unreadable(f"time coordinate {name} is packed with scale and offset", "write its times as they are")
 
 
 def decode(values: np.ndarray[Any, Any], units: str, calendar: str, name: str) -> np.ndarray[Any, Any]:
     """Moments (aware, UTC, to the microsecond) in the shape of ``values``."""
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise Unreadable(f"time coordinate {name}: a value is missing", "fill the time axis, or leave the file out")
+    if calendar == "tai":
+        raise Unreadable(f"time coordinate {name}: calendar 'tai' leaves out leap seconds", "write its times in UTC")
+    fuzz = timeline.fuzz(values, units)
     try:
-        moments = cftime.num2date(values, units, calendar, only_use_cftime_datetimes=True)
-    except (ValueError, OverflowError) as error:
-        raise Unreadable(
-            f"time coordinate {name}: {units!r}, calendar {calendar!r}: {error}", "correct its units"
-        ) from error
-    to_utc = np.frompyfunc(lambda moment: gregorian(moment, calendar), 1, 1)
-    return np.asarray(to_utc(moments), dtype=object)
+        moments = cftime.num2date(values, timeline.plain_units(units), calendar, only_use_cftime_datetimes=True)
+        to_utc = np.frompyfunc(lambda moment: timeline.snapped(gregorian(moment, calendar), fuzz), 1, 1)
+        return np.asarray(to_utc(moments), dtype=object)
+    except (ValueError, OverflowError, Warning) as error:
+        message = f"time coordinate {name}: {units!r}, calendar {calendar!r}: {error}"
+        raise Unreadable(message, timeline.advice(units)) from error
 
 
 def gregorian(moment: Any, calendar: str) -> datetime:
     """The moment in the Gregorian calendar: real calendars by the day, model calendars by the label.
 
     A date that the Gregorian calendar lacks (30 February of ``360_day``) becomes the last day of its month.
+    Raises ``ValueError`` for years that RFC 3339, and so STAC, cannot state: before 1 and after 9999.
     """
     if calendar in _REAL and (calendar == "julian" or _day(moment) < _REFORM):
         moment = moment.change_calendar("proleptic_gregorian")  # a millisecond each
+    if not MINYEAR <= moment.year <= MAXYEAR:
+        raise ValueError(f"{moment.isoformat()} lies outside the years 1 to 9999, which is all that STAC can state")
     day = min(moment.day, monthrange(moment.year, moment.month)[1])
     return datetime(
         moment.year, moment.month, day, moment.hour, moment.minute, moment.second, moment.microsecond, tzinfo=UTC
@@ -83,7 +101,8 @@ def lacks_days(dataset: xr.Dataset, dim: str) -> bool:
     units, calendar = time_units(dataset[dim])
     if calendar in _REAL:
         return False
-    moments = np.atleast_1d(cftime.num2date(dataset[dim].values, units, calendar, only_use_cftime_datetimes=True))
+    plain = timeline.plain_units(units)
+    moments = np.atleast_1d(cftime.num2date(dataset[dim].values, plain, calendar, only_use_cftime_datetimes=True))
     return any(moment.day > monthrange(moment.year, moment.month)[1] for moment in moments)
 
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 from math import ceil, cos, floor, radians
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.report_text import box, degrees
+from earthcode_pack.report.text import box, degrees
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,6 +24,7 @@ _STEPS = (60.0, 30.0, 15.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01
 _LINES = 5  # of the graticule, each way
 _DETAIL = 60.0  # degrees: an area smaller than this has a map of its own
 _LAND_FROM = 40.0  # degrees across: the coarse land would mislead on a smaller map
+_TINT = 0.3  # opacity of all footprints where they lie upon each other
 _TINY = 8.0  # user units: a footprint smaller than this also gets a dot
 
 Box = tuple[float, float, float, float]
@@ -108,16 +109,18 @@ def draw_map(view: View, shapes: Iterable[dict[str, Any]], title: str) -> str:
     """One SVG element; only numbers and its own labels go into it, but for ``title``, which is escaped."""
     from markupsafe import escape  # noqa: PLC0415 - only the report needs it
 
-    polygons, lines, dots = _sorted(view, shapes)
+    drawn = {kind: list(dict.fromkeys(paths)) for kind, paths in _sorted(view, shapes).items()}
     parts = [
         f'<svg class="map" role="img" viewBox="0 0 {WIDTH} {view.height:.1f}" xmlns="http://www.w3.org/2000/svg">',
         f"<title>{escape(title)}</title>",
         f'<rect class="sea" width="{WIDTH}" height="{view.height:.1f}"/>',
         f'<path class="land" d="{_land(view)}"/>' if view.east - view.west >= _LAND_FROM else "",
         *_graticule(view),
-        *(f'<path class="footprint" d="{path}"/>' for path in dict.fromkeys(polygons)),
-        *(f'<path class="track" d="{path}"/>' for path in dict.fromkeys(lines)),
-        *(f'<circle class="dot" cx="{x}" cy="{y}" r="5"/>' for x, y in dict.fromkeys(dots)),
+        f'<g fill-opacity="{max(_TINT / max(len(drawn["footprint"]), 3), 0.01):.2f}">',
+        *(f'<path class="footprint" d="{path}"/>' for path in drawn["footprint"]),
+        "</g>",
+        *(f'<path class="{kind}" d="{path}"/>' for kind in ("outline", "track") for path in drawn[kind] if path),
+        *(f'<circle class="dot" {place} r="5"/>' for place in drawn["dot"]),
         *_labels(view),
         "</svg>",
     ]
@@ -131,19 +134,18 @@ def map_title(boxes: Sequence[Box], count: int) -> str:
     return f"Map of {count:,} footprint{'' if count == 1 else 's'}: {box((west, south, east, north))}"
 
 
-def _sorted(view: View, shapes: Iterable[dict[str, Any]]) -> tuple[list[str], list[str], list[tuple[int, int]]]:
-    """Paths of areas, paths of tracks, and dots for points and for what is too small to see."""
-    polygons: list[str] = []
-    lines: list[str] = []
-    dots: list[tuple[int, int]] = []
+def _sorted(view: View, shapes: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """Paths of areas, of their outlines and of tracks, and dots for points and for what is too small to see."""
+    drawn: dict[str, list[str]] = {"footprint": [], "outline": [], "track": [], "dot": []}
     for kind, rings in _parts(shapes):
         for placed in _placed(view, rings):
             if kind == "area":
-                polygons.append("".join(_path(ring, closed=True) for ring in placed))
+                drawn["footprint"].append("".join(_path(ring, closed=True) for ring in placed))
+                drawn["outline"].append("".join(map(_outline, rings, placed)))
             if kind == "track":
-                lines.append(_path(placed[0], closed=False))
-            dots += _dot([point for ring in placed for point in ring])
-    return polygons, lines, dots
+                drawn["track"].append(_path(placed[0], closed=False))
+            drawn["dot"] += _dot([point for ring in placed for point in ring])
+    return drawn
 
 
 def _parts(shapes: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Sequence[Ring]]]:
@@ -165,20 +167,40 @@ def _placed(view: View, rings: Sequence[Ring]) -> Iterator[list[list[tuple[float
     places = [[(float(position[0]), float(position[1])) for position in ring] for ring in rings]
     west, east = (edge(lon for lon, _ in places[0]) for edge in (min, max))
     for turn in (-360, 0, 360):
-        if west + turn <= view.east and east + turn >= view.west:
+        if _is_seen(view, west + turn, east + turn):
             yield [[view.at(lon + turn, lat) for lon, lat in ring] for ring in places]
+
+
+def _is_seen(view: View, west: float, east: float) -> bool:
+    """Whether more than an edge of it is in view; of what has no width, its place."""
+    return (west < view.east and east > view.west) or (west == east and view.west <= west <= view.east)
 
 
 def _path(points: Sequence[tuple[float, float]], *, closed: bool) -> str:
     return "M" + " ".join(f"{x:.1f},{y:.1f}" for x, y in points) + ("Z" if closed else "")
 
 
-def _dot(points: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
+def _outline(ring: Ring, placed: Sequence[tuple[float, float]]) -> str:
+    """The edges of a ring but for the seams, which a map adds and the globe has not: along ±180° and the poles."""
+    path, pen = [], False
+    for (one, two), (start, end) in zip(pairwise(ring), pairwise(placed), strict=True):
+        is_seam = _is_end(one[0], two[0], 180) or _is_end(one[1], two[1], 90)
+        path += [] if is_seam or pen else [f"M{start[0]:.1f},{start[1]:.1f}"]
+        path += [] if is_seam else [f"L{end[0]:.1f},{end[1]:.1f}"]
+        pen = not is_seam
+    return "".join(path)
+
+
+def _is_end(one: float, two: float, end: float) -> bool:
+    return float(one) == float(two) and abs(one) == end
+
+
+def _dot(points: Sequence[tuple[float, float]]) -> list[str]:
     """The middle of what is too small to see."""
     (left, right), (top, bottom) = ((min(values), max(values)) for values in zip(*points, strict=True))
     if max(right - left, bottom - top) > _TINY:
         return []
-    return [(round((left + right) / 2), round((top + bottom) / 2))]
+    return [f'cx="{round((left + right) / 2)}" cy="{round((top + bottom) / 2)}"']
 
 
 @cache

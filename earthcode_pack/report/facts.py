@@ -8,16 +8,18 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from earthcode_pack.report_text import lonlat
+from earthcode_pack.report.text import lonlat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from earthcode_pack.bundle import Bundle
+    from earthcode_pack.fair import Offer
     from earthcode_pack.model import ManifestEntry, Receipt
-    from earthcode_pack.report_map import Box
+    from earthcode_pack.report.map import Box
+    from earthcode_pack.report.variables import VariableRow
 
 ROWS = 200  # of a table
 SHAPES = 2000  # different footprints on the map
@@ -37,6 +39,13 @@ class ItemRow:
     size: int | None
 
 
+class Thumbnail(NamedTuple):
+    """Whose picture a file is, and what it shows."""
+
+    item: str
+    words: str | None
+
+
 @dataclass
 class Items:
     """Of all Items: how many, the first rows, the different footprints, and whose thumbnail a file is."""
@@ -45,22 +54,28 @@ class Items:
     rows: list[ItemRow] = field(default_factory=list)
     shapes: dict[str, Json] = field(default_factory=dict)
     boxes: dict[Box, None] = field(default_factory=dict)
-    thumbnails: dict[str, str] = field(default_factory=dict)  # key in product/ → Item id
+    thumbnails: dict[str, Thumbnail] = field(default_factory=dict)  # by key in product/
     nowhere: int = 0  # without a geometry
 
 
-def gather_items(bundle: Bundle, version: str) -> Items:
-    """One pass over the Items; memory does not grow with their number beyond the caps."""
+def gather_items(bundle: Bundle, version: str, offer: Offer) -> Items:
+    """One pass over the Items, which are counted in ``offer`` too; memory does not grow with them beyond the caps."""
     items = Items()
     for item in bundle.items():
         items.count += 1
         if len(items.rows) < ROWS:
             items.rows.append(_row(item))
         _place(items, item)
-        href = item.get("assets", {}).get("thumbnail", {}).get("href")
-        if href:
-            items.thumbnails.setdefault(key_of(str(href), version), str(item.get("id")))
+        _picture(items, item, version)
+        offer.add(item)
     return items
+
+
+def _picture(items: Items, item: Json, version: str) -> None:
+    asset = item.get("assets", {}).get("thumbnail", {})
+    if asset.get("href"):
+        shown = Thumbnail(str(item.get("id")), asset.get("description"))
+        items.thumbnails.setdefault(key_of(str(asset["href"]), version), shown)
 
 
 def _row(item: Json) -> ItemRow:
@@ -95,82 +110,6 @@ def key_of(href: str, version: str) -> str:
     if "://" in href:
         return href.partition(f"/v{version}/")[2]
     return posixpath.normpath(posixpath.join("items", href))
-
-
-@dataclass
-class VariableRow:
-    """A variable over all files that hold it; ``least`` and ``most`` are of the valid values, unpacked."""
-
-    name: str
-    long_name: str | None
-    standard_name: str | None
-    units: str | None
-    dtypes: dict[str, None]
-    shapes: dict[str, None]
-    classes: tuple[Json, ...]
-    files: int = 0
-    least: float | None = None
-    most: float | None = None
-    cells: int = 0
-    decoded: int = 0  # bytes of the stored type, without compression
-    valid: float = 0.0  # cells, of those with statistics
-    judged: int = 0
-
-
-def gather_variables(artifacts: Sequence[Json]) -> list[VariableRow]:
-    """The variables in the order of the files."""
-    rows: dict[str, VariableRow] = {}
-    for artifact in artifacts:
-        for variable in artifact.get("variables", []):
-            row = rows.setdefault(str(variable.get("name")), _variable(variable))
-            _count(row, variable)
-    return list(rows.values())
-
-
-def _variable(facts: Json) -> VariableRow:
-    return VariableRow(
-        name=str(facts.get("name")),
-        long_name=facts.get("long_name"),
-        standard_name=facts.get("standard_name"),
-        units=facts.get("units"),
-        dtypes={},
-        shapes={},
-        classes=tuple(facts.get("classes", ())),
-    )
-
-
-def _count(row: VariableRow, facts: Json) -> None:
-    shape = tuple(facts.get("shape", ()))
-    cells = 1
-    for side in shape:
-        cells *= side
-    row.files += 1
-    row.cells += cells
-    row.decoded += cells * _width(str(facts.get("dtype")))
-    row.dtypes.setdefault(str(facts.get("dtype")))
-    sides = " \N{MULTIPLICATION SIGN} ".join(f"{side:,}" for side in shape)
-    row.shapes.setdefault(f"{sides} ({', '.join(facts.get('dims', ()))})")
-    _judge(row, facts.get("statistics"), cells)
-
-
-def _judge(row: VariableRow, statistics: Json | None, cells: int) -> None:
-    if not statistics:
-        return
-    row.judged += cells
-    row.valid += cells * float(statistics.get("valid_percent", 0)) / 100
-    low, high = float(statistics.get("minimum", "nan")), float(statistics.get("maximum", "nan"))
-    if low == low and high == high:  # noqa: PLR0124 - NaN: of a file without any valid value
-        row.least = low if row.least is None else min(row.least, low)
-        row.most = high if row.most is None else max(row.most, high)
-
-
-def _width(dtype: str) -> int:
-    import numpy as np  # noqa: PLC0415 - heavy for a command that only prints
-
-    try:
-        return np.dtype(dtype).itemsize
-    except TypeError:
-        return 0
 
 
 @dataclass(frozen=True)
@@ -243,6 +182,23 @@ def _plain(digest: str) -> str:
 
 
 @dataclass(frozen=True)
+class SourceRow:
+    """An input file as the run found it."""
+
+    href: str
+    size: int
+    sha256: str
+
+
+def gather_sources(provenance: Json) -> list[SourceRow]:
+    """As far as the run recorded them: ``sources``, a list of {href, size, sha256}; each once."""
+    found = {str(source.get("href")): source for source in provenance.get("sources", ())}
+    return [
+        SourceRow(href, int(source.get("size", 0)), str(source.get("sha256", ""))) for href, source in found.items()
+    ]
+
+
+@dataclass(frozen=True)
 class Sizes:
     """Bytes: of the sources, of the arrays without compression, of the product's data and of the rest of it."""
 
@@ -265,14 +221,15 @@ class Sizes:
         return self.decoded / self.data if self.decoded and self.data else None
 
 
-def gather_sizes(provenance: Json, variables: Iterable[VariableRow], manifest: Sequence[ManifestEntry]) -> Sizes:
-    """Of the sources as far as the run recorded them: ``sources``, a list of {href, size}."""
-    source_bytes = {str(source.get("href")): int(source.get("size", 0)) for source in provenance.get("sources", ())}
+def gather_sizes(
+    sources: Sequence[SourceRow], variables: Iterable[VariableRow], manifest: Sequence[ManifestEntry]
+) -> Sizes:
+    """Of the sources as far as the run recorded them."""
     data = [entry.size for entry in manifest if entry.key.startswith("data/")]
     rest = [entry.size for entry in manifest if not entry.key.startswith("data/")]
     return Sizes(
-        sources=len(source_bytes),
-        source=sum(source_bytes.values()),
+        sources=len(sources),
+        source=sum(source.size for source in sources),
         decoded=sum(row.decoded for row in variables),
         data_files=len(data),
         data=sum(data),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -54,12 +56,26 @@ def period(start: str | None, end: str | None) -> str:
     >>> period("2020-01-01T12:00:00Z", "2020-01-01T12:00:00Z")
     '2020-01-01 12:00:00Z'
     """
+    return "".join(lead + moment for lead, moment in _moments(start, end)) or "—"
+
+
+def interval(start: str | None, end: str | None) -> Markup:
+    """As ``period``, for a page: no moment is broken at the end of a line.
+
+    >>> str(interval("2020-01-01T00:00:00Z", "2020-01-01T23:59:59Z"))
+    '<time>2020-01-01</time>'
+    """
+    pieces = [Markup("{}<time>{}</time>").format(lead, moment) for lead, moment in _moments(start, end)]
+    return Markup().join(pieces) or Markup("—")
+
+
+def _moments(start: str | None, end: str | None) -> list[tuple[str, str]]:
+    """What stands before each moment, and the moment."""
     if not start or not end:
-        known = start or end
-        return f"{'from' if start else 'until'} {_moment(known)}" if known else "—"
+        return [("from " if start else "until ", _moment(known)) for known in (start, end) if known]
     if start.endswith(_DAY_START) and end.endswith(_DAY_END):
         start, end = start.removesuffix(_DAY_START), end.removesuffix(_DAY_END)
-    return _moment(start) if start == end else f"{_moment(start)} to {_moment(end)}"
+    return [("", _moment(start)), *([] if start == end else [(" to ", _moment(end))])]
 
 
 def _moment(text: str) -> str:
@@ -85,10 +101,18 @@ def box(bbox: Sequence[float] | None) -> str:
     >>> box([170, -10, -170, 10.25])
     '170° E to 170° W, 10° S to 10.25° N'
     """
-    if not bbox:
-        return "—"
+    return ", ".join(_spans(bbox)) if bbox else "—"
+
+
+def extent(bbox: Sequence[float] | None) -> Markup:
+    """As ``box``, for a page: a line ends between longitudes and latitudes."""
+    spans = _spans(bbox) if bbox else ["—"]
+    return Markup(", ").join(Markup("<span class='whole'>{}</span>").format(span) for span in spans)
+
+
+def _spans(bbox: Sequence[float]) -> list[str]:
     west, south, east, north = lonlat(bbox)
-    return f"{degrees(west, 'EW')} to {degrees(east, 'EW')}, {degrees(south, 'NS')} to {degrees(north, 'NS')}"
+    return [f"{degrees(west, 'EW')} to {degrees(east, 'EW')}", f"{degrees(south, 'NS')} to {degrees(north, 'NS')}"]
 
 
 def lonlat(bbox: Sequence[float]) -> tuple[float, float, float, float]:
@@ -96,6 +120,16 @@ def lonlat(bbox: Sequence[float]) -> tuple[float, float, float, float]:
     half = len(bbox) // 2
     west, south, east, north = (float(bbox[n]) for n in (0, 1, half, half + 1))
     return west, south, east, north
+
+
+def clip(value: Any, most: int = 1200) -> str:
+    """A text that somebody else wrote, no longer than a page bears; the rest is where the page says.
+
+    >>> clip("abcdefgh", 3), clip([1, 2])
+    ('abc… (8 characters in all)', '[1, 2]')
+    """
+    text = str(value)
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters in all)"
 
 
 def seconds(value: float) -> str:

@@ -25,19 +25,29 @@ class Said:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """As many subjects as help."""
-        return self.subjects[:SUBJECTS]
+        """As many subjects as help; none where the message begins with the only one."""
+        return () if self.message.startswith(self.subjects) and len(self.subjects) == 1 else self.subjects[:SUBJECTS]
+
+    @property
+    def hidden(self) -> int:
+        """How many subjects are left out."""
+        return max(len(self.subjects) - SUBJECTS, 0)
 
 
 @dataclass(frozen=True)
 class RuleRow:
-    """All findings of one rule, level and remedy; ``reason`` is the profile's where it accepts the rule."""
+    """All findings of one rule, level and remedy; ``reason`` is the profile's where it accepts the rule.
+
+    ``source`` is who asks for the rule, ``measures`` what is looked at; empty where the catalogue does not have it.
+    """
 
     rule: str
     level: Level
     remedy: str
     reason: str | None
     said: tuple[Said, ...]
+    source: str = ""
+    measures: str = ""
 
     @property
     def count(self) -> int:
@@ -56,10 +66,20 @@ def gather_findings(findings: Iterable[Finding], accepted: dict[str, str]) -> li
     for finding in findings:
         groups.setdefault((finding.rule, finding.level, finding.remedy), []).append(finding)
     rows = [
-        RuleRow(rule, level, remedy, accepted.get(rule), _said(group))
+        RuleRow(rule, level, remedy, accepted.get(rule), _said(group), *_asked(rule))
         for (rule, level, remedy), group in groups.items()
     ]
     return sorted(rows, key=lambda row: (_LEVELS.index(row.level), row.reason is not None))
+
+
+def _asked(rule: str) -> tuple[str, str]:
+    """Who asks for a rule, where that is somebody whom readers know, and what it looks at."""
+    from earthcode_pack.checks.rules import catalogue  # noqa: PLC0415 - the checks are heavy
+
+    known = next((one for one in catalogue() if one.id == rule), None)
+    if known is None:
+        return "", ""
+    return "" if known.source.startswith("contract") else known.source, known.measures
 
 
 def _said(findings: list[Finding]) -> tuple[Said, ...]:

@@ -10,9 +10,10 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack import report_text
 from earthcode_pack.bundle import write_atomic
-from earthcode_pack.report_facts import (
+from earthcode_pack.fair import Offer, first_link, forecast, is_prr, record_of
+from earthcode_pack.report import text
+from earthcode_pack.report.facts import (
     ROWS,
     SHAPES,
     Items,
@@ -20,11 +21,12 @@ from earthcode_pack.report_facts import (
     gather_files,
     gather_items,
     gather_sizes,
-    gather_variables,
+    gather_sources,
     published_count,
 )
-from earthcode_pack.report_findings import gather_failures, gather_findings
-from earthcode_pack.report_map import WORLD, detail_view, draw_map, map_title
+from earthcode_pack.report.findings import gather_failures, gather_findings
+from earthcode_pack.report.map import WORLD, detail_view, draw_map, map_title
+from earthcode_pack.report.variables import gather_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,9 +37,11 @@ if TYPE_CHECKING:
     from earthcode_pack.bundle import Bundle
     from earthcode_pack.model import Failure, Finding, ManifestEntry
     from earthcode_pack.profile import Profile
+    from earthcode_pack.report.facts import Thumbnail
 
 _PICTURES = 12  # previews in the page
 _PICTURE_BYTES = 4_000_000  # of all of them
+_CAPS = {"rows": ROWS, "shapes": SHAPES, "variables": 100, "classes": 256}
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Picture:
     source: str  # a data: URL
     alt: str
     caption: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -90,41 +95,65 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    names = ("size", "number", "period", "box", "seconds", "plural")
-    environment.filters.update({name: getattr(report_text, name) for name in names})
+    names = ("size", "number", "interval", "extent", "seconds", "plural", "clip")
+    environment.filters.update({name: getattr(text, name) for name in names})
     return environment
 
 
 def _context(bundle: Bundle) -> dict[str, Any]:
     """Everything the template names."""
     profile, provenance = bundle.profile(), bundle.provenance()
-    plan = bundle.plan() if (bundle.root / "plan.json").is_file() else None
     manifest = bundle.manifest() if bundle.digest else ()
-    artifacts = provenance.get("artifacts", [])
-    variables = gather_variables(artifacts)
-    items = gather_items(bundle, profile.product.version)
-    failures = gather_failures(provenance, plan.failures if plan else ())
+    failures = gather_failures(provenance, _planned(bundle))
     place = _place(bundle, profile, manifest)
+    record = record_of(bundle)
+    offer = Offer(prr=is_prr(first_link(record, "child")))
+    items = gather_items(bundle, profile.product.version, offer)
     return {
         "profile": profile,
         "collection": bundle.collection() if bundle.collection_path.is_file() else {},
         "digest": bundle.digest,
         "status": _status(bundle, items.count, failures, place, len(manifest)),
         "place": place,
+        "total": len(manifest),
         "handoff": _handoff(bundle),
         "failures": failures,
-        "rules": gather_findings(bundle.findings(), profile.accept),
-        "checked": (bundle.root / "findings.json").is_file(),
         "items": items,
         "maps": _maps(items),
         "pictures": _pictures(bundle, items, manifest),
-        "drawn": _drawn(profile),
-        "variables": variables,
-        "comparison": gather_comparison(artifacts),
-        "sizes": gather_sizes(provenance, variables, manifest),
+        "note": _note(profile),
+        "fair": forecast(record, offer),
         "provenance": provenance,
         "files": gather_files(manifest),
-        "caps": {"rows": ROWS, "shapes": SHAPES, "pictures": _PICTURES},
+        "caps": _CAPS,
+        **_found(bundle, profile),
+        **_measured(provenance, manifest),
+    }
+
+
+def _planned(bundle: Bundle) -> tuple[Failure, ...]:
+    return bundle.plan().failures if (bundle.root / "plan.json").is_file() else ()
+
+
+def _found(bundle: Bundle, profile: Profile) -> dict[str, Any]:
+    """What the checks say."""
+    rules = gather_findings(bundle.findings(), profile.accept)
+
+    def standing(level: str) -> int:
+        return sum(row.count for row in rules if row.level == level and row.reason is None)
+
+    return {"rules": rules, "checked": (bundle.root / "findings.json").is_file(), "standing": standing}
+
+
+def _measured(provenance: dict[str, Any], manifest: tuple[ManifestEntry, ...]) -> dict[str, Any]:
+    """What was measured on the sources and on what was written."""
+    artifacts, sources = provenance.get("artifacts", []), gather_sources(provenance)
+    variables = gather_variables(artifacts, manifest)
+    return {
+        "sources": sources,
+        "variables": variables,
+        "comparison": gather_comparison(artifacts),
+        "sizes": gather_sizes(sources, variables, manifest),
     }
 
 
@@ -132,16 +161,16 @@ def _status(bundle: Bundle, items: int, failures: list[Failure], place: Place, t
     """The first thing that stands in the way, else how far the product has come."""
     errors = bundle.standing_errors()
     if not items or not total:
-        why = f": {report_text.plural(len(failures), 'source')} could not be used" if failures else ""
+        why = f": {text.plural(len(failures), 'source')} could not be used" if failures else ""
         return Status("Nothing to publish", f"The product is not whole{why}.", good=False)
     if place.published == total:
-        return Status("Published", f"All {report_text.plural(total, 'file')} are published and verified.", good=True)
+        return Status("Published", f"All {text.plural(total, 'file')} are published and verified.", good=True)
     if errors:
         return Status("Blocked", _blocked(errors), good=False)
     if place.published:
         return Status("Partly published", f"{place.published:,} of {total:,} files are there; run again.", good=False)
     if failures:
-        what = report_text.plural(len(failures), "source")
+        what = text.plural(len(failures), "source")
         return Status("Incomplete", f"{what} could not be used; publishing takes --allow-incomplete.", good=False)
     return Status("Ready", "Nothing stands in the way of publishing.", good=True)
 
@@ -195,21 +224,17 @@ def _pictures(bundle: Bundle, items: Items, manifest: Iterable[ManifestEntry]) -
     return pictures
 
 
-def _picture(data: bytes, item: str | None) -> Picture:
+def _picture(data: bytes, shown: Thumbnail | None) -> Picture:
+    """What it shows stands in the Item, where it was drawn by a version that says so."""
     source = f"data:image/png;base64,{b64encode(data).decode()}"
-    caption = item or "The product"
-    return Picture(source, f"Preview of {item or 'the product'}", caption)
+    of = shown.item if shown else "the product"
+    words = shown.words if shown and shown.words else ""
+    return Picture(source, f"Preview of {of}{f': {words}' if words else ''}", of, words)
 
 
-def _drawn(profile: Profile) -> str | None:
-    """What the previews show, as far as the profile says it."""
+def _note(profile: Profile) -> str | None:
+    """What to know of the colours that the profile asked for."""
     from earthcode_pack.colormap import colormap_note  # noqa: PLC0415 - heavy
 
     preview = profile.product.preview
-    if preview is None:
-        return None
-    spec = profile.product.variables.get(preview.variable)
-    units = f" {spec.units}" if spec and spec.units not in (None, "1") else ""
-    limits = f" from {preview.range[0]:g} to {preview.range[1]:g}{units}" if preview.range else ""
-    note = colormap_note(preview.colormap)
-    return f"Variable {preview.variable}, colour map {preview.colormap}{limits}{f' ({note})' if note else ''}."
+    return colormap_note(preview.colormap) if preview else None

@@ -1,0 +1,65 @@
+"""Time axes as they are: numbers that cannot hold their times, and gaps in what is otherwise regular."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from earthcode_pack import timeline
+from earthcode_pack.checks import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from earthcode_pack.model import Artifact, Finding
+
+_REAL = {"standard", "gregorian", "proleptic_gregorian"}
+_MOST = 20_000  # steps that are looked at
+_HALF_A_SECOND = 500_000  # microseconds
+
+
+def axis_findings(values: Any, attrs: dict[str, Any], subject: str, where: str) -> Iterator[Finding]:
+    """Of the numbers of a time coordinate with units that can be decoded; nothing of a model's calendar."""
+    units = str(attrs.get("units", ""))
+    yield from precision_findings(values, units, subject, where)
+    if values.ndim == 1 and 2 < values.size <= _MOST and str(attrs.get("calendar") or "standard").lower() in _REAL:  # noqa: PLR2004 - two have no gap
+        yield from _gap(_moments(values, units), subject, where)
+
+
+def precision_findings(values: Any, units: str, subject: str, where: str) -> Iterator[Finding]:
+    """That half a unit in the last place of the times is more than half a second."""
+    fuzz = timeline.fuzz(values, units)
+    if fuzz > _HALF_A_SECOND:
+        message = f"{where} is {values.dtype.name} in {units!r}: its times are exact to {fuzz / 1e6:.3g} s only"
+        yield rules.CF_TIME_PRECISION.finding(subject, message, round(fuzz / 1e6, 3))
+
+
+def _moments(values: Any, units: str) -> list[datetime]:
+    """Proleptic Gregorian, whatever century: steps, not dates, are looked at."""
+    import cftime  # noqa: PLC0415 - heavy
+
+    try:
+        found = cftime.num2date(
+            values, timeline.plain_units(units), "proleptic_gregorian", only_use_python_datetimes=True
+        )
+    except (ValueError, OverflowError):
+        return []  # CF-TIME-UNITS says so
+    fuzz = timeline.fuzz(values, units)
+    return [timeline.snapped(moment, fuzz) for moment in found.tolist() if moment is not None]
+
+
+def gap_findings(artifacts: Iterable[Artifact]) -> list[Finding]:
+    """Of the Items of each asset by their start, where there are several; a cube shows its own."""
+    starts: dict[str, set[datetime]] = {}
+    for artifact in artifacts:
+        starts.setdefault(artifact.asset, set()).add(artifact.period.start)
+    return [
+        finding for asset, moments in starts.items() for finding in _gap(sorted(moments), asset, f"the time of {asset}")
+    ]
+
+
+def _gap(moments: list[datetime], subject: str, where: str) -> Iterator[Finding]:
+    found = timeline.gaps(moments)
+    if found is not None:
+        ends = [found.before.isoformat(), found.after.isoformat()]
+        yield rules.CF_TIME_GAPS.finding(subject, f"{where} {timeline.in_words(found)}", ends)

@@ -1,0 +1,217 @@
+"""What the dimensions of a variable mean, and which variables lie on a map: by CF metadata alone.
+
+Clauses are those of the CF conventions 1.11.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from earthcode_pack.errors import Unreadable
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from earthcode_pack.model import GridKind
+
+_LATITUDE = {"degrees_north", "degree_north", "degrees_n", "degree_n", "degreesn", "degreen"}  # 4.1
+_LONGITUDE = {"degrees_east", "degree_east", "degrees_e", "degree_e", "degreese", "degreee"}  # 4.2
+LENGTHS = {"m", "km", "metre", "metres", "meter", "meters", "kilometre", "kilometres", "kilometer", "kilometers"}
+_ANGLES = {"degree", "degrees", "rad", "radian", "radians"}
+_STANDARD_NAMES = {
+    "latitude": "y", "projection_y_coordinate": "y", "grid_latitude": "y",
+    "longitude": "x", "projection_x_coordinate": "x", "grid_longitude": "x",
+    "time": "t",
+}  # fmt: skip
+_NAMES = {
+    "y": "y", "lat": "y", "latitude": "y", "northing": "y", "rlat": "y", "yc": "y", "nav_lat": "y",
+    "x": "x", "lon": "x", "long": "x", "longitude": "x", "easting": "x", "rlon": "x", "xc": "x", "nav_lon": "x",
+    "time": "t", "t": "t", "valid_time": "t",
+}  # fmt: skip
+_PLACE_NAMES = {
+    "latitude": ("lat", "latitude", "nav_lat"), "longitude": ("lon", "longitude", "long", "nav_lon"),
+}  # fmt: skip
+_PLANE = 2  # dimensions of the cells of a map
+_PATHS = ("trajectory", "trajectoryprofile")  # 9.1
+_FEATURES = (*_PATHS, "point", "profile", "timeseries", "timeseriesprofile")
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The dimensions of a variable by their meaning; ``others`` are vertical, ensemble and the like.
+
+    Where its data lie at places rather than on axes, ``latitude`` and ``longitude`` name the variables that hold them
+    (5.2, 9): of cells in rows and columns (``y``, ``x``), of one dimension (``x``; ``y`` is empty, or tells paths
+    apart), or of one place alone (both empty). Such a dimension is no time axis, whatever it is called.
+    """
+
+    y: str
+    x: str
+    time: str | None
+    others: tuple[str, ...]
+    kind: GridKind = "grid"
+    latitude: str | None = None
+    longitude: str | None = None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The names of latitude and longitude, where the data lie at places."""
+        return tuple(name for name in (self.latitude, self.longitude) if name)
+
+
+def axis_of(dataset: xr.Dataset, dim: str) -> str | None:
+    """``x``, ``y``, ``z`` or ``t`` for a dimension, by axis, standard name, units and, last, its name (CF 4)."""
+    attrs = dataset[dim].attrs if dim in dataset.variables else {}
+    units = str(attrs.get("units", "")).lower()
+    if str(attrs.get("axis", "")).lower() in ("x", "y", "z", "t"):
+        return str(attrs["axis"]).lower()
+    if attrs.get("standard_name") in _STANDARD_NAMES:
+        return _STANDARD_NAMES[attrs["standard_name"]]
+    if units in _LATITUDE or units in _LONGITUDE:
+        return "y" if units in _LATITUDE else "x"
+    if " since " in units:
+        return "t"
+    if "positive" in attrs:  # 4.3
+        return "z"
+    return _NAMES.get(dim.lower())
+
+
+def axes_of(dataset: xr.Dataset, name: str) -> Axes | None:
+    """The axes of a variable; None where it lies neither on a map nor at places.
+
+    Raises ``Unreadable`` where several latitudes or longitudes could be its own.
+    """
+    dims = [str(dim) for dim in dataset[name].dims]
+    kinds = {dim: axis_of(dataset, dim) for dim in dims}
+    by_kind = {kind: dim for dim, kind in reversed(kinds.items()) if kind}
+    plain = None
+    if "x" in by_kind and "y" in by_kind:
+        named = (by_kind["y"], by_kind["x"], by_kind.get("t"))
+        plain = Axes(*named, tuple(dim for dim in dims if dim not in named))
+        if _is_horizontal(dataset, plain.y) and _is_horizontal(dataset, plain.x):
+            return plain
+    if _is(dataset, name, "latitude") or _is(dataset, name, "longitude"):
+        return plain  # it is a place, and has none
+    return _at_places(dataset, name, dims, by_kind.get("t")) or plain
+
+
+def _is_horizontal(dataset: xr.Dataset, dim: str) -> bool:
+    """Whether a dimension has coordinates that are places, not numbers of rows or columns."""
+    attrs = dataset[dim].attrs if dim in dataset.variables else {}
+    units = str(attrs.get("units", "")).lower()
+    return attrs.get("standard_name") in _STANDARD_NAMES or units in _LATITUDE | _LONGITUDE | LENGTHS | _ANGLES
+
+
+def data_variables(dataset: xr.Dataset) -> list[str]:
+    """The numeric variables that lie on a map and are not coordinates, bounds or grid mappings of others.
+
+    Where none lies on a map, those that lie at places: along a track, at points or stations.
+    """
+    helpers = _referenced(dataset) | {str(dim) for dim in dataset.dims}
+    numeric = [str(name) for name, v in dataset.variables.items() if name not in helpers and v.dtype.kind in "iufb"]
+    found = {name: axes for name in numeric if (axes := axes_of(dataset, name)) is not None}
+    places = {name for axes in found.values() for name in axes.places}
+    is_map = any(axes.kind in ("grid", "curvilinear") for name, axes in found.items() if name not in places)
+    return [
+        name for name, axes in found.items()
+        if name not in places and dataset[name].attrs.get("standard_name") not in _STANDARD_NAMES
+        and (axes.kind == "grid" or not _is_coordinate(dataset, name))
+        and is_map == (axes.kind in ("grid", "curvilinear"))
+    ]  # fmt: skip
+
+
+def _is_coordinate(dataset: xr.Dataset, name: str) -> bool:
+    """Whether a variable beside others says itself that it is a coordinate or an identifier (4, 9.5)."""
+    attrs = dataset[name].attrs
+    return bool({"axis", "positive", "cf_role", "sample_dimension", "instance_dimension"} & set(attrs)) or (
+        " since " in str(attrs.get("units", ""))
+    )
+
+
+def _referenced(dataset: xr.Dataset) -> set[str]:
+    """Names that other variables point to as coordinates, bounds, cell measures or grid mappings."""
+    keys = ("coordinates", "bounds", "climatology", "cell_measures", "grid_mapping")
+    texts = [str(v.attrs[key]) for v in dataset.variables.values() for key in keys if key in v.attrs]
+    texts.append(str(dataset.attrs.get("coordinates", "")))
+    return {word.rstrip(":") for text in texts for word in text.split()}
+
+
+def auxiliary_of(dataset: xr.Dataset, name: str) -> tuple[str, ...]:
+    """The coordinates beside its axes that a variable at places has: those, times, heights, identifiers (5)."""
+    axes = axes_of(dataset, name)
+    if axes is None or axes.kind == "grid":
+        return ()
+    dims = set(dataset[name].dims)
+    beside = [str(key) for key, v in dataset.variables.items() if key not in dataset.dims and set(v.dims) <= dims]
+    return tuple(dict.fromkeys([*axes.places, *(key for key in beside if _is_coordinate(dataset, key))]))
+
+
+# --- places ---------------------------------------------------------------------------------------------------------
+
+
+def _at_places(dataset: xr.Dataset, name: str, dims: list[str], time: str | None) -> Axes | None:
+    """The axes of a variable that has latitudes and longitudes of its own, both on the same of its dimensions."""
+    lat, lon = (_coordinate(dataset, name, dims, kind) for kind in ("latitude", "longitude"))
+    if lat is None or lon is None or dataset[lat].dims != dataset[lon].dims:
+        return None
+    along = [str(dim) for dim in dataset[lat].dims if dataset.sizes[dim] > 1 or dim != time]
+    if len(along) > _PLANE:
+        along = [dim for dim in along if dim != time]
+    if len(along) > _PLANE:
+        return None
+    y, x = ["", "", *along][-2:]
+    if not y:
+        _refuse_mesh(dataset, name, lat)
+    kind = _kind(dataset, y, x, time)
+    axis = None if time in (y, x) else time
+    return Axes(y, x, axis, tuple(dim for dim in dims if dim not in (y, x, axis)), kind, lat, lon)
+
+
+def _refuse_mesh(dataset: xr.Dataset, name: str, lat: str) -> None:
+    """Cells in one dimension are no points: those of a mesh (UGRID), with corners (7.1), of a reduced Gaussian grid."""
+    attrs, bounds = dataset[name].attrs, dataset[lat].attrs.get("bounds")
+    has_corners = bounds in dataset.variables and dataset[bounds].shape[-1] > 2  # noqa: PLR2004 - ends of an interval
+    if has_corners or "mesh" in attrs or str(attrs.get("GRIB_gridType", "")).startswith("reduced"):
+        raise Unreadable(
+            f"{name} lies on the cells of an unstructured grid along {', '.join(map(str, dataset[lat].dims))}",
+            "resample it to a regular grid first (GRIB: cdo setgridtype,regular)",
+        )
+
+
+def _kind(dataset: xr.Dataset, y: str, x: str, time: str | None) -> GridKind:
+    """By the featureType (9.4); without one, two dimensions make cells, and places along the time axis a path."""
+    feature = str(dataset.attrs.get("featureType", "")).lower()
+    if feature not in _FEATURES:
+        return "curvilinear" if y else "track" if x and x == time else "points"
+    return "track" if feature in _PATHS else "points"
+
+
+def _coordinate(dataset: xr.Dataset, name: str, dims: list[str], kind: str) -> str | None:
+    """The latitude or longitude of a variable: one that it names (5), else the only one on its dimensions."""
+    stated = f"{dataset[name].attrs.get('coordinates', '')} {dataset.attrs.get('coordinates', '')}".split()
+    every = [str(each) for each in dataset.variables if each != name and _is(dataset, str(each), kind)]
+    fitting = [each for each in every if {str(dim) for dim in dataset[each].dims} <= set(dims)]
+    chosen = [each for each in stated if each in fitting] or fitting
+    most = max((dataset[each].ndim for each in chosen), default=0)
+    chosen = [each for each in dict.fromkeys(chosen) if dataset[each].ndim == most]
+    by_name = [each for each in chosen if each.lower() in _PLACE_NAMES[kind]]
+    if len(chosen) > 1 and len(by_name) != 1:
+        raise Unreadable(
+            f"{name} has several {kind}s: {', '.join(chosen)}",
+            f"name one of them in the attribute coordinates of {name}",
+        )
+    return next(iter(by_name if len(chosen) > 1 else chosen), None)
+
+
+def _is(dataset: xr.Dataset, name: str, kind: str) -> bool:
+    """Whether a variable is a latitude, or a longitude: by standard name, units or, where it has neither, its name."""
+    attrs: dict[str, Any] = dict(dataset[name].attrs)
+    if dataset[name].dtype.kind not in "iuf":
+        return False
+    if attrs.get("standard_name"):
+        return bool(attrs["standard_name"] == kind)
+    units = str(attrs.get("units", "")).lower()
+    if units in _LATITUDE | _LONGITUDE:
+        return units in (_LATITUDE if kind == "latitude" else _LONGITUDE)
+    return units in ("", "degree", "degrees") and name.lower() in _PLACE_NAMES[kind]

@@ -1,0 +1,293 @@
+"""Cells and places on the sphere as rings in the plane of longitude and latitude, and their boxes. Pure arithmetic.
+
+Degrees throughout. A ring is an (n, 2) array, not closed, of longitudes *without jumps* and latitudes: its longitudes
+may lie beyond ±180, and where it goes round a pole, or touches one, it runs along the whole edge ±90 of the plane. A
+box is (west, south, east, north) within ±180, ``west > east`` where it crosses the antimeridian (RFC 7946, 5.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+Index = np.ndarray[Any, np.dtype[np.intp]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Box = tuple[float, float, float, float]
+
+CIRCLE, HALF, POLE = 360.0, 180.0, 90.0
+ROUND = 1e-6  # degrees; less than this short of a circle is a circle
+_DIGITS = 9  # a tenth of a millimetre
+_AT_POLE = 1e-7  # degrees: a centimetre
+_TILES = 16  # along each axis: a tile is small on the Earth, so that its ring is simple in the plane
+_SAMPLE = 64  # cells that tell in which order vertices come
+_SIDES = np.array([(-1, -1), (-1, 1), (1, 1), (1, -1)])  # the corners of a cell, by row and column, in turn
+
+
+# --- circles --------------------------------------------------------------------------------------------------------
+
+
+def arc(west: float, width: float) -> tuple[float, float]:
+    """West and east within ±180 of an arc that begins anywhere on the circle.
+
+    >>> arc(350.0, 20.0), arc(170.0, 20.0), arc(0.0, 361.0)
+    ((-10.0, 10.0), (170.0, -170.0), (-180.0, 180.0))
+    """
+    if width >= CIRCLE - ROUND:
+        return -HALF, HALF
+    start = (west + HALF) % CIRCLE - HALF
+    end = start + width
+    if end <= HALF + ROUND:
+        return start, min(end, HALF)
+    return (start if start < HALF - ROUND else -HALF), end - CIRCLE
+
+
+def smallest_arc(arcs: list[tuple[float, float]]) -> tuple[float, float]:
+    """The arc (west, width) that is left when the widest gap between arcs is taken from the circle.
+
+    >>> smallest_arc([(170.0, 5.0), (-175.0, 5.0)])
+    (170.0, 20.0)
+    """
+    ordered = sorted(((west + HALF) % CIRCLE - HALF, width) for west, width in arcs)
+    reach = max(west + width for west, width in ordered) - CIRCLE  # the last arcs may reach round to the first
+    gaps = []
+    for west, width in ordered:
+        gaps.append((west - reach, west))
+        reach = max(reach, west + width)
+    gap, west = max(gaps)
+    return (west, CIRCLE - gap) if gap > ROUND else (-HALF, CIRCLE)
+
+
+def rounded(west: float, east: float, south: float, north: float) -> Box:
+    """A box, to a tenth of a millimetre."""
+    return tuple(round(float(value), _DIGITS) + 0.0 for value in (west, south, east, north))  # type: ignore[return-value]
+
+
+def box_of_rings(rings: Iterable[Array]) -> Box:
+    """The smallest box on the circle that holds all rings, or lines without jumps."""
+    every = list(rings)
+    west, width = smallest_arc([(float(ring[:, 0].min()), float(np.ptp(ring[:, 0]))) for ring in every])
+    south, north = min(ring[:, 1].min() for ring in every), max(ring[:, 1].max() for ring in every)
+    return rounded(*arc(west, width), max(south, -POLE), min(north, POLE))
+
+
+def box_of_places(lon: Array, lat: Array) -> Box:
+    """The smallest box on the circle that holds all places."""
+    west, width = smallest_arc([(float(each), 0.0) for each in np.unique(lon % CIRCLE)])
+    return rounded(*arc(west, width), float(lat.min()), float(lat.max()))
+
+
+def unwrapped(lon: Array) -> Array:
+    """Longitudes without jumps, each within 180° of the one before."""
+    return np.unwrap(lon, period=CIRCLE)
+
+
+# --- directions -----------------------------------------------------------------------------------------------------
+
+
+def vectors(lon: Array, lat: Array) -> Array:
+    """Unit vectors (…, 3) towards places; NaN for those that are missing."""
+    lam, phi = np.radians(lon, dtype=np.float64), np.radians(lat, dtype=np.float64)
+    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
+
+
+def degrees(towards: Array) -> tuple[Array, Array]:
+    """Longitudes and latitudes of vectors of any length."""
+    x, y, z = np.moveaxis(towards, -1, 0)
+    return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
+
+
+# --- cells ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells in rows and columns by their centres, NaN where a place is missing; both arrays (rows, columns).
+
+    ``vertices`` are longitudes and latitudes (rows, columns, 4), ``order`` says which of them is which corner, in the
+    order of ``_SIDES``; ``edges`` are those of a grid in plain longitude and latitude (columns + 1, rows + 1). Without
+    either, cells end half way to their neighbours, and, at the border, as far beyond the centre as on its other side.
+    """
+
+    lon: Array
+    lat: Array
+    vertices: tuple[Array, Array] | None = None
+    order: tuple[int, ...] = (0, 1, 2, 3)
+    edges: tuple[Array, Array] | None = None
+
+    @property
+    def valid(self) -> Mask:
+        """Which cells have a place."""
+        here: Mask = np.isfinite(self.lon) & np.isfinite(self.lat)
+        if self.vertices is None:
+            return here
+        corners = np.isfinite(self.vertices[0]).all(axis=-1) & np.isfinite(self.vertices[1]).all(axis=-1)
+        return here & corners
+
+    def corners(self, rows: Index, columns: Index, sides: Index) -> tuple[Array, Array]:
+        """Longitudes and latitudes of one corner of each of some valid cells."""
+        if self.vertices is not None:
+            place = rows, columns, np.array(self.order)[sides]
+            return self.vertices[0][place].astype(np.float64), self.vertices[1][place].astype(np.float64)
+        down, right = _SIDES[sides].T
+        if self.edges is not None:
+            return self.edges[0][columns + (right > 0)], self.edges[1][rows + (down > 0)]
+        return degrees(self._half_way(rows, columns, down, right))
+
+    def _half_way(self, rows: Index, columns: Index, down: Index, right: Index) -> Array:
+        """The middle of four centres."""
+        nowhere = np.zeros_like(down)
+        here = self._towards(rows, columns)
+        beside = self._next(here, rows, columns, nowhere, right)
+        below = self._next(here, rows, columns, down, nowhere)
+        across = self._towards(rows + down, columns + right)
+        across = np.where(np.isfinite(across), across, beside + below - here)
+        return np.asarray(here + beside + below + across)
+
+    def _next(self, here: Array, rows: Index, columns: Index, down: Index, right: Index) -> Array:
+        """The neighbour; where there is none, the opposite one turned about the centre."""
+        there = self._towards(rows + down, columns + right)
+        opposite = self._towards(rows - down, columns - right)
+        turned = 2 * (here * opposite).sum(axis=-1, keepdims=True) * here - opposite
+        turned = np.where(np.isfinite(turned), turned, here)
+        return np.where(np.isfinite(there), there, turned)
+
+    def _towards(self, rows: Index, columns: Index) -> Array:
+        height, width = self.lon.shape
+        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        places = rows.clip(0, height - 1), columns.clip(0, width - 1)
+        return vectors(np.where(inside, self.lon[places], np.nan), np.where(inside, self.lat[places], np.nan))
+
+
+def cells_of(lon: Array, lat: Array, vertices: tuple[Array, Array] | None = None) -> Cells:
+    """Cells by centres (rows, columns) and, where there are any, four vertices each in any order that goes round.
+
+    Raises ``ValueError`` where a single row or column without vertices leaves the size of cells unknown.
+    """
+    cells = Cells(lon, lat)
+    if vertices is not None:
+        return replace(cells, vertices=vertices, order=_order(cells, vertices))
+    if min(lon.shape) == 1:
+        raise ValueError("one row or column")
+    return replace(cells, edges=_plain_edges(lon, lat))
+
+
+def _order(cells: Cells, vertices: tuple[Array, Array]) -> tuple[int, ...]:
+    """Which vertex is which corner: the order in which they lie nearest to where the centres suggest."""
+    rows, columns = np.nonzero(replace(cells, vertices=vertices).valid)
+    step = max(1, rows.size // _SAMPLE)
+    rows, columns = rows[::step], columns[::step]
+    guessed = [vectors(*cells.corners(rows, columns, np.full(rows.size, side))) for side in range(4)]
+    given = [vectors(vertices[0][rows, columns, k], vertices[1][rows, columns, k]) for k in range(4)]
+    apart = np.array([[np.abs(a - b).sum() for b in given] for a in guessed])
+    turns = [order for order in permutations(range(4)) if (order[2] - order[0]) % 4 == 2]  # noqa: PLR2004 - opposite
+    return min(turns, key=lambda order: sum(apart[side, k] for side, k in enumerate(order)))
+
+
+def _plain_edges(lon: Array, lat: Array) -> tuple[Array, Array] | None:
+    """Edges (columns + 1, rows + 1) where longitudes differ by column alone and latitudes by row alone."""
+    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+        return None
+    if np.abs(lon - lon[:1]).max() > ROUND or np.abs(lat - lat[:, :1]).max() > ROUND:
+        return None
+    columns, rows = lon[0].astype(np.float64), lat[:, 0].astype(np.float64)
+    return _between(unwrapped(columns)), _between(rows).clip(-POLE, POLE)
+
+
+def _between(centres: Array) -> Array:
+    middles = (centres[:-1] + centres[1:]) / 2
+    return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
+
+
+def rings_of(cells: Cells, per_side: int | None = None) -> Iterator[Array]:
+    """Rings that together cover the cells: of tiles, small enough that each is simple in the plane.
+
+    In a tile, what lies between the first and the last valid cell of a row counts as covered. ``per_side`` keeps the
+    corners of so many cells along each side of a tile that is whole; neighbours keep the same.
+    """
+    height, width = cells.lon.shape
+    valid = cells.valid
+    for top, bottom in _cuts(height):
+        for left, right in _cuts(width):
+            within = valid[top:bottom, left:right]
+            if within.any():
+                rows, columns, sides = _hull(within, per_side if within.all() else None)
+                yield plane_ring(*cells.corners(rows + top, columns + left, sides))
+
+
+def _cuts(size: int) -> Iterator[tuple[int, int]]:
+    at = np.unique(np.linspace(0, size, min(size, _TILES) + 1).astype(int))
+    return zip(at[:-1].tolist(), at[1:].tolist(), strict=True)
+
+
+def _hull(valid: Mask, per_side: int | None) -> tuple[Index, Index, Index]:
+    """Corners (row, column, side) around the valid cells of a tile, clockwise as the array is printed."""
+    rows = np.flatnonzero(valid.any(axis=1))
+    rows = rows[_some(rows.size, per_side)]
+    first = valid[rows].argmax(axis=1)
+    last = valid.shape[1] - 1 - valid[rows, ::-1].argmax(axis=1)
+    top, bottom = (first[end] + _some(last[end] - first[end] + 1, per_side) for end in (0, -1))
+    parts = [
+        (np.full(top.size, rows[0]), top, (0, 1)),
+        (rows, last, (1, 2)),
+        (np.full(bottom.size, rows[-1]), bottom[::-1], (2, 3)),
+        (rows[::-1], first[::-1], (3, 0)),
+    ]
+    row, column = (np.concatenate([np.repeat(part[axis], 2) for part in parts]) for axis in (0, 1))
+    return row, column, np.concatenate([np.tile(side, along.size) for along, _, side in parts])
+
+
+def _some(size: int, most: int | None) -> Index:
+    return np.unique(np.linspace(0, size - 1, min(size, most or size)).astype(int))
+
+
+# --- rings in the plane ---------------------------------------------------------------------------------------------
+
+
+def plane_ring(lon: Array, lat: Array) -> Array:
+    """A closed path on the sphere, less than 180° of longitude across but about a pole, as a ring in the plane.
+
+    One that goes round a pole is closed along that pole; one that touches a pole, along the part of it that it spans.
+    """
+    lon, lat = _through_poles(lon, lat)
+    at_pole = np.abs(lat) > POLE - _AT_POLE
+    if at_pole.all():
+        return np.column_stack([lon, lat])
+    if at_pole.any():
+        return _from_pole(lon, lat, at_pole)
+    around = unwrapped(np.append(lon, lon[0]))
+    if abs(around[-1] - around[0]) < HALF:
+        return np.column_stack([around[:-1], lat])
+    pole = float(np.copysign(POLE, lat.mean()))
+    ring = np.column_stack([around, np.append(lat, lat[0])])
+    return np.vstack([ring, [[around[-1], pole], [around[0], pole]]])
+
+
+def _through_poles(lon: Array, lat: Array) -> tuple[Array, Array]:
+    """With the pole itself between two places on opposite meridians near it."""
+    leap = np.abs((np.roll(lon, -1) - lon + HALF) % CIRCLE - HALF) > HALF - ROUND
+    near = np.abs(lat + np.roll(lat, -1)) > 2 * POLE - 2  # within a degree or so
+    after = np.flatnonzero(leap & near & (np.abs(lat) < POLE - _AT_POLE)) + 1
+    poles = np.copysign(POLE, lat[after - 1])
+    return np.insert(lon, after, lon[after - 1]), np.insert(lat, after, poles)
+
+
+def _from_pole(lon: Array, lat: Array, at_pole: Mask) -> Array:
+    """A pole has every longitude: it takes those of its neighbours before and after."""
+    start = -int(np.flatnonzero(at_pole & ~np.roll(at_pole, -1))[0])  # from a place at the pole on to one that is not
+    lon, lat, at_pole = np.roll(lon, start), np.roll(lat, start), np.roll(at_pole, start)
+    away = np.flatnonzero(~at_pole)
+    around, points = unwrapped(lon[away]), []
+    for index, before in enumerate(np.searchsorted(away, np.arange(lon.size))):
+        if at_pole[index]:
+            sides = around[max(before - 1, 0) : before + 1]
+            points += [(side, float(np.copysign(POLE, lat[index]))) for side in sides]
+        else:
+            points.append((around[before], lat[index]))
+    return np.array([*points, (around[-1], float(np.copysign(POLE, lat[0])))])
