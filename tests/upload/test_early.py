@@ -44,13 +44,13 @@ def scenes(tmp_path: Path) -> Path:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The describing waits until what is queued is sent, as in a long run it would be."""
-    describe = pipeline.describe
+    write = pipeline.StacWriter.write
 
     def later(*given: Any, **more: Any) -> Any:
         _settle()
-        return describe(*given, **more)
+        return write(*given, **more)
 
-    monkeypatch.setattr(pipeline, "describe", later)
+    monkeypatch.setattr(pipeline.StacWriter, "write", later)
 
 
 _RUNNING: list[Ahead] = []
