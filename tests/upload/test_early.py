@@ -175,7 +175,7 @@ def test_after_ctrl_c_it_stays_for_the_next_run_or_clean(scenes: Path, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "describe", interrupt)
+        patch.setattr(pipeline.StacWriter, "write", interrupt)
         with pytest.raises(KeyboardInterrupt):
             prepare(profile_of(scenes), scenes / "work", ahead=True)
     assert len(_there(scenes)) == 3
