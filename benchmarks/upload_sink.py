@@ -17,9 +17,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
-SMALL = 4096  # bytes of a body that is kept
+SMALL = 200_000  # bytes of a body that is kept
 _BLOCK = 8 * 2**20
 _OPAQUE = "f0" * 16
 _UPLOAD = "sink-upload"
@@ -144,7 +144,7 @@ class Sink:
         if method == "PUT":
             return self._put(key, query, head + b"\r", length, body)
         if method == "POST":
-            return self._post(key, query, head)
+            return self._post(key, query, head, body)
         if method == "DELETE":
             self.kept.pop(key, None)
             return _http("204 No Content")
@@ -156,14 +156,14 @@ class Sink:
             signed = _SIGNED.search(head)
             if signed and signed[1].decode() != hashlib.sha256(body).hexdigest():
                 return _http("400 Bad Request", _error("XAmzContentSHA256Mismatch"))
-            etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+            etag = etag if "partNumber" in query else hashlib.md5(body, usedforsecurity=False).hexdigest()
         if "partNumber" in query:
             self.parts.setdefault(key, []).append(length)
         else:
             self.kept[key] = Kept(length, etag, _stated(head), body if length <= SMALL else b"")
         return _http("200 OK", headers=f'ETag: "{etag}"\r\n')
 
-    def _post(self, key: str, query: dict[str, list[str]], head: bytes) -> bytes:
+    def _post(self, key: str, query: dict[str, list[str]], head: bytes, sent: bytes) -> bytes:
         if "uploads" in query:
             self.uploading[key], self.parts[key] = head + b"\r", []
             body = f"<UploadId>{_UPLOAD}</UploadId><Bucket>b</Bucket><Key>k</Key>"
@@ -176,6 +176,8 @@ class Sink:
             self.kept[key] = Kept(sum(sizes), etag, stated, b"")
             body = f'<ETag>"{etag}"</ETag><Bucket>b</Bucket><Key>k</Key>'
             return _http("200 OK", f"{_XML}<CompleteMultipartUploadResult>{body}</CompleteMultipartUploadResult>")
+        for name in re.findall(r"<Key>(.*?)</Key>", sent.decode()):
+            self.kept.pop(f"{key.rstrip('/')}/{unescape(name)}", None)
         return _http("200 OK", f"{_XML}<DeleteResult></DeleteResult>")
 
     def _get(self, key: str, query: dict[str, list[str]], method: str) -> bytes:
@@ -185,6 +187,8 @@ class Sink:
         found = self.kept.get(key)
         if found is None:
             return _http("404 Not Found", "" if method == "HEAD" else _error("NoSuchKey"))
+        if method == "GET" and len(found.body) != found.size:
+            return _http("501 Not Implemented", _error("NotImplemented"))  # it was discarded
         headers = f'ETag: "{found.etag}"\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n'
         headers += f"x-amz-meta-sha256: {found.sha256}\r\n" if found.sha256 else ""
         return _http("200 OK", found.body, headers, found.size)

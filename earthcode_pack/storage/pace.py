@@ -14,6 +14,8 @@ START = 8  # requests at once
 MOST = 32
 IN_FLIGHT = 160 * 2**20  # bytes in memory on their way; with Python itself below 250 MB
 _BUSY = 0.5  # of a core: hashing and sending take a tenth of one at 60 MB/s
+_SATURATED = 0.8  # of a core: threads only wait for each other
+_FEWEST = 4.0  # requests at once that are left then
 _WINDOW = 0.1  # s over which that is measured
 _CALM = 1.0  # s in which several answers «slow down» count as one
 
@@ -94,15 +96,17 @@ class Pace:
                 before = int(self._limit)
                 if ended_well and self._waiting and self._waits_for_server():
                     self._limit = min(float(self.most), self._limit + 1 / self._limit)
-                self._turns.notify(1 + int(self._limit) - before)
+                self._turns.notify(max(0, 1 + int(self._limit) - before))
 
     def _waits_for_server(self) -> bool:
-        """Whether this process has time to spare: where it is the bottleneck itself, more at once is only dearer."""
+        """Whether this process has time to spare: where it is the bottleneck itself, fewer at once are cheaper."""
         moment = self._clock()
         if moment - self._looked[0] >= _WINDOW:
             used = self._cpu()
-            self._idle = used - self._looked[1] < _BUSY * (moment - self._looked[0])
-            self._looked = (moment, used)
+            share = (used - self._looked[1]) / (moment - self._looked[0])
+            self._idle, self._looked = share < _BUSY, (moment, used)
+            if share > _SATURATED:
+                self._limit = max(min(self._limit, _FEWEST), self._limit - 1)
         return self._idle
 
     def slow_down(self) -> None:
