@@ -129,7 +129,7 @@ def _blocking(bundle: Bundle) -> list[Finding]:
 
 
 def _upload(bundle: Bundle, progress: Progress) -> str | None:
-    from earthcode_pack.upload import published_href, upload  # noqa: PLC0415 - obstore and boto3
+    from earthcode_pack.upload import published_href, upload  # noqa: PLC0415 - sqlite3 and the store
 
     profile = bundle.profile()
     assert profile.store is not None, "publish looked"

@@ -6,7 +6,9 @@ import hashlib
 import socket
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from earthcode_pack.storage.sigv4 import EMPTY, Keys, Signer, path_of, query_of
 from earthcode_pack.storage.wire import Request, Timeouts, Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 MOMENT = datetime(2013, 5, 24, tzinfo=UTC).timestamp()
@@ -95,6 +98,7 @@ class Script:
 
 
 GET = Request("GET", "/bucket", {"host": "x"})
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -126,8 +130,7 @@ def test_what_is_no_answer(said: bytes) -> None:
 
 
 def test_connections_are_kept_and_a_dead_one_is_left() -> None:
-    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-    server = Script(ok, ok, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: close\r\n\r\n", ok)
+    server = Script(OK, OK, OK.replace(b"\r\n\r\n", b"\r\nX: close\r\n\r\n"), OK)
     wire = Wire(server.endpoint)
     for _ in range(3):
         assert wire.send(GET).status == 200
@@ -138,19 +141,141 @@ def test_connections_are_kept_and_a_dead_one_is_left() -> None:
     server.join()
 
 
-def test_head_and_first_block_go_together_and_an_empty_body_is_stated() -> None:
-    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-    server = Script(ok, ok)
+def test_the_length_is_stated_and_nothing_goes_in_chunks() -> None:
+    server = Script(OK, OK)
     wire = Wire(server.endpoint)
     wire.send(Request("PUT", "/b/k", {"host": "x"}, (b"abc", memoryview(b"def")[:0]), 3))
     wire.send(Request("PUT", "/b/k", {"host": "x"}))
-    assert server.heard.count(b"content-length: 3\r\n\r\nabc") == 1
-    assert server.heard.endswith(b"content-length: 0\r\n\r\n")
+    server.join()
+    first, _, second = server.heard.partition(b"\r\n\r\nabc")
+    assert first.count(b"content-length: 3") == first.lower().count(b"content-length") == 1
+    assert second.count(b"content-length: 0") == second.lower().count(b"content-length") == 1
+    assert second.endswith(b"\r\n\r\n")
+    assert b"chunked" not in server.heard
+
+
+@pytest.mark.parametrize("is_proxied", [False, True])
+@pytest.mark.parametrize("key", ["a b/é+c&d=e.tif", "~x/%41(1)*.json", "data/.zmetadata", "a..b/...", "x:@!$',;"])
+def test_a_target_arrives_as_it_was_signed(key: str, is_proxied: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Script(OK)
+    endpoint = "http://storage.example" if is_proxied else server.endpoint
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    if is_proxied:
+        monkeypatch.setenv("http_proxy", server.endpoint)
+    target = f"{path_of('bucket', key)}?{query_of({'prefix': key, 'uploadId': '2~a/b+c=', 'x': ''})}"
+    Wire(endpoint).send(GET._replace(target=target))
+    assert server.heard.startswith(f"GET {endpoint if is_proxied else ''}{target} HTTP/1.1\r\n".encode())
     server.join()
 
 
+def test_an_answer_that_is_not_read_to_its_end_ends_the_connection() -> None:
+    def refuse(_data: bytes) -> None:
+        raise ValueError("enough")
+
+    server = Script(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", OK)
+    wire = Wire(server.endpoint)
+    with pytest.raises(ValueError, match="enough"):
+        wire.send(GET, refuse)
+    assert wire.send(GET).body == b""
+    assert server.connections == 2
+    server.join()
+
+
+def test_what_the_server_wrote_is_in_no_message() -> None:
+    server = Script(b"n0t-to-be-shown\r\n\r\n")
+    with pytest.raises(ConnectionError) as caught:
+        Wire(server.endpoint).send(GET)
+    assert "n0t" not in "".join(traceback.format_exception(caught.value))
+    server.join()
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+def slowly(seconds: float) -> Iterator[bytes]:
+    for _ in range(5):
+        time.sleep(seconds)
+        yield b"abc"
+
+
+def test_a_request_that_takes_too_long_is_given_up() -> None:
+    server = Script(OK)
+    with pytest.raises(TimeoutError):
+        Wire(server.endpoint, timeouts=Timeouts(request=0.2)).send(Request("PUT", "/b/k", {}, slowly(0.1), 15))
+    server.join()
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"])
+def test_an_answer_that_takes_too_long_is_given_up(said: bytes) -> None:
+    server = Script(said, OK)
+    begin = time.monotonic()
+    with pytest.raises(TimeoutError):
+        Wire(server.endpoint, timeouts=Timeouts(request=0.2)).send(GET)
+    assert time.monotonic() - begin < 2
+    Wire(server.endpoint).send(GET)
+    server.join()
+
+
+def test_a_body_that_trickles_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        wire = Wire(f"http://127.0.0.1:{server.getsockname()[1]}", timeouts=Timeouts(request=0.3))
+
+        def trickle() -> None:
+            client, _ = server.accept()
+            with client, suppress(OSError):
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n")
+                for _ in range(99):
+                    client.sendall(b"x")
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        begin = time.monotonic()
+        with pytest.raises(TimeoutError):
+            wire.send(GET)
+        assert time.monotonic() - begin < 2
+        thread.join()
+
+
+def test_a_server_that_says_nothing_of_tls_is_left_soon() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        wire = Wire(f"https://127.0.0.1:{server.getsockname()[1]}", timeouts=Timeouts(connect=0.2))
+        begin = time.monotonic()
+        with pytest.raises(TimeoutError):
+            wire.send(GET)
+        assert time.monotonic() - begin < 2
+
+
+def test_a_server_that_listens_late_has_the_time_of_the_request() -> None:
+    """Also on a connection that is used again: the time for connecting is none for sending."""
+    size = 20_000_000  # more than lies between client and server
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        wire = Wire(f"http://127.0.0.1:{server.getsockname()[1]}", timeouts=Timeouts(connect=0.2, request=20))
+
+        def late() -> None:
+            client, _ = server.accept()
+            with client:
+                for _ in range(2):
+                    time.sleep(0.5)
+                    heard = b""
+                    while b"\r\n\r\n" not in heard:
+                        heard += client.recv(65536)
+                    left = size - len(heard.partition(b"\r\n\r\n")[2])
+                    while left:
+                        left -= len(client.recv(2**20))
+                    client.sendall(OK)
+
+        thread = threading.Thread(target=late)
+        thread.start()
+        for _ in range(2):
+            assert wire.send(Request("PUT", "/b/k", {}, (bytes(size),), size)).status == 200
+        thread.join()
+
+
 def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Script(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    server = Script(OK)
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", server.endpoint)
@@ -167,8 +292,32 @@ def test_https_through_a_proxy_is_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(OSError, match="403"):
         Wire("https://storage.example").send(GET)
     assert server.heard.startswith(b"CONNECT storage.example:443 HTTP/1.")
-    assert b"Proxy-Authorization: Basic bWU6d29yZA==" in server.heard
+    assert b"proxy-authorization: basic bwu6d29yza==" in server.heard.lower()
     server.join()
+
+
+def test_a_proxy_of_another_kind_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "socks5://me:n0t-to-be-shown@127.0.0.1:1")
+    with pytest.raises(UserError, match="http_proxy: a proxy by socks5") as caught:
+        Wire("http://storage.example")
+    assert "n0t" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("is_proxied", [False, True])
+def test_nobody_listens(scheme: str, is_proxied: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system says stays, also where it is the proxy that is not there."""
+    for name in ("no_proxy", "NO_PROXY", f"{scheme}_proxy", f"{scheme}_proxy".upper()):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    if is_proxied:
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{port}")
+    wire = Wire(f"{scheme}://storage.example" if is_proxied else f"{scheme}://127.0.0.1:{port}")
+    with pytest.raises(ConnectionRefusedError):
+        wire.send(GET)
 
 
 def test_what_is_no_endpoint() -> None:

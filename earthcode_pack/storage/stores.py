@@ -120,14 +120,14 @@ def open_store(spec: StoreSpec) -> Store:
     """The store that a profile names. Raises ``UserError`` where it is none that can be written to."""
     if spec.href is None:
         raise UserError(
-            "store.prr: this version cannot send to the PRR's gateway itself",
-            "hand over the bundle's prr folder, or set store.href to publish elsewhere",
+            "store.prr is served by register, not by a store",
+            "use `earthcode-pack publish`, or set store.href to publish elsewhere",
         )
     path = local_path(spec.href)
     if path is not None:
         return LocalStore(Path(path))
     if spec.href.startswith("s3://"):
-        from earthcode_pack.storage.s3 import S3Store  # noqa: PLC0415 - brings boto3
+        from earthcode_pack.storage.s3 import S3Store  # noqa: PLC0415 - brings urllib3
 
         return S3Store(spec)
     raise UserError(f"store.href: {spec.href} cannot be written to", "name a path or s3://bucket/prefix")

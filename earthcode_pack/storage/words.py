@@ -111,7 +111,7 @@ _ON_DISK = {
 def code_of(error: BaseException) -> str | None:
     """The S3 error code (``NoSuchKey``), else the HTTP status, that a client's exception carries.
 
-    botocore keeps it in ``response``; obstore in its text, which quotes the server's XML.
+    botocore, and what refuses in storage.retry, keep it in ``response``; others in their text, or as ``status``.
     """
     response = getattr(error, "response", None)
     if isinstance(response, dict):
