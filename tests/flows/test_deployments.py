@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -102,7 +103,12 @@ class Server:
         away = self.folder / "away"
         away.mkdir(exist_ok=True)
         process = subprocess.Popen(
-            self.prefect(*arguments), env=self.environment, cwd=away, stdout=log, stderr=subprocess.STDOUT
+            self.prefect(*arguments),
+            env=self.environment,
+            cwd=away,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - a worker ends by it, and it is ignored in the background
         )
         try:
             yield
