@@ -30,7 +30,7 @@ def class_findings(artifacts: Iterable[Artifact]) -> list[Finding]:
 def _unnamed(variable: WrittenVariable) -> Iterator[tuple[int, int]]:
     if not variable.classes or variable.statistics is None:
         return
-    named = {int(item["value"]) for item in variable.classes}
+    named = {int(item["value"]) for item in variable.classes if not item.get("unnamed")}
     yield from ((value, count) for value, count in variable.statistics.values if value not in named)
 
 

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from earthcode_pack.model import JsonValue
 
@@ -104,6 +104,19 @@ def colored(classes: Classes, table: Mapping[int, tuple[int, ...]] | None) -> Cl
     if table is None:
         return classes
     return tuple({**item, "color": item.get("color") or _hex(table.get(item["value"]))} for item in classes)
+
+
+def of_table(table: Mapping[int, tuple[int, ...]] | None, values: Iterable[tuple[int, int]]) -> Classes:
+    """What a colour table alone says of the values that occur (value, count): their colours, and no names.
+
+    Each is called by its number and marked as ``unnamed``.
+    """
+    known = table or {}
+    return tuple(
+        {"value": value, "name": str(value), "color": _hex(known[value]), "unnamed": True}
+        for value, _ in values
+        if value in known
+    )
 
 
 def _hex(color: tuple[int, ...] | None) -> str | None:

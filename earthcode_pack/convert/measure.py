@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pyproj import CRS
 
-from earthcode_pack.convert.classes import bitfields_of, classes_of, colored
+from earthcode_pack.convert.classes import bitfields_of, classes_of, colored, of_table
 from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.axes import axes_of, axis_of, data_variables
 from earthcode_pack.convert.read.numbers import unpacked
@@ -46,6 +46,8 @@ def measure_cog(path: Path, job: Job, tallies: dict[str, Tally]) -> tuple[Grid, 
         crs = CRS.from_wkt(dataset.crs.to_wkt())
         grid = raster_grid(dataset, crs)
         scale, offset = _unless(dataset.scales[0], 1), _unless(dataset.offsets[0], 0)
+        statistics, table = _statistics(tallies, source, scale, offset), _table(dataset)
+        named = colored(classes_of(job.described.get(source.name, {}), source.attrs), table)
         written = WrittenVariable(
             name=source.name,
             dtype=dataset.dtypes[0],
@@ -57,9 +59,9 @@ def measure_cog(path: Path, job: Job, tallies: dict[str, Tally]) -> tuple[Grid, 
             offset=offset,
             units=dataset.units[0] or None,
             colorinterp=tuple(interp.name for interp in dataset.colorinterp),
-            classes=colored(classes_of(job.described.get(source.name, {}), source.attrs), _table(dataset)),
+            classes=named or of_table(table, statistics.values if statistics else ()),
             bitfields=bitfields_of(source.attrs),
-            statistics=_statistics(tallies, source, scale, offset),
+            statistics=statistics,
             **_names(source, job),
         )
     return grid, (written,)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import numpy as np
 import pytest
-from builders import make_nc, make_tiff, planned, profile_of, run
+from builders import PERIOD, make_nc, make_tiff, planned, profile_of, run
 
 from earthcode_pack.checks.class_facts import class_findings
 from earthcode_pack.convert.classes import bitfields_of, contradiction, flags_of
@@ -75,6 +75,17 @@ def test_colours_of_the_table_fill_in_where_the_profile_has_none(tmp_path: Path)
     profile = profile_of(path, time={"start": "2020", "end": "2020"}, described={"c": {"from": 1, "classes": classes}})
     (variable,) = run(profile, tmp_path / "out").one.variables
     assert [item["color"] for item in variable.classes] == ["FFFFFF", "010203"]
+
+
+def test_a_colour_table_alone_gives_colours_and_no_names(tmp_path: Path) -> None:
+    path = make_tiff(tmp_path / "a.tif", COVER, colormap={1: (0, 100, 200, 255), 2: (1, 2, 3, 255)})
+    made = run(profile_of(path, time=PERIOD), tmp_path / "out").one
+    counts = dict(zip(*(part.tolist() for part in np.unique(COVER, return_counts=True)), strict=True))
+    found = {item["value"]: item for item in made.variables[0].classes}
+    assert set(found) == set(counts)
+    assert (found[1]["name"], found[1]["color"]) == ("1", "0064C8")
+    (finding,) = class_findings([made])
+    assert (finding.rule, finding.measured) == ("CLASS-UNNAMED", {str(value): n for value, n in counts.items()})
 
 
 def test_a_class_that_profile_and_file_name_differently(tmp_path: Path) -> None:
