@@ -223,7 +223,8 @@ CF_UNCERTAINTY = rule(_I, "CF-UNCERTAINTY", f"{_GEN} (R); of level info: not eve
 SCHEMA = rule(_E, "STAC-SCHEMA", "STAC, and each extension that is listed",
     "the JSON against the schema", "valid", "correct the field, or remove the extension")
 SCHEMA_UNAVAILABLE = rule(_I, "STAC-SCHEMA-UNAVAILABLE", "contract 5",
-    "the schema of STAC and of each extension that is listed", "at hand", "set EARTHCODE_PACK_SCHEMAS to a folder that has it, or go online once")
+    "the schema of STAC and of each extension that is listed", "at hand",
+    "set EARTHCODE_PACK_SCHEMAS to a folder that has it, or go online once")
 JSON_FORM = rule(_E, "STAC-JSON", "RFC 8259; STAC", "the file", "one JSON object that is STAC", "write the file again")
 ID_FORM = rule(_E, "STAC-ID", "PRR gateway; contract 4.3", "id", "[A-Za-z0-9._-]{1,100}", "rename it")
 BBOX_FORM = rule(_E, "STAC-BBOX", "RFC 7946, 5",
