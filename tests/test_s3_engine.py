@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 import threading
 import time
@@ -83,9 +84,7 @@ class Script:
             self.connections += 1
             with client:
                 while self.answers:
-                    heard = client.recv(65536)
-                    self.heard += heard
-                    if not heard:
+                    if not self._hear(client):
                         break
                     answer = self.answers.pop(0)
                     client.sendall(answer)
@@ -93,8 +92,22 @@ class Script:
                         break
         self._server.close()
 
+    def _hear(self, client: socket.socket) -> bool:
+        """A whole request, however many packets it comes in; whether there was one."""
+        heard = b""
+        while not _is_whole(heard) and (more := client.recv(65536)):
+            heard += more
+        self.heard += heard
+        return bool(heard)
+
     def join(self) -> None:
         self._thread.join(5)
+
+
+def _is_whole(heard: bytes) -> bool:
+    head, mark, body = heard.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    return bool(mark) and len(body) >= int(length[1] if length else 0)
 
 
 GET = Request("GET", "/bucket", {"host": "x"})
