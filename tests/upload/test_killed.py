@@ -68,10 +68,17 @@ def _many(folder: Path, store: str, number: int) -> Bundle:
     return make_bundle(folder, store, FILES | data)
 
 
-def _killed_and_run_again(bundle: Bundle, times: int) -> list[int]:
-    """The objects that are there after each kill."""
+def _seconds(bundle: Bundle) -> float:
+    """How long an upload takes that nobody disturbs: a folder is quick, a busy server is not."""
+    run = _start(bundle)
+    started = time.monotonic()
+    assert _end(run) == 0
+    return time.monotonic() - started
+
+
+def _killed_and_run_again(bundle: Bundle, times: int, undisturbed: float) -> list[int]:
+    """The objects that are there after each kill, at a moment of the time that an undisturbed upload takes."""
     chance, seen = random.Random(3), []
-    undisturbed = 1.5
     for _ in range(times):
         run = _start(bundle)
         time.sleep(chance.uniform(0, undisturbed))
@@ -104,16 +111,18 @@ def _is_as_undisturbed(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("store_href", ["local", "moto"], indirect=True)
 def test_killed_a_few_times(store_href: str, tmp_path: Path) -> None:
+    undisturbed = _seconds(_many(tmp_path / "first", f"{store_href}-first", 50))
     bundle = _many(tmp_path / "bundle", store_href, 50)
-    _killed_and_run_again(bundle, 2)
+    _killed_and_run_again(bundle, 2, undisturbed)
     _is_as_undisturbed(bundle)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("store_href", ["local", "moto", "rgw"], indirect=True)
 def test_killed_twenty_times(store_href: str, tmp_path: Path) -> None:
+    undisturbed = _seconds(_many(tmp_path / "first", f"{store_href}-first", 200))
     bundle = _many(tmp_path / "bundle", store_href, 200)
-    seen = _killed_and_run_again(bundle, 20)
+    seen = _killed_and_run_again(bundle, 20, undisturbed)
     assert len(set(seen)) > 1, "killed at different moments"
     _is_as_undisturbed(bundle)
 
