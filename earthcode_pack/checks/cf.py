@@ -231,7 +231,7 @@ def _variable(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
         if key in attrs and attrs[key] not in dataset.variables:
             message = f"{name} in {subject} has the {key} {attrs[key]}, which is not in the file"
             yield rules.CF_BOUNDS.finding(subject, message, str(attrs[key]))
-    if name in dataset.coords and _is_vertical(attrs) and attrs.get("positive") not in {"up", "down"}:
+    if name in dataset.coords and _is_vertical(attrs) and str(attrs.get("positive")) not in {"up", "down"}:
         message = f"the vertical axis {name} in {subject} has positive {attrs.get('positive')!r}"
         yield rules.CF_VERTICAL.finding(subject, message, attrs.get("positive"), ["up", "down"])
     if _STATUS.search(str(attrs.get("standard_name", ""))) and "flag_meanings" not in attrs:
@@ -240,7 +240,7 @@ def _variable(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
 
 def _judged_units(name: str, attrs: dict[str, Any]) -> Any:
     """Units that CF 3.1 is asked about: those of time, latitude and longitude have rules of their own, flags none."""
-    others = {"flag_values", "flag_masks"} & set(attrs) or attrs.get("standard_name") in {"latitude", "longitude"}
+    others = {"flag_values", "flag_masks"} & set(attrs) or str(attrs.get("standard_name")) in {"latitude", "longitude"}
     return None if others or is_time(name, attrs) else attrs.get("units")
 
 

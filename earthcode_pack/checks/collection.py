@@ -62,7 +62,7 @@ def _license(stac: dict[str, Any], subject: str) -> Iterator[Finding]:
 
 
 def _is_documentation(link: dict[str, Any]) -> bool:
-    return link.get("rel") in {"about", "describedby", "documentation"} or link.get("title") == "Documentation"
+    return link.get("rel") in ("about", "describedby", "documentation") or link.get("title") == "Documentation"
 
 
 def is_spdx(text: str) -> bool:

@@ -68,11 +68,10 @@ def judged(path: Path) -> list[str]:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_node_may_be_anything(product, name, data):
     path = product.root / name
-    good = json.loads(path.read_text())
+    good = product.collection if name == "collection.json" else product.item  # not what an example before this one left
     changed = put(good, data.draw(st.sampled_from(places(good))), data.draw(VALUES))
     path.write_text(json.dumps(changed))
     assert all("root:x:0" not in finding for finding in judged(path))
-    path.write_text(json.dumps(good))
 
 
 def test_nesting_without_end_is_refused(tmp_path):
