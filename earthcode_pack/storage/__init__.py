@@ -8,10 +8,10 @@ Working: ``Folder``, to which runs on several machines put what they make.
 from earthcode_pack.storage.folders import Folder, Remote, each
 from earthcode_pack.storage.identity import IdentityCache, identify, sha256
 from earthcode_pack.storage.inputs import fetch, glob, size
+from earthcode_pack.storage.local import LocalStore
 from earthcode_pack.storage.stores import (
     Begun,
     Listed,
-    LocalStore,
     Reader,
     Store,
     Stored,

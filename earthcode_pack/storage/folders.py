@@ -13,7 +13,8 @@ from earthcode_pack.bundle import sha256
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage.inputs import ask, aws_environment, filesystem
-from earthcode_pack.storage.stores import LocalStore, Store, UrlReader
+from earthcode_pack.storage.local import LocalStore
+from earthcode_pack.storage.stores import Store, UrlReader
 from earthcode_pack.storage.words import code_of, outside, safe_key, shown
 
 if TYPE_CHECKING:

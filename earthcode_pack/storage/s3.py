@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, TypeVar
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.model import Receipt
 from earthcode_pack.profile.rate import bytes_per_second
+from earthcode_pack.storage.blocks import STEP, proven_blocks
 from earthcode_pack.storage.pace import Pace
 from earthcode_pack.storage.retry import Damaged, Patience, Refused, persist
 from earthcode_pack.storage.s3_access import access
 from earthcode_pack.storage.s3_calls import Calls, date_of
 from earthcode_pack.storage.s3_parts import PART, Sending, etag_of_parts, part_size, put_parts
 from earthcode_pack.storage.sigv4 import Signer
-from earthcode_pack.storage.stores import STEP, Begun, Listed, Stored, now, proven_blocks
+from earthcode_pack.storage.stores import Begun, Listed, Stored, now
 from earthcode_pack.storage.wire import Timeouts, Wire
 from earthcode_pack.storage.words import outside, safe_key
 

@@ -7,8 +7,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack.errors import UserError
+from earthcode_pack.storage.blocks import STEP, refuse_changed
 from earthcode_pack.storage.retry import Damaged
-from earthcode_pack.storage.stores import STEP, Begun, refuse_changed
+from earthcode_pack.storage.stores import Begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

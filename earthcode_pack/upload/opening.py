@@ -8,12 +8,13 @@ from contextlib import closing
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.model import Finding, Level
+from earthcode_pack.checks import prr_rules
 from earthcode_pack.upload.stages import is_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from earthcode_pack.model import Finding
     from earthcode_pack.storage.window import Window
 
 _ROOTS = {"zarr.json", ".zgroup", ".zarray"}
@@ -49,13 +50,8 @@ def open_finding(window: Window, key: str) -> Finding | None:
             warnings.simplefilter("ignore")  # of the reader's taste, as of a raster without a place
             opener[0](window, key)
     except Exception as error:  # noqa: BLE001 - readers raise what they like
-        return Finding(
-            rule="PUB-OPEN",
-            level=Level.ERROR,
-            subject=key,
-            message=f"{key} does not open with {opener[1]}: {type(error).__name__}: {_clean(str(error))}",
-            remedy="where its checksum is right, look at the reader's message; else publish the bundle again",
-        )
+        message = f"{key} does not open with {opener[1]}: {type(error).__name__}: {_clean(str(error))}"
+        return prr_rules.PUB_OPEN.finding(key, message)
     return None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack.bundle import Bundle, open_bundle
+from earthcode_pack.checks import prr_rules
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Finding, Level
 from earthcode_pack.storage import Reader, open_reader, open_store
@@ -21,6 +22,8 @@ from earthcode_pack.upload.stages import COLLECTION, MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from earthcode_pack.checks.rules import Rule
 
 _THREADS = 8  # requests at once
 
@@ -56,7 +59,7 @@ def verify(target: Bundle | Path | str, read: bool = False, *, sample: int | Non
     known = {entry.key for entry in there.entries}
     strays = sorted({key.removeprefix(there.prefix) for key in there.reader.keys(there.prefix)} - known)
     findings = [finding for finding in found if finding is not None]
-    unknown = [finding for finding in findings if finding.rule == "PUB-UNREAD"]
+    unknown = [finding for finding in findings if finding.rule == prr_rules.PUB_UNREAD.id]
     opened = _opened(there, chosen, {finding.subject for finding in findings if finding.level is Level.ERROR})
     return (*(f for f in findings if f not in unknown), *opened, *unknown[:1], *(_stray(key) for key in strays))
 
@@ -110,44 +113,29 @@ def _compare(there: _Published, chosen: set[str], entry: Entry) -> Finding | Non
     key = there.prefix + entry.key
     stored = there.reader.head(key)
     if stored is None:
-        return _finding("PUB-PRESENT", entry.key, "is not published", None, entry.size)
+        return _finding(prr_rules.PUB_PRESENT, entry.key, "is not published", None, entry.size)
     if stored.size != entry.size:
-        return _finding("PUB-SIZE", entry.key, "has another size than the manifest says", stored.size, entry.size)
+        return _finding(
+            prr_rules.PUB_SIZE, entry.key, "has another size than the manifest says", stored.size, entry.size
+        )
     digest = there.reader.sha256(key) if entry.key in chosen else stored.sha256
     if digest is None:
         return _unread(entry.key)
     if digest != entry.sha256:
-        return _finding("PUB-CHECKSUM", entry.key, "has another sha256 than the manifest says", digest, entry.sha256)
+        return _finding(
+            prr_rules.PUB_CHECKSUM, entry.key, "has another sha256 than the manifest says", digest, entry.sha256
+        )
     return None
 
 
-def _finding(rule: str, key: str, message: str, measured: int | str | None, allowed: int | str) -> Finding:
-    return Finding(
-        rule=rule,
-        level=Level.ERROR,
-        subject=key,
-        message=f"{key} {message}",
-        measured=measured,
-        allowed=allowed,
-        remedy="publish the bundle again: what is right is left alone",
-    )
+def _finding(rule: Rule, key: str, message: str, measured: int | str | None, allowed: int | str) -> Finding:
+    return rule.finding(key, f"{key} {message}", measured, allowed)
 
 
 def _unread(key: str) -> Finding:
-    return Finding(
-        rule="PUB-UNREAD",
-        level=Level.INFO,
-        subject=key,
-        message="the storage does not state checksums, of this object for one: only its size was compared",
-        remedy="verify with --read",
-    )
+    message = "the storage does not state checksums, of this object for one: only its size was compared"
+    return prr_rules.PUB_UNREAD.finding(key, message)
 
 
 def _stray(key: str) -> Finding:
-    return Finding(
-        rule="PUB-STRAY",
-        level=Level.WARNING,
-        subject=key,
-        message=f"{key} is published and the manifest does not name it",
-        remedy="remove it if it is not wanted",
-    )
+    return prr_rules.PUB_STRAY.finding(key, f"{key} is published and the manifest does not name it")
