@@ -61,7 +61,13 @@ def measure(command: Sequence[str], output: Path) -> Cost:
 def _run(command: Sequence[str], messages: IO[bytes]) -> Cost:
     begin = time.perf_counter()
     process = subprocess.Popen(  # noqa: S603 - a command of this package
-        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, start_new_session=True
+        command,
+        cwd=ROOT,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=messages,
+        stderr=messages,
+        start_new_session=True,
     )
     watch = _Watch(process.pid)
     try:
@@ -80,6 +86,11 @@ def _run(command: Sequence[str], messages: IO[bytes]) -> Cost:
     if left:
         raise Failed("left processes behind, whose CPU time nobody sees")
     return Cost(wall, used.ru_utime + used.ru_stime, max(watch.peak, _own_peak(used)))
+
+
+def _environment() -> dict[str, str]:
+    """Of this process; Python keeps what it compiled, as it does of what is installed, and compiles it in no run."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _own_peak(used: resource.struct_rusage) -> int:

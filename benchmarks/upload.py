@@ -100,6 +100,7 @@ class UploadContest(Contest):
         store = open_store(StoreSpec(href=f"s3://{BUCKET}/{prefix}"))
         listed = {found.key: found.size for found in store.listing()}
         store.delete(listed)
+        self.ready.server.forget()
         wrong = [key for key, size in self.ready.files.expected(ours=who == OURS).items() if listed.get(key) != size]
         if wrong:
             raise Failed(f"{wrong[0]} is not there as it should be")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from benchmarks.measure import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 BUCKET = "bench"
 _RGW = ROOT / "tests" / "services" / "rgw.py"
@@ -24,6 +24,7 @@ class Server(NamedTuple):
     endpoint: str
     access: str
     secret: str
+    forget: Callable[[], object] = bool  # has what was deleted leave its memory
 
     def environment(self) -> dict[str, str]:
         """What leads every client there, and nowhere else."""
@@ -53,10 +54,18 @@ def serving(name: str) -> Iterator[Server]:
             raise RuntimeError(f"{name} does not start: {process.communicate()[1][-500:]}")
         server = _told(name, line)
         _make_bucket(server)
-        yield server
+        yield server._replace(forget=lambda: _say_and_hear(process))
     finally:
         process.communicate()  # its input ends, and so does RGW
         process.wait()
+
+
+def _say_and_hear(process: subprocess.Popen[str]) -> str:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return process.stdout.readline()
 
 
 def _told(name: str, line: str) -> Server:

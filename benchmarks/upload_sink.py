@@ -1,15 +1,16 @@
 """An S3 server that takes everything and keeps nothing but sizes: what an upload costs when the server costs nothing.
 
-``python -m benchmarks.upload_sink`` prints its port and serves until its standard input ends. Bodies are discarded in
-the kernel (MSG_TRUNC, tcp(7)), so that it is no bottleneck. Bodies of at most ``SMALL`` bytes are kept, their signed
-sha256 is checked and their ETag is their md5: a client can see that this server refuses what was damaged. Larger ones
-are not looked at, and their ETag is no md5, as that of an encrypted object; that of an upload in parts is made of its
-parts'.
+``python -m benchmarks.upload_sink`` prints its port and serves until its standard input ends; a line of it is answered
+by one. Bodies are discarded in the kernel (MSG_TRUNC, tcp(7)), so that it is no bottleneck. Bodies of at most ``SMALL``
+bytes are kept, their signed sha256 is checked and their ETag is their md5: a client can see that this server refuses
+what was damaged. Larger ones are not looked at, and their ETag is no md5, as that of an encrypted object; that of an
+upload in parts is made of its parts'.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import selectors
 import socket
@@ -73,7 +74,11 @@ class Sink:
         while True:
             for key, _ in self._selector.select():
                 if key.data is None:
-                    return
+                    if not os.read(sys.stdin.fileno(), _BLOCK):
+                        return
+                    sys.stdout.write("\n")  # there is nothing to forget
+                    sys.stdout.flush()
+                    continue
                 if key.data is self:
                     self._accept()
                 else:
@@ -194,21 +199,32 @@ class Sink:
         return _http("200 OK", found.body, headers, found.size)
 
     def _listing(self, bucket: str, query: dict[str, list[str]]) -> str:
-        """Up to a thousand objects; the mark of the next page is the last key of this one."""
+        """Up to a thousand objects and folders, of either version of the call; a mark is the last of them."""
         if "uploads" in query:
             return f"{_XML}<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
         root = f"{bucket.rstrip('/')}/"
-        prefix, after = query.get("prefix", [""])[0], query.get("continuation-token", [""])[0]
+        prefix, delimiter = query.get("prefix", [""])[0], query.get("delimiter", [""])[0]
+        after = query.get("continuation-token", query.get("marker", [""]))[0]
         names = sorted(name.removeprefix(root) for name in self.kept if name.startswith(root + prefix))
-        page = [name for name in names if name > after][: _PAGE + 1]
-        entries = "".join(_entry(name, self.kept[root + name]) for name in page[:_PAGE])
+        rolled = dict.fromkeys(_rolled(name, len(prefix), delimiter) for name in names)
+        page = [name for name in rolled if name > after][: _PAGE + 1]
+        entries = "".join(_entry(name, self.kept.get(root + name)) for name in page[:_PAGE])
         more = len(page) > _PAGE
-        mark = f"<NextContinuationToken>{escape(page[_PAGE - 1])}</NextContinuationToken>" if more else ""
-        facts = f"<KeyCount>{min(len(page), _PAGE)}</KeyCount><IsTruncated>{str(more).lower()}</IsTruncated>{mark}"
+        mark = escape(page[_PAGE - 1]) if more else ""
+        marks = f"<NextContinuationToken>{mark}</NextContinuationToken><NextMarker>{mark}</NextMarker>" if more else ""
+        facts = f"<KeyCount>{min(len(page), _PAGE)}</KeyCount><IsTruncated>{str(more).lower()}</IsTruncated>{marks}"
         return f"{_XML}<ListBucketResult><Name>b</Name>{facts}{entries}</ListBucketResult>"
 
 
-def _entry(name: str, found: Kept) -> str:
+def _rolled(name: str, start: int, delimiter: str) -> str:
+    """A name as it is listed: up to the first delimiter from ``start`` on."""
+    end = name.find(delimiter, start) if delimiter else -1
+    return name if end < 0 else name[: end + 1]
+
+
+def _entry(name: str, found: Kept | None) -> str:
+    if found is None:
+        return f"<CommonPrefixes><Prefix>{escape(quote(name))}</Prefix></CommonPrefixes>"
     facts = f"<Size>{found.size}</Size><ETag>&quot;{found.etag}&quot;</ETag><LastModified>{_MODIFIED}</LastModified>"
     return f"<Contents><Key>{escape(quote(name))}</Key>{facts}</Contents>"
 

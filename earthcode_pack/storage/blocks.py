@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from earthcode_pack.errors import UserError
 from earthcode_pack.storage.inputs import BLOCK
+from earthcode_pack.storage.wire import Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-STEP = 2**20  # bytes that are read, hashed and sent while they are in the processor's cache
 
 
 def checked_blocks(local: Path, sha256: str) -> Iterator[bytes]:
@@ -32,46 +30,28 @@ def checked_blocks(local: Path, sha256: str) -> Iterator[bytes]:
     refuse_changed(local, digest.hexdigest(), sha256)
 
 
-def proven_blocks(
-    local: Path, size: int, sha256: str, md5: Any = None, memory: deque[bytearray] | None = None
-) -> Iterator[memoryview]:
-    """The bytes of a file of ``size`` bytes; the last block comes only once the sha256 of all (hex) is proven.
+def digests(stretch: Stretch, *kinds: str) -> tuple[str, ...]:
+    """Hashes (hex, names as of hashlib) of bytes of a file, read once. Raises ``UserError`` where it ends before."""
+    made = [hashlib.new(kind, usedforsecurity=False) for kind in kinds]
+    for block in read(stretch):
+        for each in made:
+            each.update(block)
+    return tuple(each.hexdigest() for each in made)
 
-    So a server that needs all of them shows nothing of a file that was changed: ``UserError`` comes before the end.
-    ``md5`` is a hash that is to see the bytes too; ``memory`` keeps what is used again, for new memory costs as much
-    as hashing what is read into it. A block is good until the next one is asked for.
-    """
-    digest, held, left = hashlib.sha256(), memoryview(b""), size
-    pool = deque[bytearray]() if memory is None else memory
-    buffers = [_buffer(pool), _buffer(pool) if size >= STEP else bytearray(1)]
+
+def read(stretch: Stretch) -> Iterator[memoryview]:
+    """Its blocks. Raises ``UserError`` where the file ends before, or is gone."""
     try:
-        with open(local, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
-            while left >= 0 and (read := file.readinto(buffers[0])):
-                left -= read
-                block = memoryview(buffers[0])[:read]
-                digest.update(block)
-                if md5 is not None:
-                    md5.update(block)
-                if held:
-                    yield held
-                held = block
-                buffers.reverse()
-                if left == 0 and read < STEP:
-                    break
-        refuse_changed(local, digest.hexdigest() if left == 0 else "another size", sha256)
-        if held:
-            yield held
+        yield from stretch.blocks()
     except FileNotFoundError:
-        raise _changed(local, "it is gone") from None
-    finally:
-        pool.extend(buffer for buffer in buffers if len(buffer) == STEP)
+        raise _changed(stretch.path, "it is gone") from None
+    except EOFError:
+        raise _changed(stretch.path, "it is shorter now") from None
 
 
-def _buffer(pool: deque[bytearray]) -> bytearray:
-    try:
-        return pool.pop()
-    except IndexError:
-        return bytearray(STEP)
+def refuse_changed_file(local: Path, size: int, sha256: str) -> None:
+    """Raises ``UserError`` where a file has not its size any more, or not the sha256 (hex) that it should have."""
+    refuse_changed(local, digests(Stretch(local, 0, size), "sha256")[0], sha256)
 
 
 def refuse_changed(local: Path, found: str, sha256: str) -> None:

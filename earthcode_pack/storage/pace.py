@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 START = 8  # requests at once
 MOST = 32
-IN_FLIGHT = 160 * 2**20  # bytes in memory on their way; with Python itself below 250 MB
+IN_FLIGHT = 256 * 10**6  # bytes on their way
 _BUSY = 0.5  # of a core: hashing and sending take a tenth of one at 60 MB/s
 _SATURATED = 0.8  # of a core: threads only wait for each other
 _FEWEST = 4.0  # requests at once that are left then
@@ -23,8 +23,8 @@ _CALM = 1.0  # s in which several answers «slow down» count as one
 class Pace:
     """Shared by all threads that send to one server.
 
-    ``room`` bounds the bytes in memory, ``turn`` the requests at once (additive increase, multiplicative decrease),
-    ``spend`` the bytes per second where ``rate`` is set.
+    ``take`` and ``give`` bound the bytes on their way, ``turn`` the requests at once (additive increase, multiplicative
+    decrease), ``spend`` the bytes per second where ``rate`` is set.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Pace:
     ) -> None:
         self.most = most
         self._limit = float(start)
-        self._active = self._waiting = 0
+        self._active = 0
         self._bytes, self._in_flight = 0, in_flight
         self._rate, self._clock, self._cpu, self._sleep = rate, clock, cpu, sleep
         self._next = self._calm = clock()
@@ -52,22 +52,13 @@ class Pace:
         """Requests at once, now."""
         return int(self._limit)
 
-    @contextmanager
-    def room(self, size: int) -> Iterator[None]:
-        """Memory for so many bytes, waited for; something larger than all there is gets it alone."""
-        self.take(size)
-        try:
-            yield
-        finally:
-            self.give(size)
-
     @property
     def has_rate(self) -> bool:
         """Whether bytes per second are limited."""
         return self._rate is not None
 
     def take(self, size: int) -> None:
-        """As ``room``, until ``give``."""
+        """Waits for room for so many bytes, kept until ``give``; something larger than all there is gets it alone."""
         with self._rooms:
             self._rooms.wait_for(lambda: self._bytes == 0 or self._bytes + size <= self._in_flight)
             self._bytes += size
@@ -80,11 +71,9 @@ class Pace:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """A request's turn. One that ends well while others wait lets more of them in."""
+        """A request's turn. One that ends well while all turns are taken lets more of them in."""
         with self._turns:
-            self._waiting += 1
             self._turns.wait_for(lambda: self._active < int(self._limit))
-            self._waiting -= 1
             self._active += 1
         ended_well = False
         try:
@@ -92,9 +81,9 @@ class Pace:
             ended_well = True
         finally:
             with self._turns:
+                all_taken, before = self._active >= int(self._limit), int(self._limit)
                 self._active -= 1
-                before = int(self._limit)
-                if ended_well and self._waiting and self._waits_for_server():
+                if ended_well and all_taken and self._waits_for_server():
                     self._limit = min(float(self.most), self._limit + 1 / self._limit)
                 self._turns.notify(max(0, 1 + int(self._limit) - before))
 

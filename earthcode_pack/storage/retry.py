@@ -61,6 +61,11 @@ def is_passing(error: BaseException) -> bool:
     return isinstance(error, OSError) and not isinstance(error, ValueError)  # as ssl.SSLCertVerificationError is
 
 
+def is_damaged(error: BaseException) -> bool:
+    """Whether the server got other bytes than were signed."""
+    return isinstance(error, Refused) and error.code in _DAMAGED
+
+
 def is_busy(error: BaseException) -> bool:
     """Whether the server asked for less at once (503, 429)."""
     return isinstance(error, Refused) and (error.code in _BUSY or error.status in (429, 503))

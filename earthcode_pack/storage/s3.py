@@ -11,7 +11,6 @@ import logging
 import os
 import time
 import uuid
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
@@ -20,15 +19,15 @@ from typing import TYPE_CHECKING, TypeVar
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.model import Receipt
 from earthcode_pack.profile.rate import bytes_per_second
-from earthcode_pack.storage.blocks import STEP, proven_blocks
+from earthcode_pack.storage.blocks import digests, refuse_changed
 from earthcode_pack.storage.pace import Pace
 from earthcode_pack.storage.retry import Damaged, Patience, Refused, persist
 from earthcode_pack.storage.s3_access import access
 from earthcode_pack.storage.s3_calls import Calls, date_of
-from earthcode_pack.storage.s3_parts import PART, Sending, etag_of_parts, part_size, put_parts
+from earthcode_pack.storage.s3_parts import PART, NoParts, Sending, etag_of_parts, part_size, put_parts, unless_changed
 from earthcode_pack.storage.sigv4 import Signer
 from earthcode_pack.storage.stores import Begun, Listed, Stored, now
-from earthcode_pack.storage.wire import Timeouts, Wire
+from earthcode_pack.storage.wire import Stretch, Timeouts, Wire
 from earthcode_pack.storage.words import outside, safe_key
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ LARGE = 256 * 10**6  # bytes; what is larger is sent in parts, and resumed
 _PROBE = b"earthcode-pack"
 _SKEW = 15 * 60  # s; S3 refuses signatures that are older (RequestTimeTooSkewed)
 _NO_ACL = "AccessControlListNotSupported"
+_LARGEST_PUT = 5 * 2**30  # bytes that one request puts (S3 API)
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,14 @@ class S3Store:
         self._is_public = spec.access == "public"
         self._proves: bool | None = None
         self._trying = Lock()
-        self._memory: deque[bytearray] = deque()
 
     def __repr__(self) -> str:
         return f"S3Store({self.href('')})"
 
     @property
     def most(self) -> int:
-        """As ``Store.most``."""
-        return self._pace.most
+        """As ``Store.most``: more while the server keeps up."""
+        return self._pace.limit
 
     # --- putting ------------------------------------------------------------------------------------------------------
 
@@ -107,45 +106,39 @@ class S3Store:
         name, size = self._name(key), _size(local)
         with outside(self.href(key)):
             sending = Sending(local, name, size, sha256, self._headers(sha256, media_type), not self._is_proving())
-            if size > self._settings.large:
-                etag = self._put_large(sending, begun, note)
-            else:
-                etag = self._persist_public(lambda headers: self._put_small(sending._replace(headers=headers)), sending)
+            is_large = size > self._settings.large
+            etag = self._persist_public(
+                lambda sending: self._put_large(sending, begun, note) if is_large else self._put_small(sending), sending
+            )
         return Receipt(key=key, size=size, sha256=sha256, etag=etag, verified_at=now())
 
     def _put_small(self, sending: Sending) -> str:
-        """One request; its ETag, which is the md5 where the server proves nothing itself."""
-        with self._pace.room(min(sending.size, 2 * STEP)):
-            return self._calls.persist(lambda: self._attempt(sending))
+        """One request; its ETag."""
+        return self._calls.persist(lambda: self._attempt(sending))
 
     def _attempt(self, sending: Sending) -> str:
-        md5 = hashlib.md5(usedforsecurity=False) if sending.compare else None
-        blocks = self._paced(proven_blocks(sending.local, sending.size, sending.sha256, md5, self._memory))
-        if sending.size == 0:
-            list(blocks)  # nothing to send, and still to be proven
-        answer = self._calls.send(
-            "PUT",
-            sending.name,
-            headers=sending.headers,
-            blocks=blocks,
-            length=sending.size,
-            sha256=sending.sha256,
-        )
+        """The server refuses what has not the signed sha256; of one that does not, the md5 in its ETag is compared."""
+        stretch, md5 = Stretch(sending.local, 0, sending.size), None
+        if sending.compare:
+            sha256, md5 = digests(stretch, "sha256", "md5")
+            refuse_changed(sending.local, sha256, sending.sha256)
+        with unless_changed(sending):
+            answer = self._calls.put(sending.name, stretch, sending.sha256, headers=sending.headers)
         etag = answer.headers.get("etag", "").strip('"')
-        if md5 is not None and etag != md5.hexdigest():
+        if md5 is not None and etag != md5:
             self._confirm(sending, None)
         return etag
 
-    def _paced(self, blocks: Iterator[memoryview]) -> Iterator[memoryview]:
-        for block in blocks:
-            self._pace.spend(len(block))
-            yield block
-
     def _put_large(self, sending: Sending, begun: Begun | None, note: Callable[[Begun], None] | None) -> str:
+        """In parts; or in one request, where the server knows none."""
         part = part_size(sending.size, self._settings.part)
-        etags = self._persist_public(
-            lambda headers: put_parts(self._calls, sending._replace(headers=headers), part, begun, note), sending
-        )
+        try:
+            etags = put_parts(self._calls, sending, part, begun, note)
+        except NoParts:
+            if sending.size > _LARGEST_PUT:
+                raise Refused(501, "NotImplemented") from None
+            logger.warning("%s takes nothing in parts: a file that is interrupted begins anew", self.href(""))
+            return self._put_small(sending)
         return self._confirm(sending, etag_of_parts(etags))
 
     def _confirm(self, sending: Sending, etag: str | None) -> str:
@@ -165,16 +158,17 @@ class S3Store:
         headers = {"content-type": media_type, "x-amz-meta-sha256": sha256}
         return {**headers, "x-amz-acl": "public-read"} if self._is_public else headers
 
-    def _persist_public(self, put: Callable[[dict[str, str]], T], sending: Sending) -> T:
+    def _persist_public(self, put: Callable[[Sending], str], sending: Sending) -> str:
         """Puts; a bucket that takes no ACLs is opened by its policy, and gets none."""
         try:
-            return put(dict(sending.headers))
+            return put(sending)
         except Refused as error:
             if error.code != _NO_ACL or not self._is_public:
                 raise
             self._is_public = False
             logger.warning("s3://%s takes no ACLs: only its policy can make objects public", self._bucket)
-            return put({name: value for name, value in sending.headers.items() if name != "x-amz-acl"})
+            headers = {name: value for name, value in sending.headers.items() if name != "x-amz-acl"}
+            return put(sending._replace(headers=headers))
 
     def abort(self, key: str, begun: Begun) -> None:
         """As ``Store.abort``."""
@@ -225,7 +219,7 @@ class S3Store:
         return self._proves
 
     def _put_probe(self, name: str, sha256: str) -> dict[str, str]:
-        return self._calls.send("PUT", name, blocks=(_PROBE,), length=len(_PROBE), sha256=sha256).headers
+        return self._calls.send("PUT", name, body=(_PROBE,), length=len(_PROBE), sha256=sha256).headers
 
     def _soon(self, attempt: Callable[[], T], *, damaged: bool = False) -> T:
         """Less patience than with an upload; with ``damaged`` a refused payload is an answer and not tried again."""
@@ -274,16 +268,17 @@ class S3Store:
             return None if found is None else self._digest(name, int(found.get("content-length", 0)))
 
     def _digest(self, name: str, size: int) -> str | None:
-        digests = [hashlib.sha256()]
+        digest = hashlib.sha256()
 
         def begin() -> None:
-            digests[0] = hashlib.sha256()
+            nonlocal digest
+            digest = hashlib.sha256()
 
         def take(data: bytes) -> None:
-            digests[0].update(data)
+            digest.update(data)
 
         there = self._calls.get(name, take, begin, size)
-        return digests[0].hexdigest() if there else None
+        return digest.hexdigest() if there else None
 
     def keys(self, folder: str = "") -> Iterator[str]:
         """As ``Reader.keys``."""

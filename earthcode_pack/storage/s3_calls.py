@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from earthcode_pack.storage.pace import Pace
-    from earthcode_pack.storage.wire import Buffer
+    from earthcode_pack.storage.wire import Buffer, Stretch
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class Calls:
         *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        blocks: Iterable[Buffer] = (),
+        body: Iterable[Buffer] | Stretch = (),
         length: int = 0,
         sha256: str = EMPTY,
         take: Callable[[bytes], object] | None = None,
@@ -66,13 +66,31 @@ class Calls:
         path, parameters = path_of(self._bucket, name), query_of(query or {})
         signed = self._sign(method, path, parameters, {"host": self._wire.authority, **(headers or {})}, sha256)
         target = f"{path}?{parameters}" if parameters else path
-        answer = self._wire.send(Request(method, target, signed, blocks, length), take, expected)
+        answer = self._wire.send(Request(method, target, signed, body, length), take, expected)
         code = _CODE.search(answer.body) if answer.body else None
         if answer.status not in _OK:
             raise Refused(answer.status, code[1].decode() if code else "")
         if code and b"<Error" in answer.body and method == "POST" and "delete" not in (query or {}):
             raise Refused(500, code[1].decode())  # 200 was said before it failed
         return answer
+
+    def put(
+        self,
+        name: str,
+        stretch: Stretch,
+        sha256: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One attempt to put bytes of a file, in steps where there is a rate to keep. Raises as ``send`` does."""
+        body = self._paced(stretch.blocks()) if self.pace.has_rate else stretch
+        return self.send("PUT", name, query=query, headers=headers, body=body, length=stretch.size, sha256=sha256)
+
+    def _paced(self, blocks: Iterator[memoryview]) -> Iterator[memoryview]:
+        for block in blocks:
+            self.pace.spend(len(block))
+            yield block
 
     def persist(self, attempt: Callable[[], T]) -> T:
         """An attempt, again where it fails in passing; each has its turn."""
@@ -124,7 +142,7 @@ class Calls:
         digest = hashlib.sha256(body).hexdigest()
         given |= headers
         return self.persist(
-            lambda: self.send("POST", name, query=query, headers=given, blocks=(body,), length=len(body), sha256=digest)
+            lambda: self.send("POST", name, query=query, headers=given, body=(body,), length=len(body), sha256=digest)
         )
 
     def _unless_gone(self, attempt: Callable[[], Answer]) -> Answer | None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack.errors import UserError
-from earthcode_pack.storage.blocks import STEP, refuse_changed
-from earthcode_pack.storage.retry import Damaged
+from earthcode_pack.storage.blocks import digests, read, refuse_changed, refuse_changed_file
+from earthcode_pack.storage.retry import Damaged, Refused, is_damaged
 from earthcode_pack.storage.stores import Begun
+from earthcode_pack.storage.wire import Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from io import FileIO
     from pathlib import Path
 
     from earthcode_pack.storage.s3_calls import Calls, Part
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 PART = 16 * 2**20  # bytes
 _PARTS = 10_000  # an upload holds no more (S3 API)
 _SENDERS = 16  # threads
+_NO_PARTS = (405, 501)  # MethodNotAllowed, NotImplemented
+
+
+class NoParts(Exception):
+    """The server takes nothing in parts."""
 
 
 class Sending(NamedTuple):
@@ -55,11 +61,12 @@ def put_parts(
     """Sends a file in parts of ``part`` bytes, or of those of ``begun``, and completes it; the ETags of the parts.
 
     Raises ``UserError`` where the file is not the one that was meant; then nothing of it stays at the server. What
-    else fails leaves the upload open for a run that knows of it by ``note`` or ``begun``.
+    else fails leaves the upload open for a run that knows of it by ``note`` or ``begun``. ``NoParts`` where the server
+    takes none.
     """
     there = calls.parts(sending.name, begun.upload_id) if begun is not None else None
     if begun is None or there is None:
-        there, begun = {}, Begun(upload_id=calls.create(sending.name, sending.headers), part_size=part)
+        there, begun = {}, Begun(upload_id=_opened(calls, sending), part_size=part)
         if note is not None:
             note(begun)
     try:
@@ -75,14 +82,35 @@ def put_parts(
     return etags
 
 
+@contextmanager
+def unless_changed(sending: Sending) -> Iterator[None]:
+    """A body that the server refuses, or that ended before, may be of a file that was changed: ``UserError`` then."""
+    try:
+        yield
+    except (EOFError, FileNotFoundError):
+        refuse_changed_file(sending.local, sending.size, sending.sha256)
+        raise Damaged("the file was changed while it was sent") from None
+    except Refused as error:
+        if is_damaged(error):
+            refuse_changed_file(sending.local, sending.size, sending.sha256)
+        raise
+
+
+def _opened(calls: Calls, sending: Sending) -> str:
+    try:
+        return calls.create(sending.name, sending.headers)
+    except Refused as error:
+        if error.status in _NO_PARTS or error.code == "InvalidRequest":  # which the PRR's staging area says
+            raise NoParts from None
+        raise
+
+
 class _Upload:
-    """The parts of one file: read and hashed in order by one thread, sent by others."""
+    """The parts of one file. One thread hashes it whole, in its order; others hash and send what it has read."""
 
     def __init__(self, calls: Calls, sending: Sending, begun: Begun, there: Mapping[int, Part]) -> None:
         self._calls, self._sending, self._begun, self._there = calls, sending, begun, there
-        self._buffers: list[bytearray] = []
-        self._sent: dict[int, Future[str]] = {}
-        self._etags: dict[int, str] = {}
+        self._sent: list[Future[str]] = []
 
     def run(self) -> list[str]:
         """The ETags in order, once every byte is sent and the sha256 of all is the one that was stated."""
@@ -90,84 +118,49 @@ class _Upload:
             try:
                 digest = self._read(pool)
                 refuse_changed(self._sending.local, digest, self._sending.sha256)
+                return [future.result() for future in self._sent]
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
-            self._etags |= {number: future.result() for number, future in self._sent.items()}
-        return [self._etags[number] for number in sorted(self._etags)]
 
     def _read(self, pool: ThreadPoolExecutor) -> str:
         """The sha256 of all; raises what the sending of a part raised, as soon as that is known."""
         whole = hashlib.sha256()
-        try:
-            with self._sending.local.open("rb", buffering=0) as file:
-                for number, size in self._plan():
-                    self._offer(pool, number, self._block(file, size, whole))
-        except FileNotFoundError:
-            refuse_changed(self._sending.local, "it is gone", self._sending.sha256)
-        wait(self._sent.values(), return_when="FIRST_EXCEPTION")
+        for number, stretch in self._plan():
+            self._calls.pace.take(stretch.size)
+            for block in read(stretch):
+                whole.update(block)
+            self._sent.append(pool.submit(self._send, number, stretch))
+            for future in wait(self._sent, timeout=0, return_when=FIRST_COMPLETED).done:
+                future.result()
+        wait(self._sent, return_when=FIRST_EXCEPTION)
         return whole.hexdigest()
 
-    def _plan(self) -> Iterator[tuple[int, int]]:
-        """Number and size of each part."""
+    def _plan(self) -> Iterator[tuple[int, Stretch]]:
+        """Number and bytes of each part."""
         size, part = self._sending.size, self._begun.part_size
         for number, first in enumerate(range(0, size, part), 1):
-            yield number, min(part, size - first)
+            yield number, Stretch(self._sending.local, first, min(part, size - first))
 
-    def _block(self, file: FileIO, size: int, whole: hashlib._Hash) -> memoryview:
-        """The next bytes, in memory that is used again."""
-        self._calls.pace.take(size)
-        block = memoryview(self._buffers.pop() if self._buffers else bytearray(self._begun.part_size))[:size]
-        for first in range(0, size, STEP):
-            step = block[first : first + STEP]
-            if file.readinto(step) != len(step):
-                refuse_changed(self._sending.local, "another size", self._sending.sha256)
-            whole.update(step)
-        return block
-
-    def _offer(self, pool: ThreadPoolExecutor, number: int, block: memoryview) -> None:
-        """Sends a part unless it is there; raises what another one raised."""
-        there = self._there.get(number)
-        if there is not None and (there.size, there.etag) == (len(block), _md5(block)):
-            self._etags[number] = there.etag
-            self._free(block)
-            return
-        self._sent[number] = pool.submit(self._send, number, block)
-        for future in wait(self._sent.values(), timeout=0, return_when=FIRST_COMPLETED).done:
-            future.result()
-
-    def _send(self, number: int, block: memoryview) -> str:
-        """Hashes and sends: while the reader hashes the whole of the file, in its order, on another core."""
+    def _send(self, number: int, stretch: Stretch) -> str:
         try:
-            sha256 = hashlib.sha256(block).hexdigest()
-            return self._calls.persist(lambda: self._attempt(number, block, sha256))
+            if self._is_there(number, stretch):
+                return self._there[number].etag
+            return self._calls.persist(lambda: self._attempt(number, stretch))
         finally:
-            self._free(block)
+            self._calls.pace.give(stretch.size)
 
-    def _attempt(self, number: int, block: memoryview, sha256: str) -> str:
+    def _is_there(self, number: int, stretch: Stretch) -> bool:
+        there = self._there.get(number)
+        return there is not None and there == (stretch.size, digests(stretch, "md5")[0])
+
+    def _attempt(self, number: int, stretch: Stretch) -> str:
+        """Hashed, while it is in the machine's memory from the reading of the whole, and sent by the kernel."""
+        sha256, *md5 = digests(stretch, *(("sha256", "md5") if self._sending.compare else ("sha256",)))
         query = {"partNumber": str(number), "uploadId": self._begun.upload_id}
-        blocks = paced(self._calls, block)
-        answer = self._calls.send(
-            "PUT", self._sending.name, query=query, blocks=blocks, length=len(block), sha256=sha256
-        )
+        with unless_changed(self._sending):
+            answer = self._calls.put(self._sending.name, stretch, sha256, query=query)
         etag = answer.headers.get("etag", "").strip('"')
-        if not etag or (self._sending.compare and etag != _md5(block)):
+        if not etag or (md5 and [etag] != md5):
             raise Damaged("the ETag of a part is not that of the bytes sent")
         return etag
-
-    def _free(self, block: memoryview) -> None:
-        self._buffers.append(block.obj)  # type: ignore[arg-type]
-        self._calls.pace.give(len(block))
-
-
-def paced(calls: Calls, block: memoryview) -> Iterator[memoryview]:
-    """A block whole, or in steps where there is a rate to keep."""
-    step = STEP if calls.pace.has_rate else len(block)
-    for first in range(0, len(block), step):
-        piece = block[first : first + step]
-        calls.pace.spend(len(piece))
-        yield piece
-
-
-def _md5(block: memoryview) -> str:
-    return hashlib.md5(block, usedforsecurity=False).hexdigest()

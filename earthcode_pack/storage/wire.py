@@ -1,35 +1,36 @@
-"""HTTP to one server, by urllib3: requests as they were signed, connections that are kept, and given up in time.
+"""HTTP to one server, by the standard library: requests as they were signed, connections kept, given up in time.
 
-What is this module's own: the deadline of a whole request, the proxy of the environment, and failures as ``OSError``.
-Whether and when something is tried again is decided above it (retry).
+What is this module's own: connections that many threads share, the deadline of a whole request, the proxy of the
+environment, and bodies that the kernel sends from a file (sendfile(2)). Whether and when something is tried again is
+decided above it (retry).
 """
 
 from __future__ import annotations
 
+import base64
+import select
 import time
+import weakref
+from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
-
-from urllib3 import PoolManager, ProxyManager, Timeout, make_headers
-from urllib3.exceptions import HTTPError, ProxySchemeUnknown
-from urllib3.exceptions import TimeoutError as OutOfTime
 
 from earthcode_pack.errors import UserError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Iterator
-
-    from urllib3 import BaseHTTPResponse
+    from pathlib import Path
 
 Buffer = bytes | memoryview
 T = TypeVar("T")
 
-_BLOCK = 2**18  # bytes of an answer that are read at once
-_CONNECTIONS = 32  # that are kept
+_BLOCK = 2**18  # bytes that are read at once
+_STEP = 2**25  # bytes that the kernel sends between two looks at the clock
 _GOOD = range(200, 300)
 
 
@@ -46,13 +47,36 @@ class Timeouts:
         return max(self.request, size / self.slowest)
 
 
+class Stretch(NamedTuple):
+    """``size`` bytes of a file from the ``first`` on, as they are when they are sent."""
+
+    path: Path
+    first: int
+    size: int
+
+    def blocks(self) -> Iterator[memoryview]:
+        """All of them, in the same memory: a block is good until the next one is asked for.
+
+        Raises ``EOFError`` where the file ends before.
+        """
+        buffer, left = memoryview(bytearray(min(_BLOCK, self.size))), self.size
+        with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
+            file.seek(self.first)
+            while left:
+                read = file.readinto(buffer[:left])
+                if not read:
+                    raise EOFError(str(self.path))
+                left -= read
+                yield buffer[:read]
+
+
 class Request(NamedTuple):
-    """``target`` is path and query as they are sent; ``length`` the sum of the blocks."""
+    """``target`` is path and query as they are sent; ``length`` the bytes of the body."""
 
     method: str
     target: str
     headers: dict[str, str]
-    blocks: Iterable[Buffer] = ()
+    body: Iterable[Buffer] | Stretch = ()
     length: int = 0
 
 
@@ -75,13 +99,15 @@ class Wire:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UserError(f"{endpoint}: no endpoint of S3 storage", "write https://host in store.endpoint_url")
         self.host, self.authority = parts.hostname, parts.netloc.rpartition("@")[2]
+        self._port, self._proxy = parts.port, _proxy(parts.scheme, self.host)
         self._timeouts = timeouts or Timeouts()
-        context = _trusting(ca) if parts.scheme == "https" else None
-        manager = _manager(parts.scheme, self.host, maxsize=_CONNECTIONS, ssl_context=context)
-        self._pool = manager.connection_from_host(self.host, parts.port, parts.scheme)
-        self._pool.ConnectionCls = _connecting_within(self._timeouts.connect, self._pool.ConnectionCls)
-        is_forwarded = isinstance(manager, ProxyManager) and context is None
+        self._context = _trusting(ca) if parts.scheme == "https" else None
+        is_forwarded = self._proxy is not None and self._context is None
         self._before = f"http://{self.authority}" if is_forwarded else ""
+        self._also = _authorization(self._proxy) if self._proxy is not None and is_forwarded else {}
+        self._idle: deque[HTTPConnection] = deque()
+        self.close = weakref.finalize(self, _let_go, self._idle)
+        """Lets go of the connections that nobody uses; so does the end of this object."""
 
     def __repr__(self) -> str:
         return f"Wire({self.authority})"
@@ -94,30 +120,93 @@ class Wire:
         seconds = self._timeouts.of(max(request.length, expected))
         deadline = time.monotonic() + seconds
         try:
-            answer = self._answer(request, seconds, deadline)
-            return _read(answer, take, deadline)
-        except (HTTPError, HTTPException) as error:
-            raise _plain(error) from None
+            connection = self._connected(seconds)
+            return self._exchange(connection, request, take, deadline)
+        except HTTPException:
+            raise ConnectionError("the server does not speak HTTP/1.1, or let go") from None
 
-    def close(self) -> None:
-        """Lets go of all connections; nothing can be sent any more."""
-        self._pool.close()
+    def _connected(self, seconds: float) -> HTTPConnection:
+        """The connection that was used last, while it lives, else a new one."""
+        while self._idle:
+            with suppress(IndexError):  # another thread was faster
+                connection = self._idle.pop()
+                if not _is_dropped(connection):
+                    connection.sock.settimeout(seconds)
+                    return connection
+                connection.close()
+        connection = self._new(min(self._timeouts.connect, seconds))
+        connection.connect()
+        connection.sock.settimeout(seconds)
+        return connection
 
-    def _answer(self, request: Request, seconds: float, deadline: float) -> BaseHTTPResponse:
+    def _new(self, seconds: float) -> HTTPConnection:
+        proxy = self._proxy
+        host, port = (self.host, self._port) if proxy is None else (str(proxy.hostname), proxy.port or 80)
+        if self._context is None:
+            return HTTPConnection(host, port, timeout=seconds)
+        made = HTTPSConnection(host, port, timeout=seconds, context=self._context)
+        if proxy is not None:
+            made.set_tunnel(self.host, self._port or 443, _authorization(proxy))
+        return made
+
+    def _exchange(
+        self, connection: HTTPConnection, request: Request, take: Callable[[bytes], object] | None, deadline: float
+    ) -> Answer:
+        try:
+            told = _read(self._answer(connection, request, deadline), take, deadline)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.sock is not None:  # else that was the last answer on it
+            self._idle.append(connection)
+        return told
+
+    def _answer(self, connection: HTTPConnection, request: Request, deadline: float) -> HTTPResponse:
         """An answer that waits to be read; also one that the server gave before it had heard all, and let go."""
-        has_length = request.length or request.method in ("PUT", "POST")
-        return self._pool.urlopen(
-            request.method,
-            self._before + request.target,
-            body=_until(deadline, request.blocks) if request.length else None,  # type: ignore[arg-type]  # any buffer
-            headers={**request.headers, "content-length": str(request.length)} if has_length else request.headers,
-            timeout=Timeout(total=seconds),
-            retries=False,
-            redirect=False,
-            assert_same_host=False,
-            preload_content=False,
-            decode_content=False,
-        )
+        connection.putrequest(request.method, self._before + request.target, skip_host=True, skip_accept_encoding=True)
+        for name, value in {**request.headers, **self._also}.items():
+            connection.putheader(name, value)
+        if request.length or request.method in ("PUT", "POST"):
+            connection.putheader("content-length", str(request.length))
+        try:
+            connection.endheaders()
+            _send(connection, request, deadline)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            return _early(connection, error)
+        return connection.getresponse()
+
+
+def _let_go(idle: deque[HTTPConnection]) -> None:
+    while idle:
+        idle.pop().close()
+
+
+def _send(connection: HTTPConnection, request: Request, deadline: float) -> None:
+    """A body. Raises ``EOFError`` where a file became shorter."""
+    body = request.body
+    if isinstance(body, Stretch) and not isinstance(connection, HTTPSConnection):
+        _send_from_kernel(connection.sock, body, deadline)
+        return
+    for block in _until(deadline, body.blocks() if isinstance(body, Stretch) else body):
+        connection.sock.sendall(block)
+
+
+def _send_from_kernel(sock: Any, body: Stretch, deadline: float) -> None:
+    with open(body.path, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
+        for first in _until(deadline, range(body.first, body.first + body.size, _STEP)):
+            size = min(_STEP, body.first + body.size - first)
+            if sock.sendfile(file, first, size) != size:
+                raise EOFError(str(body.path))
+
+
+def _early(connection: HTTPConnection, error: OSError) -> HTTPResponse:
+    """What the server said before it let go. Raises ``error`` where it said nothing."""
+    try:
+        answer = connection.getresponse()
+    except (OSError, HTTPException):
+        raise error from None
+    connection.close()  # the answer can still be read
+    return answer
 
 
 def _until(deadline: float, blocks: Iterable[T]) -> Iterator[T]:
@@ -127,60 +216,43 @@ def _until(deadline: float, blocks: Iterable[T]) -> Iterator[T]:
         yield block
 
 
-def _read(answer: BaseHTTPResponse, take: Callable[[bytes], object] | None, deadline: float) -> Answer:
-    """An answer to its end: urllib3 keeps the connection then; else it is closed."""
+def _read(answer: HTTPResponse, take: Callable[[bytes], object] | None, deadline: float) -> Answer:
+    """An answer to its end."""
     parts: list[bytes] = []
     wanted = take if take is not None and answer.status in _GOOD else parts.append
-    try:
+    with answer:
         for block in _until(deadline, iter(lambda: answer.read1(_BLOCK), b"")):
             wanted(block)
-    except BaseException:
-        answer.close()
-        raise
-    finally:
-        answer.release_conn()
+        if answer.length:
+            raise ConnectionError("the server let go before the end of its answer")
     headers = {name.lower(): value for name, value in answer.headers.items()}
     return Answer(answer.status, headers, b"".join(parts))
 
 
-def _plain(error: Exception) -> OSError:
-    """What the operating system or TLS said, out of what urllib3 wraps it in; never what the server wrote."""
-    if isinstance(error, OSError):
-        return error
-    causes = [cause for cause in (*error.args, error.__cause__) if isinstance(cause, Exception)]
-    if causes:
-        return _plain(causes[0])
-    is_late = isinstance(error, OutOfTime)
-    return TimeoutError("timed out") if is_late else ConnectionError("the server does not speak HTTP/1.1, or let go")
+def _is_dropped(connection: HTTPConnection) -> bool:
+    """Whether the other side let go, or said what nobody asked for."""
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
-def _connecting_within(seconds: float, kind: Any) -> Any:
-    """Connections that are made in so much time; sending has that of the request, which for urllib3 is the same."""
-
-    class Connection(kind):  # type: ignore[misc]  # a variable
-        timeout: float
-
-        def connect(self) -> None:
-            whole, self.timeout = self.timeout, min(seconds, self.timeout)
-            super().connect()
-            self.timeout = whole
-            self.sock.settimeout(whole)
-
-    return Connection
-
-
-def _manager(scheme: str, host: str, **pool: Any) -> PoolManager:
-    """With the proxy that the environment names for a host, if it does, and what it wants to know of the user."""
+def _proxy(scheme: str, host: str) -> SplitResult | None:
+    """The proxy that the environment names for a host, if it does."""
     found = None if proxy_bypass(host) else getproxies().get(scheme)
     if not found:
-        return PoolManager(**pool)
-    url = found if "://" in found else f"http://{found}"
-    parts = urlsplit(url)
-    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
-    try:
-        return ProxyManager(url, proxy_headers=make_headers(proxy_basic_auth=user), **pool)
-    except ProxySchemeUnknown:
-        raise UserError(f"{scheme}_proxy: a proxy by {parts.scheme}", "name one as http://host:port") from None
+        return None
+    parts = urlsplit(found if "://" in found else f"http://{found}")
+    if parts.scheme != "http":
+        raise UserError(f"{scheme}_proxy: a proxy by {parts.scheme}", "name one as http://host:port")
+    return parts
+
+
+def _authorization(proxy: SplitResult) -> dict[str, str]:
+    """What a proxy wants to know of the user (RFC 7617)."""
+    if not proxy.username:
+        return {}
+    user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"proxy-authorization": f"Basic {base64.b64encode(user.encode()).decode()}"}
 
 
 def _trusting(ca: str | None) -> ssl.SSLContext:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING
 
 from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
 from earthcode_pack.errors import OutsideError, VersionTaken
 from earthcode_pack.model import Receipt, rfc3339
+from earthcode_pack.storage.crew import by_crew
 from earthcode_pack.storage.stores import now
 from earthcode_pack.upload.compare import agree, is_right, is_same_file, listing, place_of
 from earthcode_pack.upload.entries import Entry, product_entries
@@ -62,6 +62,7 @@ class _Run:
     ) -> None:
         self._bundle, self._place, self._ledger, self._entries = bundle, place, ledger, entries
         self._sender = Sender(bundle.product, place, ledger)
+        self._stages = order(entries)
         self._listed = listing(place)
         self._is_published = COLLECTION in self._listed
         self._progress = progress
@@ -81,20 +82,19 @@ class _Run:
     def run(self) -> None:
         """Refuses, or puts what is missing and ends with the Collection."""
         self._refuse_other_version()
-        with ThreadPoolExecutor(self._place.store.most, "earthcode-pack-upload") as pool:
-            missing = self._missing(pool)
-            if missing:
-                self._place.store.preflight()
-            missing |= self._make_room(missing)
-            self._sender.plan(self._entries[key] for key in missing)
-            self._count(entry for entry in self._entries.values() if entry.key not in missing)
-            for stage in order(self._entries):
-                if stage == [COLLECTION]:
-                    self._prepare_end(missing)
-                self._put([key for key in stage if key in missing], pool)
-                if is_data(stage[0]):
-                    self._verify()
-            self._verify()
+        missing = self._missing()
+        if missing:
+            self._place.store.preflight()
+        missing |= self._make_room(missing)
+        self._sender.plan(self._entries[key] for key in missing)
+        self._count(entry for entry in self._entries.values() if entry.key not in missing)
+        for stage in self._stages:
+            if stage == [COLLECTION]:
+                self._prepare_end(missing)
+            self._put(key for key in stage if key in missing)
+            if is_data(stage[0]):
+                self._verify()
+        self._verify()
         self._mark(self._entries, State.COMMITTED)
 
     def _prepare_end(self, missing: set[str]) -> None:
@@ -132,12 +132,12 @@ class _Run:
         found = self._place.store.read(self._place.prefix + MANIFEST) if MANIFEST in self._listed else None
         return None if found is None else hashlib.sha256(found).hexdigest()
 
-    def _missing(self, pool: ThreadPoolExecutor) -> set[str]:
+    def _missing(self) -> set[str]:
         """What is to be put; of the rest it is noted that it is there."""
         unsure = [entry for entry in self._entries.values() if not self._is_agreed(entry)]
         asked = [entry for entry in unsure if self._has_size(entry)]
-        right = {entry.key for entry, is_it in zip(asked, pool.map(self._is_right, asked), strict=True) if is_it}
-        return {entry.key for entry in unsure} - right
+        answers = by_crew(lambda entry: (entry.key, self._is_right(entry)), asked, self._most)
+        return {entry.key for entry in unsure} - {key for key, is_it in answers if is_it}
 
     def _is_agreed(self, entry: Entry) -> bool:
         row, found = self._ledger.get(entry.key), self._listed.get(entry.key)
@@ -175,29 +175,14 @@ class _Run:
 
     # --- what is put ------------------------------------------------------------------------------------------------
 
-    def _put(self, keys: list[str], pool: ThreadPoolExecutor) -> None:
+    def _put(self, keys: Iterable[str]) -> None:
         """All these objects; after a failure those under way are recorded, no other is begun."""
-        futures = [pool.submit(self._sender.send, self._entries[key]) for key in keys]
-        failures: list[BaseException] = []
-        try:
-            for future in as_completed(futures):
-                failures += self._taken(future)
-                if failures:
-                    _cancel(futures)
-        finally:
-            _cancel(futures)
-        if failures:
-            raise failures[0]
+        for row in by_crew(self._sender.send, (self._entries[key] for key in keys), self._most):
+            self._doubtful.add(row.key)
+            self._count([self._entries[row.key]])
 
-    def _taken(self, future: Future[Row]) -> list[BaseException]:
-        if future.cancelled():
-            return []
-        if (failure := future.exception()) is not None:
-            return [failure]
-        row = future.result()
-        self._doubtful.add(row.key)
-        self._count([self._entries[row.key]])
-        return []
+    def _most(self) -> int:
+        return self._place.store.most
 
     def _count(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
@@ -231,14 +216,9 @@ class _Run:
     def receipts(self) -> tuple[Receipt, ...]:
         """Of what is there, in the order of publishing."""
         rows = self._ledger.rows()
-        ordered = (rows[key] for stage in order(self._entries) for key in stage if key in rows)
+        ordered = (rows[key] for stage in self._stages for key in stage if key in rows)
         return tuple(receipt for row in ordered if (receipt := receipt_of(row)) is not None)
 
     def save(self) -> None:
         """Writes ``receipts.json``, whole or not at all."""
         write_atomic(self._bundle.root / "receipts.json", values_to_json(self.receipts()))
-
-
-def _cancel(futures: Iterable[Future[Row]]) -> None:
-    for future in futures:
-        future.cancel()

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 PROGRAMS = ("radosgw", "radosgw-admin", "ceph", "ceph-mon", "ceph-osd", "monmaptool")
 PATIENCE = 60.0  # s until it answers
+_PLENTY = 8 * 2**30  # bytes of memory for objects: several uploads of half a gigabyte at once, and what is deleted
 _DIES_WITH_PARENT = 1  # prctl(2): PR_SET_PDEATHSIG
 
 _CONFIGURATION = """
@@ -248,13 +249,16 @@ def started(memory: int = 3 * 2**30) -> Rgw:
 
 
 def main() -> None:
-    """Serves until standard input ends."""
-    rgw = started()
+    """Serves until standard input ends. Each line of it has deleted objects leave memory, and is answered."""
+    rgw = started(_PLENTY)
     try:
         told = {"endpoint": rgw.http, "access": rgw.user.access, "secret": rgw.user.secret}
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
-        sys.stdin.read()
+        for _line in sys.stdin:
+            rgw.admin("gc", "process", "--include-all")
+            sys.stdout.write("\n")
+            sys.stdout.flush()
     finally:
         rgw.stop()
 

@@ -1,0 +1,89 @@
+"""Many calls to a store, by as many threads as it bears at the moment.
+
+Each thread takes one item after another: handing over each one costs more than sending a small object.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_MOST = 64  # threads
+_NONE = object()  # no item is left
+_LOOK = 0.05  # s between two looks at what is done, and at how many may work
+
+
+def by_crew(work: Callable[[T], R], items: Iterable[T], most: Callable[[], int]) -> Iterator[R]:
+    """What ``work`` gives for each item, as it comes; ``most`` tells how many calls at once are worth it, now.
+
+    After a failure no other item is begun; the results of those under way come before it is raised.
+    """
+    crew = _Crew(work, items, most)
+    with ThreadPoolExecutor(_MOST, "earthcode-pack-crew") as pool:
+        try:
+            while crew.hire(pool):
+                yield from crew.results()
+            yield from crew.results()
+        finally:
+            crew.stop()
+    yield from crew.results()
+    crew.raise_failure()
+
+
+class _Crew(Generic[T, R]):
+    def __init__(self, work: Callable[[T], R], items: Iterable[T], most: Callable[[], int]) -> None:
+        self._work, self._most = work, most
+        self._items = iter(list(items))  # each goes to one thread: CPython steps through a list atomically
+        self._results: deque[R] = deque()
+        self._futures: list[Future[None]] = []
+        self._is_over, self._hired, self._lock = False, 0, Lock()
+
+    def hire(self, pool: ThreadPoolExecutor) -> bool:
+        """Has as many at work as are worth it, and waits a moment; False once all is done, or something failed."""
+        while not self._is_over and self._may_hire():
+            self._futures.append(pool.submit(self._go))
+        done, working = wait(self._futures, timeout=_LOOK, return_when=FIRST_EXCEPTION)
+        return bool(working) and all(future.exception() is None for future in done)
+
+    def _may_hire(self) -> bool:
+        with self._lock:
+            more = self._hired < min(self._most(), _MOST)
+            self._hired += more
+        return more
+
+    def _go(self) -> None:
+        while not self._is_over and self._is_needed():
+            item = next(self._items, _NONE)
+            if item is _NONE:
+                self._is_over = True
+            else:
+                self._results.append(self._work(item))  # type: ignore[arg-type]
+
+    def _is_needed(self) -> bool:
+        """Whether not too many are at work; who is not needed goes."""
+        with self._lock:
+            is_needed = self._hired <= max(1, self._most())
+            self._hired -= not is_needed
+        return is_needed
+
+    def results(self) -> Iterator[R]:
+        """Those that came since the last time."""
+        while self._results:
+            yield self._results.popleft()
+
+    def stop(self) -> None:
+        """No other item is begun."""
+        self._is_over = True
+
+    def raise_failure(self) -> None:
+        """The first there was."""
+        for future in self._futures:
+            future.result()
