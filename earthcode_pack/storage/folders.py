@@ -161,7 +161,7 @@ class Folder:
 @lru_cache(maxsize=4)
 def _bucket(process: int, environment: int, bucket: str) -> Store:  # noqa: ARG001 - they are the key
     """One client per process and environment, as for sources."""
-    from earthcode_pack.storage.s3 import S3Store  # noqa: PLC0415 - brings urllib3
+    from earthcode_pack.storage.s3 import S3Store  # noqa: PLC0415 - brings sockets and XML
 
     return S3Store(StoreSpec(href=f"s3://{bucket}"))
 
