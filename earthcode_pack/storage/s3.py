@@ -10,21 +10,19 @@ import hashlib
 import logging
 import os
 import time
-import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from earthcode_pack.errors import OutsideError, UserError
+from earthcode_pack.errors import UserError
 from earthcode_pack.model import Receipt
 from earthcode_pack.profile.rate import bytes_per_second
 from earthcode_pack.storage.blocks import digests, refuse_changed
 from earthcode_pack.storage.pace import Pace
-from earthcode_pack.storage.retry import Damaged, Patience, Refused, persist
+from earthcode_pack.storage.retry import Damaged, Patience, Refused
 from earthcode_pack.storage.s3_access import access
-from earthcode_pack.storage.s3_calls import Calls, date_of
+from earthcode_pack.storage.s3_calls import Calls
 from earthcode_pack.storage.s3_parts import PART, NoParts, Sending, etag_of_parts, part_size, put_parts, unless_changed
+from earthcode_pack.storage.s3_trial import Trial
 from earthcode_pack.storage.sigv4 import Signer
 from earthcode_pack.storage.stores import Begun, Listed, Stored, now
 from earthcode_pack.storage.wire import Stretch, Timeouts, Wire
@@ -42,8 +40,6 @@ T = TypeVar("T")
 logger = logging.getLogger("earthcode_pack")
 
 LARGE = 256 * 10**6  # bytes; what is larger is sent in parts, and resumed
-_PROBE = b"earthcode-pack"
-_SKEW = 15 * 60  # s; S3 refuses signatures that are older (RequestTimeTooSkewed)
 _NO_ACL = "AccessControlListNotSupported"
 _LARGEST_PUT = 5 * 2**30  # bytes that one request puts (S3 API)
 
@@ -76,8 +72,7 @@ class S3Store:
         signer = Signer(way.keys, way.region, self._settings.clock)
         self._calls = Calls(wire, signer, bucket, self._pace, self._settings.patience)
         self._is_public = spec.access == "public"
-        self._proves: bool | None = None
-        self._trying = Lock()
+        self._trial = Trial(self._calls, self._prefix, self._settings.first_contact, self._settings.clock)
 
     def __repr__(self) -> str:
         return f"S3Store({self.href('')})"
@@ -105,7 +100,9 @@ class S3Store:
         """
         name, size = self._name(key), _size(local)
         with outside(self.href(key)):
-            sending = Sending(local, name, size, sha256, self._headers(sha256, media_type), not self._is_proving())
+            sending = Sending(
+                local, name, size, sha256, self._headers(sha256, media_type), not self._trial.is_proving()
+            )
             is_large = size > self._settings.large
             etag = self._persist_public(
                 lambda sending: self._put_large(sending, begun, note) if is_large else self._put_small(sending), sending
@@ -186,61 +183,10 @@ class S3Store:
         with outside(self.href("")):
             self._calls.delete(self._name(key) for key in keys)
 
-    # --- before -------------------------------------------------------------------------------------------------------
-
     def preflight(self) -> None:
         """As ``Store.preflight``: in some twenty seconds it is clear whether the storage can be reached at all."""
-        key = _probe_key()
-        name, digest = self._prefix + key, hashlib.sha256(_PROBE).hexdigest()
         with outside(self.href("")):
-            answer = self._soon(lambda: self._put_probe(name, digest))
-            try:
-                self._look_at_clock(date_of(answer))
-                self._is_proving()
-                if self.sha256(key) != digest:
-                    raise OutsideError(f"{self.href('')}: what is read there is not what was put", "check the storage")
-            finally:
-                self._soon(lambda: self._calls.send("DELETE", name))
-
-    def _is_proving(self) -> bool:
-        """Whether the server refuses a payload that is not the signed one: it is sent one, once."""
-        with self._trying:
-            if self._proves is None:
-                name = self._prefix + _probe_key()
-                try:
-                    self._soon(lambda: self._put_probe(name, hashlib.sha256(b"another").hexdigest()), damaged=True)
-                except Refused as error:
-                    if error.status != 400:  # noqa: PLR2004 - XAmzContentSHA256Mismatch
-                        raise
-                    self._proves = True
-                else:
-                    self._calls.delete([name])
-                    self._proves = False
-        return self._proves
-
-    def _put_probe(self, name: str, sha256: str) -> dict[str, str]:
-        return self._calls.send("PUT", name, body=(_PROBE,), length=len(_PROBE), sha256=sha256).headers
-
-    def _soon(self, attempt: Callable[[], T], *, damaged: bool = False) -> T:
-        """Less patience than with an upload; with ``damaged`` a refused payload is an answer and not tried again."""
-
-        def once() -> T:
-            try:
-                return attempt()
-            except Refused as error:
-                if damaged and error.status == 400:  # noqa: PLR2004
-                    raise _Answered(error) from None
-                raise
-
-        try:
-            return persist(once, self._settings.first_contact)
-        except _Answered as answered:
-            raise answered.error from None
-
-    def _look_at_clock(self, there: datetime | None) -> None:
-        here = datetime.fromtimestamp(self._settings.clock(), UTC)
-        if there is not None and abs((here - there).total_seconds()) > _SKEW:
-            raise Refused(403, "RequestTimeTooSkewed")
+            self._trial.run(self.href(""))
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -295,18 +241,6 @@ class S3Store:
 
     def _name(self, key: str) -> str:
         return self._prefix + safe_key(key)
-
-
-class _Answered(Exception):
-    """A refusal that is the answer to a question."""
-
-    def __init__(self, error: Refused) -> None:
-        super().__init__()
-        self.error = error
-
-
-def _probe_key() -> str:
-    return f".earthcode-pack-{uuid.uuid4().hex}"
 
 
 def _size(local: Path) -> int:
