@@ -10,6 +10,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from earthcode_pack.checks import rules
+from earthcode_pack.checks.closed import closed_findings
 from earthcode_pack.checks.collection import ItemFacts, facts_of, union_findings
 from earthcode_pack.checks.documents import Document, Place, listed, parse_stac, read_stac
 from earthcode_pack.checks.files import manifest_findings
@@ -38,6 +39,7 @@ def bundle_findings(bundle: Bundle, book: SchemaBook, *, deep: bool) -> Iterator
     if not bundle.collection_path.is_file():
         raise UserError(f"{bundle.root}: the bundle holds no product yet", "run the profile again")
     yield from product_findings(Place(bundle.product, urls), book, deep=deep)
+    yield from closed_findings(bundle, profile)
     if store is not None and store.prr is not None:
         from earthcode_pack.register import hand_over_findings  # noqa: PLC0415 - only where the PRR is the store
 

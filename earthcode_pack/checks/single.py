@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from earthcode_pack.checks import rules
+from earthcode_pack.checks.closed import scheme_findings
 from earthcode_pack.checks.collection import collection_findings
 from earthcode_pack.checks.extent_facts import extent_facts
 from earthcode_pack.checks.facts import asset_facts, measure
@@ -46,6 +47,7 @@ def document_findings(
     """
     yield from book.findings(document.stac, document.subject)
     yield from stac_findings(document, alone=alone)
+    yield from scheme_findings(document)
     if document.stac["type"] == "Collection":
         yield from collection_findings(document)
     yield from file_findings(document, deep=deep, probe=probe, opened=opened)

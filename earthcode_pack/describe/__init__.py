@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
+from earthcode_pack.describe.closed import closed_store, with_access
 from earthcode_pack.describe.collection import Gathered, collection_of
 from earthcode_pack.describe.item import item_of
 
@@ -45,6 +46,7 @@ class Describing:
         for artifact in self._artifacts:
             self._groups.setdefault(artifact.item, []).append(artifact)
         self._gathered = Gathered()
+        self._closed = closed_store(profile)
 
     def __len__(self) -> int:
         """How many Items there are."""
@@ -56,14 +58,17 @@ class Describing:
         for name, group in self._groups.items():
             item = item_of(self._profile, group, self._thumbnails.get(name), self._geometries.get(name))
             self._gathered.add(item)
-            yield item
+            yield self._with_access(item)
 
     def collection(self) -> dict[str, Any]:
         """The Collection of the Items, once all of them were asked for."""
         assert len(self._gathered.ids) == len(self), "the Collection is the union of all its Items"
         shown = [self._thumbnails[name] for name in self._groups if name in self._thumbnails]
         best = max(shown, key=lambda thumbnail: thumbnail.share, default=None)
-        return collection_of(self._profile, self._artifacts, self._gathered, best)
+        return self._with_access(collection_of(self._profile, self._artifacts, self._gathered, best))
+
+    def _with_access(self, stac: dict[str, Any]) -> dict[str, Any]:
+        return stac if self._closed is None else with_access(stac, self._closed, self._profile)
 
 
 def describe(

@@ -33,6 +33,9 @@ EXTENSIONS = {
     "contacts": f"{_HOST}/contacts/v0.1.1/schema.json",
     "themes": f"{_HOST}/themes/v1.0.0/schema.json",
     "cf": f"{_HOST}/cf/v0.2.0/schema.json",
+    "authentication": f"{_HOST}/authentication/v1.1.0/schema.json",
+    "storage": f"{_HOST}/storage/v2.0.0/schema.json",
+    "alternate-assets": f"{_HOST}/alternate-assets/v1.2.0/schema.json",
 }
 OSC_THEME = "https://github.com/stac-extensions/osc#theme"
 SOFTWARE = {"earthcode_pack": __version__}

@@ -148,7 +148,9 @@ class StoreSpec(Part):
     region: Text | None = Field(None, description="of S3 storage")
     profile: Text | None = Field(None, description="name of a profile in the AWS files")
     ca_bundle: Text | None = Field(None, description="file of certificates, for storage with its own authority")
-    access: Literal["public", "private"] = Field("private", description="whether readers need credentials")
+    access: Literal["public", "private"] = Field(
+        "private", description="whether readers need credentials; of private data in S3 storage STAC says how to get in"
+    )
     rate: Rate | None = Field(None, description="the most that S3 storage is sent, such as `50 MB/s` or `100 Mbit/s`")
     public_href: Url | None = Field(
         None, description="where readers find it; makes the hrefs in STAC absolute. A `catalog` needs it"

@@ -74,6 +74,15 @@ def may_hold_a_secret(text: str) -> bool:
     return bool(_PASSWORD.search(text) or _USER.search(text) or _SIGNATURE.search(text) or _KEY.search(text))
 
 
+def is_secret(key: str, text: str) -> bool:
+    """Whether a field of metadata looks like a secret: by its key, or as a URL with a user or signature, or as a key.
+
+    >>> is_secret("secret_access_key", "x"), is_secret("description", "ask mailto:help@example.org")
+    (True, False)
+    """
+    return any(form.search(text) for form in (_USER, _SIGNATURE, _KEY)) or bool(_SECRET_KEY.search(key))
+
+
 def _dated(text: object) -> object:
     if isinstance(text, date | int | str) and not isinstance(text, bool):
         parse_period(text)

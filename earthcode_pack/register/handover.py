@@ -11,7 +11,8 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.bundle import to_json, write_atomic
-from earthcode_pack.register.collection import prr_id, public_folder
+from earthcode_pack.register.closed import without_store_access
+from earthcode_pack.register.collection import own_collection, prr_id, public_folder
 from earthcode_pack.register.gateway import gateway_item, product_key
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def write_zip(bundle: Bundle, collection: str) -> str:
 def _documents(bundle: Bundle, collection: str) -> Iterator[tuple[str, str]]:
     profile = bundle.profile()
     name, public = prr_id(profile), public_folder(profile)
-    yield "collection.json", to_json(_with_data(json.loads(collection), bundle.collection(), name))
+    yield "collection.json", to_json(_with_data(json.loads(collection), own_collection(bundle), name))
     for item in bundle.items():
         yield f"items/{item['id']}.json", to_json(handed_over(item, name, public))
 
@@ -56,7 +57,7 @@ def handed_over(item: Record, collection: str, public: str | None = None) -> Rec
     form = gateway_item(item, collection, public)
     assets = {
         key: {**asset, "href": _archived(product_key(item, asset["href"], public), collection)}
-        for key, asset in item["assets"].items()
+        for key, asset in without_store_access(item)["assets"].items()
     }
     parent = {"rel": "parent", "href": "../collection.json", "type": "application/json"}
     return {**form, "assets": assets, "links": [parent, *form["links"]]}

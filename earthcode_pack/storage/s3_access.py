@@ -1,4 +1,4 @@
-"""Where the S3 storage is and with what one may enter: from the profile, the environment and the AWS files.
+"""Where the S3 storage is and with what one may enter: from the profile, what is granted, the environment, AWS files.
 
 botocore knows all the ways to credentials, and takes a quarter of a second to begin: where the environment holds
 everything, it is not asked.
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.errors import OutsideError, UserError
+from earthcode_pack.storage.granted import granted
 from earthcode_pack.storage.sigv4 import Keys
 from earthcode_pack.storage.words import outside
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from earthcode_pack.profile.model import StoreSpec
+    from earthcode_pack.storage.granted import Grant
 
 _DEFAULT_REGION = "us-east-1"
 
@@ -32,17 +34,50 @@ class Access(NamedTuple):
 
 
 def access(spec: StoreSpec, keys: Keys | None = None) -> Access:
-    """How to reach the storage of a profile; ``keys`` where they are known already.
+    """How to reach the storage of a profile; ``keys`` where they are known already, else those granted for its place.
 
     Raises ``UserError`` or ``OutsideError`` where something is missing.
     """
     ca = _ca_bundle(spec)
-    endpoint, region = spec.endpoint_url or _endpoint_of_environment(), spec.region or _region_of_environment()
-    keys = keys or _keys_of_environment(spec)
+    grant = granted(spec.href) if keys is None else None
+    endpoint, region = _stated(spec, grant)
+    keys = keys or (grant.keys if grant else _keys_of_environment(spec))
+    if grant and endpoint:
+        region = region or _DEFAULT_REGION  # the AWS files know nothing of these keys
     if endpoint and region and keys:
         return Access(endpoint, region, lambda: keys, ca)
     with outside(str(spec.href)):
         return _by_botocore(spec, endpoint, region, keys, ca)
+
+
+class Whereabouts(NamedTuple):
+    """Where storage is, as an upload would take it; None for what neither profile, environment nor AWS files say."""
+
+    endpoint: str | None
+    region: str | None
+
+
+def whereabouts(spec: StoreSpec) -> Whereabouts:
+    """The endpoint and region that ``access`` takes, where somebody states them; no credentials are needed.
+
+    The AWS files are asked only where nobody else names an endpoint. Raises ``OutsideError`` where they lack what is
+    named.
+    """
+    endpoint, region = _stated(spec, granted(spec.href))
+    if endpoint:
+        return Whereabouts(endpoint, region)
+    with outside(str(spec.href)):
+        session = _session(spec)
+        region = region or session.region_name
+        none = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}  # else they are looked for, on the net
+        client = session.client("s3", region_name=region or _DEFAULT_REGION, **none)
+        return Whereabouts(client.meta.endpoint_url, region)
+
+
+def _stated(spec: StoreSpec, grant: Grant | None) -> tuple[str | None, str | None]:
+    """Endpoint and region: by the profile, with the keys that are granted for the place, by the environment."""
+    endpoint = spec.endpoint_url or (grant and grant.endpoint) or _endpoint_of_environment()
+    return endpoint, spec.region or (grant and grant.region) or _region_of_environment()
 
 
 def _by_botocore(
