@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from earthcode_pack.errors import UserError
+from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.model import Finding, Level, ManifestEntry, Plan, Receipt, Value
 
 if TYPE_CHECKING:
@@ -73,10 +76,14 @@ class Bundle:
             yield read_json(path)
 
     def profile(self) -> Profile:
-        """The profile that made it, paths resolved."""
-        from earthcode_pack.profile import load_profile  # noqa: PLC0415 - workers need none
+        """The profile that made it, paths resolved; read again only where the file changed.
 
-        return load_profile(self.root / "profile.yaml")
+        Raises ``ProfileError`` where it cannot be read.
+        """
+        path = (self.root / "profile.yaml").absolute()
+        found = path.stat() if path.is_file() else None
+        state = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size) if found else None
+        return _profile(path, state).model_copy(deep=True)  # frozen, but for its lists and mappings
 
     def plan(self) -> Plan:
         """The jobs and their fingerprints."""
@@ -101,6 +108,14 @@ class Bundle:
         """Findings that block publishing: errors that the profile does not accept."""
         accepted = self.profile().accept
         return tuple(f for f in self.findings() if f.level is Level.ERROR and f.rule not in accepted)
+
+
+@lru_cache(maxsize=8)
+def _profile(path: Path, state: tuple[int, ...] | None) -> Profile:  # noqa: ARG001 - the key
+    """To read the YAML takes thirty times as long as to copy what it says."""
+    from earthcode_pack.profile import load_profile  # noqa: PLC0415 - workers need none
+
+    return load_profile(path)
 
 
 def open_bundle(path: str | Path) -> Bundle:
@@ -128,14 +143,24 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:
-    """Writes a file whole or not at all; one that holds these bytes already is left alone."""
+    """Writes a file whole or not at all; one that holds these bytes already is left alone.
+
+    Raises ``OutsideError`` where the disk is full.
+    """
     raw = data.encode() if isinstance(data, str) else data
     if path.is_file() and path.read_bytes() == raw:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_bytes(raw)
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(raw)
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutsideError(f"{path}: the disk is full", "free space and run again: it resumes") from error
+        raise
 
 
 def to_json(data: Any) -> str:

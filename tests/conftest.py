@@ -80,7 +80,7 @@ def bucket(moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
 
 
 def _bucket(endpoint: str, user: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    import boto3
+    from services.s3 import client
 
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
@@ -96,7 +96,7 @@ def _bucket(endpoint: str, user: tuple[str, str], monkeypatch: pytest.MonkeyPatc
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     bucket = f"bucket-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
-    boto3.Session().client("s3").create_bucket(Bucket=bucket)  # the default session keeps the first credentials
+    client(endpoint, *user).create_bucket(Bucket=bucket)
     return bucket
 
 

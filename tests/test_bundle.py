@@ -11,7 +11,7 @@ from making import every_file, profile_of, write_tif
 
 from earthcode_pack.assemble import public_name
 from earthcode_pack.bundle import Bundle, open_bundle, to_json, values_to_json, write_atomic
-from earthcode_pack.errors import UserError
+from earthcode_pack.errors import ProfileError, UserError
 from earthcode_pack.model import Finding, Level
 from earthcode_pack.pipeline import prepare
 
@@ -30,6 +30,29 @@ def test_digest_is_that_of_the_manifest_which_names_every_other_file(tmp_path: P
     data = next(entry for entry in bundle.manifest() if entry.key.endswith(".tif"))
     raw = (tmp_path / "raw" / "a_20200101.tif").read_bytes()
     assert data.sources == ({"href": "a_20200101.tif", "sha256": "1220" + hashlib.sha256(raw).hexdigest()},)
+
+
+def test_a_profile_is_read_once_until_its_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import earthcode_pack.profile
+
+    read = []
+    load = earthcode_pack.profile.load_profile
+    monkeypatch.setattr(earthcode_pack.profile, "load_profile", lambda path: read.append(path) or load(path))
+    bundle, path = Bundle(tmp_path), tmp_path / "profile.yaml"
+    write_atomic(path, profile_of(tmp_path).to_yaml())
+    first = bundle.profile()
+    first.accept["COG-CRS"] = "changed by somebody who got it"
+    assert [dict(Bundle(tmp_path).profile().accept) for _ in range(3)] == [{}] * 3
+    assert len(read) == 1
+    write_atomic(path, profile_of(tmp_path, accept={"COG-CRS": "an old trial"}).to_yaml())
+    assert dict(bundle.profile().accept) == {"COG-CRS": "an old trial"}
+    path.write_text(profile_of(tmp_path, accept={"COG-CRS": "in its place, again"}).to_yaml())
+    assert dict(bundle.profile().accept) == {"COG-CRS": "in its place, again"}
+    assert len(read) == 3
+    path.unlink()
+    for _ in range(2):
+        with pytest.raises(ProfileError, match="cannot be read"):
+            bundle.profile()
 
 
 def test_bundle_without_a_product_has_no_digest(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from earthcode_pack.timeline import plain_units
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from earthcode_pack.checks.rules import Rule
     from earthcode_pack.model import Finding
+    from earthcode_pack.rule import Rule
 
 _PRESSURE = re.compile(r"pressure|sigma|hybrid")
 _HEIGHTS = {"height", "altitude", "depth", "height_above_mean_sea_level", "height_above_reference_ellipsoid"}

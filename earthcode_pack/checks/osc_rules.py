@@ -7,8 +7,8 @@ catalogue, is an error; what only a review asks for is a warning; what may be ri
 
 from __future__ import annotations
 
-from earthcode_pack.checks.rules import rule
 from earthcode_pack.model import Level
+from earthcode_pack.rule import rule
 
 _E, _W, _I = Level.ERROR, Level.WARNING, Level.INFO
 _OSC = "Open Science Catalog"

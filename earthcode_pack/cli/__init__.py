@@ -3,6 +3,7 @@
 Only typer and rich are imported before a command runs, so that help answers at once.
 """
 
+import errno
 import os
 import sys
 import traceback
@@ -74,6 +75,9 @@ def _explained(error: Exception, arguments: list[str]) -> tuple[str, str, str, i
         return name, error.message, error.remedy, error.exit_code
     if hasattr(error, "format_message"):  # what was typed cannot be understood
         return name, error.format_message(), f"see: {_help_of(error)}", 2
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = error.filename or "a file that was being written"
+        return "OutsideError", f"{where}: the disk is full", "free space and run again: it resumes", 3
     again = " ".join(["earthcode-pack --debug", *(word for word in arguments if word != "--debug")])
     return name, f"{name}: {error}", f"this should not happen; for the traceback: {again}", 1
 

@@ -8,23 +8,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.bundle import Bundle, to_json, values_to_json, write_atomic
-from earthcode_pack.model import Finding, Level
+from earthcode_pack.model import Level
+from earthcode_pack.register import rules
 from earthcode_pack.register.collection import collection_findings, prr_collection, prr_id, public_folder
-from earthcode_pack.register.gateway import finding, format_findings, gateway_findings, gateway_item, product_key
+from earthcode_pack.register.gateway import about, format_findings, gateway_findings, gateway_item, product_key
 from earthcode_pack.register.handover import write_zip
-from earthcode_pack.register.ingested import DATA, METADATA, UNSTATED
 from earthcode_pack.register.letter import letter
-from earthcode_pack.register.published import UNPUBLISHED, UNSEEN
-from earthcode_pack.register.refusals import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from earthcode_pack.model import Finding
     from earthcode_pack.profile import Profile
 
 __all__ = ["ANSWERED", "difference", "gateway_findings", "hand_over", "hand_over_findings", "register", "verify"]
 
-ANSWERED = frozenset({DATA, METADATA, UNSTATED, UNPUBLISHED, UNSEEN, REFUSED})
+ANSWERED = frozenset(
+    rule.id
+    for rule in (
+        rules.INGESTED_DATA,
+        rules.INGESTED_METADATA,
+        rules.INGESTED_UNSTATED,
+        rules.PUBLISHED,
+        rules.PUBLISHED_UNSEEN,
+        rules.REFUSED,
+    )
+)
 """Rules of findings about what the PRR answered: the next registration finds them anew, so they block none."""
 
 
@@ -64,7 +73,7 @@ def hand_over_findings(bundle: Bundle, project: Mapping[str, Any] | None = None)
     names = [str(item["id"]) for item in bundle.items()]
     yield from collection_findings(bundle, prr_collection(bundle, names, project or {}))
     if not names:
-        yield finding("EMPTY", {"id": prr_id(profile)}, "the Collection has no Items", "prepare the product again")
+        yield rules.EMPTY.finding(prr_id(profile), "the Collection has no Items")
     sizes = {entry.key: entry.size for entry in bundle.manifest()}
     for item in bundle.items():
         staged = gateway_item(item, prr_id(profile), public_folder(profile))
@@ -79,12 +88,12 @@ def _size_findings(item: dict[str, Any], sizes: dict[str, int], public: str | No
         key = product_key(item, asset["href"], public)
         if key in sizes and sizes[key] != asset.get("file:size"):
             message = f"the asset {name!r} says {asset.get('file:size')} bytes and has {sizes[key]}"
-            yield finding("SIZE", item, message, "prepare the product again", measured=sizes[key])
+            yield about(rules.SIZE, item, message, sizes[key])
         if any(other.startswith(f"{key}/") for other in sizes):
             message = f"the asset {name!r} is a folder: the PRR's QA job takes a Zarr store as ZIP only"
-            yield finding("FOLDER", item, message, "set target.zarr: {version: 2, zipped: true}", level=Level.WARNING)
+            yield about(rules.FOLDER, item, message)
         elif key not in sizes and "://" not in key:
-            yield finding("ABSENT", item, f"the file of the asset {name!r} is not in the bundle", "prepare it again")
+            yield about(rules.ABSENT, item, f"the file of the asset {name!r} is not in the bundle")
 
 
 def register(bundle: Bundle, *, progress: Callable[[int, int], None] | None = None) -> tuple[Finding, ...]:

@@ -15,12 +15,14 @@ from earthcode_pack.entry import (
     published_at,
     themes_field,
 )
-from earthcode_pack.model import Finding, Level
+from earthcode_pack.register import rules
+from earthcode_pack.register.closed import is_closed, without_store_access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from earthcode_pack.bundle import Bundle
+    from earthcode_pack.model import Finding
     from earthcode_pack.profile import Profile
 
 _EXTENSION = "https://stac-extensions.github.io/{}/schema.json"
@@ -32,22 +34,6 @@ _PICTURES = {
     b"BM": "image/bmp",
     b"II*\x00": "image/tiff",
     b"MM\x00*": "image/tiff",
-}
-_WANTED: dict[str, tuple[int, str]] = {
-    "title": (32, "product.title"),
-    "description": (33, "product.description"),
-    "extent": (35, "source.time"),
-    "license": (36, "product.license"),
-    "processing:datetime": (37, "SOURCE_DATE_EPOCH"),
-    "osc:project": (38, "project.id"),
-    "osc:project_description": (39, "project.description"),
-    "osc:project_website": (40, "project.website"),
-    "osc:initiative": (41, "project.initiative"),
-    "osc:contract-number": (42, "project.contract_number"),
-    "themes": (43, "product.themes"),
-    "osc:variables": (44, "product.variables.<name>.osc"),
-    "cf:parameter": (45, "product.variables"),
-    "osc:missions": (46, "product.missions"),
 }
 
 Record = dict[str, Any]
@@ -64,13 +50,23 @@ def public_folder(profile: Profile) -> str | None:
     return published_at(profile) if profile.store and profile.store.public_href else None
 
 
+def own_collection(bundle: Bundle) -> Record:
+    """The bundle's Collection as the PRR may have it: nothing that it takes from a closed store, or says of one."""
+    collection, public = bundle.collection(), public_folder(bundle.profile())
+    if not is_closed(collection):
+        return collection
+    told, base = without_store_access(collection), f"{public}/" if public else "./"
+    assets = told.get("assets", {}).items()
+    return {**told, "assets": {key: {**asset, "href": asset["href"].replace(base, "./")} for key, asset in assets}}
+
+
 def prr_collection(bundle: Bundle, items: list[str], project: Mapping[str, Any]) -> Record:
     """The bundle's Collection with the fields that the PRR asks for, and links to the Items of the same folder.
 
     It does not list the osc extension: that schema is closed and refuses the project's fields. ``project`` is the
     project's record in the catalogue, for what the profile leaves out.
     """
-    profile, collection = bundle.profile(), bundle.collection()
+    profile, collection = bundle.profile(), own_collection(bundle)
     added = {
         "id": prr_id(profile),
         "processing:datetime": collection.get("processing:datetime") or moment_of(bundle),
@@ -140,7 +136,7 @@ def _thumbnail_href(bundle: Bundle, asset: Record) -> str | None:
     if "thumbnail" not in asset.get("roles", ()):
         return None
     public = public_folder(bundle.profile())
-    if public is not None:
+    if public is not None and not is_closed(bundle.collection()):
         return f"{public}/{asset['href'].removeprefix('./')}"
     content = _content(bundle, asset)
     return f"data:{_picture(content)};base64,{base64.b64encode(content).decode()}" if _picture(content) else None
@@ -162,19 +158,20 @@ def _picture(content: bytes) -> str | None:
 
 def collection_findings(bundle: Bundle, record: Record) -> Iterator[Finding]:
     """What the PRR's QA job would miss, a warning each, with the profile key that would help."""
-    for field, (code, key) in _WANTED.items():
-        if not record.get(field):
-            yield _missing(code, record, f"{field} is missing", f"set {key}")
+    subject = str(record["id"])
+    for field, rule in rules.QUALITY.items():
+        if field != "thumbnail" and not record.get(field):
+            yield rule.finding(subject, f"{field} is missing")
+    yield from _of_thumbnails(bundle, subject)
+
+
+def _of_thumbnails(bundle: Bundle, subject: str) -> Iterator[Finding]:
+    rule = rules.QUALITY["thumbnail"]
     thumbnails = [asset for asset in bundle.collection().get("assets", {}).values() if "thumbnail" in asset["roles"]]
     if not thumbnails:
-        yield _missing(34, record, "there is no thumbnail", "set product.preview")
+        yield rule.finding(subject, "there is no thumbnail")
     for asset in thumbnails:
         content = _content(bundle, asset)
         if _picture(content) is None or len(content) >= _LARGEST_THUMBNAIL:
             message = f"the thumbnail {asset['href'][:100]} ({len(content)} bytes) is not one that the PRR takes"
-            yield _missing(34, record, message, "make it a PNG, JPEG, GIF, BMP or TIFF below 5 MB")
-
-
-def _missing(code: int, record: Record, message: str, remedy: str) -> Finding:
-    subject = str(record["id"])
-    return Finding(rule=f"PRR-QA-{code:03}", level=Level.WARNING, subject=subject, message=message, remedy=remedy)
+            yield rule.finding(subject, message, remedy="make it a PNG, JPEG, GIF, BMP or TIFF below 5 MB")

@@ -10,15 +10,16 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from earthcode_pack.model import Finding, Level
+from earthcode_pack.register import rules
+from earthcode_pack.register.closed import without_store_access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FILE_EXTENSION = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
+    from earthcode_pack.model import Finding, JsonValue
+    from earthcode_pack.rule import Rule
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_FORM = "[A-Za-z0-9._-]{1,100}"
 _FIELDS: dict[str, type] = {"href": str, "type": str, "roles": list, "file:size": int}
 _MULTIHASH = re.compile(r"1220[0-9a-f]{64}")
 _NOT_RECOMMENDED = re.compile(r"netcdf|x-hdf|zarr; *version=3")
@@ -33,7 +34,8 @@ def gateway_item(item: Item, collection: str, public: str | None = None) -> Item
     ``public`` is the href of the published product's folder; what lies elsewhere keeps its absolute href, and the
     gateway does not move it.
     """
-    extensions = list(dict.fromkeys([*item.get("stac_extensions", ()), FILE_EXTENSION]))
+    item = without_store_access(item)
+    extensions = list(dict.fromkeys([*item.get("stac_extensions", ()), rules.FILE_SCHEMA]))
     kept = [link for link in item.get("links", ()) if link.get("rel") not in _STRUCTURE and "://" in link["href"]]
     assets = {key: {**asset, "href": _staged(item, asset["href"], public)} for key, asset in item["assets"].items()}
     links = [{"rel": rel, "href": "../collection.json", "type": "application/json"} for rel in ("root", "collection")]
@@ -81,31 +83,25 @@ def format_findings(item: Item) -> Iterator[Finding]:
         kind = str(asset.get("type", "")).lower()
         if "data" in (asset.get("roles") or ()) and _NOT_RECOMMENDED.search(kind):
             message = f"the asset {key!r} is {kind}, which the PRR takes and does not recommend"
-            remedy = "set target.format cog, or zarr with {version: 2, zipped: true}, if the PRR asks for it"
-            yield Finding(
-                rule="PRR-QA-102", level=Level.INFO, subject=str(item.get("id")), message=message, remedy=remedy
-            )
+            yield about(rules.NOT_RECOMMENDED, item, message)
 
 
-def finding(rule: str, item: Item, message: str, remedy: str, **more: Any) -> Finding:
-    """A finding of the gateway's about an Item."""
-    level = more.pop("level", Level.ERROR)
-    return Finding(
-        rule=f"PRR-GATEWAY-{rule}", level=level, subject=str(item.get("id")), message=message, remedy=remedy, **more
-    )
+def about(rule: Rule, item: Item, message: str, measured: JsonValue = None, allowed: JsonValue = None) -> Finding:
+    """That an Item breaks a rule."""
+    return rule.finding(str(item.get("id")), message, measured, allowed)
 
 
 def _of_item(item: Item, collection: str | None) -> Iterator[Finding]:
     name = item.get("id")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        yield finding("ID", item, f"the id {name!r} has other characters", "rename it", measured=name, allowed=_FORM)
+        yield about(rules.ID, item, f"the id {name!r} has other characters", name)
     listed = item.get("stac_extensions")
-    if not isinstance(listed, list) or FILE_EXTENSION not in listed:
-        yield finding("FILE-EXTENSION", item, "the file extension is not listed", f"list {FILE_EXTENSION}")
+    if not isinstance(listed, list) or rules.FILE_SCHEMA not in listed:
+        yield about(rules.FILE_EXTENSION, item, "the file extension is not listed")
     own = item.get("collection", collection)  # null is not the one in the URL
     if collection is not None and own != collection:
         message = f"the Item belongs to {own!r}, the gateway is asked for {collection!r}"
-        yield finding("COLLECTION", item, message, "set store.prr.collection", measured=own, allowed=collection)
+        yield about(rules.COLLECTION, item, message, own, collection)
 
 
 def _of_times(item: Item) -> Iterator[Finding]:
@@ -114,10 +110,9 @@ def _of_times(item: Item) -> Iterator[Finding]:
     for key in ("start_datetime", "end_datetime", "datetime"):
         value = properties.get(key)
         if value is None and key != "datetime":
-            yield finding("TIME", item, f"{key} is missing", "state the period: source.time")
+            yield about(rules.TIME, item, f"{key} is missing")
         if value is not None and not _is_iso(value):
-            message = f"{key} {value!r} is not ISO 8601"
-            yield finding("TIME", item, message, "write YYYY-MM-DDTHH:MM:SSZ", measured=value)
+            yield about(rules.TIME, item, f"{key} {value!r} is not ISO 8601", value)
 
 
 def _is_iso(value: Any) -> bool:
@@ -130,7 +125,7 @@ def _is_iso(value: Any) -> bool:
 def _of_roles(item: Item, assets: dict[str, Any]) -> Iterator[Finding]:
     roles = [role for asset in assets.values() if isinstance(asset, dict) for role in asset.get("roles") or ()]
     if not {"data", "documentation"} & set(roles):
-        yield finding("DATA-ROLE", item, "no asset has the role data or documentation", "give one the role data")
+        yield about(rules.DATA_ROLE, item, "no asset has the role data or documentation")
 
 
 def _of_names(item: Item, assets: dict[str, Any]) -> Iterator[Finding]:
@@ -139,10 +134,10 @@ def _of_names(item: Item, assets: dict[str, Any]) -> Iterator[Finding]:
     moved = [PurePosixPath(href).name for href in hrefs if isinstance(href, str) and "://" not in href]
     for name, count in Counter(moved).items():
         if not _NAME.fullmatch(name):
-            yield finding("NAME", item, f"the file name {name!r} has other characters", "rename it", allowed=_FORM)
+            yield about(rules.NAME, item, f"the file name {name!r} has other characters")
         if count > 1:
             message = f"{count} assets are named {name!r}: the gateway drops the folders"
-            yield finding("NAME-UNIQUE", item, message, "rename all but one", measured=count, allowed=1)
+            yield about(rules.NAME_UNIQUE, item, message, count, 1)
     yield from _of_alike(item, sorted(set(moved)))
 
 
@@ -151,23 +146,22 @@ def _of_alike(item: Item, names: list[str]) -> Iterator[Finding]:
     for name, other in pairwise(names):
         if name and other.startswith(name):
             message = f"the file name {other!r} begins with {name!r}: the gateway would archive the shorter one alone"
-            yield finding("NAME-UNIQUE", item, message, "rename one of them", measured=other)
+            yield about(rules.NAME_UNIQUE, item, message, other)
 
 
 def _of_asset(item: Item, key: str, asset: Any) -> Iterator[Finding]:
     if not isinstance(asset, dict):
-        yield finding("ASSET", item, f"the asset {key!r} is not an object", "write it as an object")
+        yield about(rules.ASSET, item, f"the asset {key!r} is not an object")
         return
     for field, kind in _FIELDS.items():
         value = asset.get(field)
         if not isinstance(value, kind) or isinstance(value, bool):
-            message = f"the asset {key!r} has no {field} of type {kind.__name__}"
-            yield finding("ASSET", item, message, f"set {field}", measured=value)
+            yield about(rules.ASSET, item, f"the asset {key!r} has no {field} of type {kind.__name__}", value)
     yield from _of_href(item, key, asset.get("href"))
     checksum = asset.get("file:checksum")
     if checksum is not None and not (isinstance(checksum, str) and _MULTIHASH.fullmatch(checksum)):
         message = f"the asset {key!r} has a file:checksum that is no sha256 multihash in lower-case hex"
-        yield finding("CHECKSUM", item, message, "write 1220 and the sha256", measured=checksum, level=Level.WARNING)
+        yield about(rules.CHECKSUM, item, message, checksum)
 
 
 def _of_href(item: Item, key: str, href: Any) -> Iterator[Finding]:
@@ -175,7 +169,7 @@ def _of_href(item: Item, key: str, href: Any) -> Iterator[Finding]:
         return
     if "://" in href:
         message = f"the asset {key!r} is remote: the gateway keeps {href} and does not archive it"
-        yield finding("REMOTE", item, message, "stage the file, with a relative href", level=Level.WARNING)
+        yield about(rules.REMOTE, item, message)
     elif href.startswith("/") or ".." in PurePosixPath(href).parts:
         message = f"the href {href} of the asset {key!r} is not relative to the stage-in bucket's root"
-        yield finding("HREF", item, message, "write <item id>/<file name>", measured=href)
+        yield about(rules.HREF, item, message, href)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.model import Finding, Level, Receipt
+from earthcode_pack.register import rules
 from earthcode_pack.register.answers import CREATED, Answer, Answers
-from earthcode_pack.register.ingested import DATA, item_differences
+from earthcode_pack.register.ingested import item_differences
 from earthcode_pack.register.items import Catalogued, Form, Forms, Item, each
-from earthcode_pack.register.published import UNPUBLISHED, hrefs_of, unpublished
+from earthcode_pack.register.published import hrefs_of, unpublished
 from earthcode_pack.register.refusals import refusal, refused_finding
 from earthcode_pack.register.web import Unanswered, Web, waits
 from earthcode_pack.storage.stores import now
@@ -80,7 +81,7 @@ class Ingestion:
         differences = list(item_differences(form.posted, ingested))
         self.findings += differences
         known = self._answers.of(form.name, form.digest)
-        if any(finding.rule == DATA for finding in differences):
+        if any(finding.rule == rules.INGESTED_DATA.id for finding in differences):
             self._answers.forget(form.name)
         elif known is None or not known.is_registered:
             self._keep(form, None, ingested)
@@ -167,9 +168,9 @@ class Ingestion:
         """Looks at every file that was not seen yet, with patience."""
         waiting = [pair for name in names if (pair := self._unseen(name)) is not None]
         hrefs = [href for form, answer in waiting for href in hrefs_of(form.posted, answer.body, self._prr.stac)]
-        found = unpublished(hrefs, self._web, self._prr.spec.patience, each)
-        self.findings += found
-        open_ = {finding.subject for finding in found if finding.rule == UNPUBLISHED}
+        wrong = unpublished(hrefs, self._web, self._prr.spec.patience, each)
+        self.findings += [look.finding for look in wrong]
+        open_ = {look.href.item for look in wrong if not look.is_hidden}
         for form, answer in waiting:
             if form.name not in open_:
                 self._answers.keep(answer.model_copy(update={"published": now()}))

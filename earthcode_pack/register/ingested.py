@@ -6,25 +6,16 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.model import Finding, Level
+from earthcode_pack.register import rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DATA, METADATA, UNSTATED = "PRR-INGESTED-DATA", "PRR-INGESTED-METADATA", "PRR-INGESTED-UNSTATED"
+    from earthcode_pack.model import Finding
+
 CLOCKS = frozenset({"created", "updated", "published", "processing:datetime"})  # they differ from run to run
 
 Item = dict[str, Any]
-
-_BY_ADMINISTRATORS = (
-    "only an administrator of the PRR can delete an Item, and its data with it: ask for that, or give the product "
-    "another id"
-)
-
-
-def same_data(posted: Item, ingested: Item) -> bool:
-    """Whether the ingested Item holds the files of the posted one, as far as it states them."""
-    return not any(finding.rule == DATA for finding in item_differences(posted, ingested))
 
 
 def item_differences(posted: Item, ingested: Item) -> Iterator[Finding]:
@@ -74,7 +65,7 @@ def _of_asset(item: Item, key: str, ours: Item, theirs: Item) -> Iterator[Findin
 def _name(asset: Item, remote: bool) -> str:
     """The gateway keeps the base name of what it moves, and the whole href of what it leaves elsewhere."""
     href = str(asset.get("href"))
-    return href if remote else PurePosixPath(href).name
+    return href if remote else PurePosixPath(href.partition("?")[0]).name
 
 
 def _same(wanted: Any, found: Any) -> bool:
@@ -91,34 +82,14 @@ def _moment(value: Any) -> datetime | None:
 
 
 def _data(item: Item, message: str, measured: Any, allowed: Any) -> Finding:
-    return Finding(
-        rule=DATA,
-        level=Level.ERROR,
-        subject=str(item["id"]),
-        message=message,
-        measured=measured,
-        allowed=allowed,
-        remedy=_BY_ADMINISTRATORS,
-    )
+    return rules.INGESTED_DATA.finding(str(item["id"]), message, measured, allowed)
 
 
 def _metadata(item: Item, field: str, measured: Any, allowed: Any) -> Finding:
-    return Finding(
-        rule=METADATA,
-        level=Level.WARNING,
-        subject=str(item["id"]),
-        message=f"the Item is ingested with another {field}",
-        measured=measured,
-        allowed=allowed,
-        remedy="only an administrator of the PRR can correct it, by deleting the Item with its data",
-    )
+    message = f"the Item is ingested with another {field}"
+    return rules.INGESTED_METADATA.finding(str(item["id"]), message, measured, allowed)
 
 
 def _unstated(item: Item, key: str) -> Finding:
-    return Finding(
-        rule=UNSTATED,
-        level=Level.INFO,
-        subject=str(item["id"]),
-        message=f"of the asset {key!r} no file:checksum is stated on both sides: its name and size were compared",
-        remedy="compare its bytes",
-    )
+    message = f"of the asset {key!r} no file:checksum is stated on both sides: its name and size were compared"
+    return rules.INGESTED_UNSTATED.finding(str(item["id"]), message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from earthcode_pack.model import Finding, Level
+from earthcode_pack.register import rules
 from earthcode_pack.register.ingested import item_differences
 from earthcode_pack.register.items import Catalogued, Form, Forms, each
 from earthcode_pack.register.published import Href, damage, hrefs_of, unpublished
@@ -12,10 +12,9 @@ from earthcode_pack.register.web import Web
 
 if TYPE_CHECKING:
     from earthcode_pack.bundle import Bundle
+    from earthcode_pack.model import Finding
     from earthcode_pack.register.items import Item
     from earthcode_pack.register.settings import Prr
-
-ABSENT = "PRR-REGISTERED"
 
 
 def differences(bundle: Bundle, prr: Prr) -> list[Finding]:
@@ -42,10 +41,10 @@ def registered(bundle: Bundle, prr: Prr, *, read: bool) -> list[Finding]:
             continue
         findings += item_differences(form.posted, found)
         hrefs += hrefs_of(form.posted, found, prr.stac)
-    findings += unpublished(hrefs, web, 0, each)
-    lacking = {finding.message.partition(" ")[0] for finding in findings}
-    there = [href for href in hrefs if href.url not in lacking]
-    return [*findings, *(found for found in each(lambda href: damage(href, web), there if read else ()) if found)]
+    wrong = unpublished(hrefs, web, 0, each)
+    there = set(hrefs) - {look.href for look in wrong} if read else ()
+    damaged = each(lambda href: damage(href, web), there)
+    return [*findings, *(look.finding for look in wrong), *(found for found in damaged if found)]
 
 
 def _both(bundle: Bundle, prr: Prr, web: Web) -> list[tuple[Form, Item | None]]:
@@ -55,10 +54,4 @@ def _both(bundle: Bundle, prr: Prr, web: Web) -> list[tuple[Form, Item | None]]:
 
 
 def _absent(name: str, prr: Prr) -> Finding:
-    return Finding(
-        rule=ABSENT,
-        level=Level.ERROR,
-        subject=name,
-        message=f"{prr.catalogued_item(name)}: the PRR has no such Item",
-        remedy="publish the bundle: what is there is left alone",
-    )
+    return rules.REGISTERED.finding(name, f"{prr.catalogued_item(name)}: the PRR has no such Item")

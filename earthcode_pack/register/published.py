@@ -6,14 +6,15 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin
 
-from earthcode_pack.model import Finding, Level
+from earthcode_pack.register import rules
+from earthcode_pack.storage.words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from earthcode_pack.model import Finding
     from earthcode_pack.register.web import Web
 
-UNPUBLISHED, UNSEEN = "PRR-PUBLISHED", "PRR-PUBLISHED-UNSEEN"
 POLL = 2.0  # s between two looks at what is not there yet
 
 _OK = 200
@@ -43,7 +44,24 @@ class Look(NamedTuple):
     @property
     def is_decided(self) -> bool:
         """Whether looking again would tell nothing else."""
-        return self.is_right or self.status in _FORBIDDEN
+        return self.is_right or self.is_hidden
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the file may be there for readers with credentials."""
+        return self.status in _FORBIDDEN
+
+    @property
+    def finding(self) -> Finding:
+        """What is wrong with what HEAD said."""
+        subject, url = self.href.item, shown(self.href.url)
+        if self.is_hidden:
+            message = f"{url} answers {self.status}: whether the file is there cannot be seen from here"
+            return rules.PUBLISHED_UNSEEN.finding(subject, message, self.status)
+        if self.status != _OK:
+            return rules.PUBLISHED.finding(subject, f"{url} answers {self.status}", self.status, self.href.size)
+        message = f"{url} has another size than the file that was staged"
+        return rules.PUBLISHED.finding(subject, message, self.size, self.href.size)
 
 
 def hrefs_of(posted: dict[str, Any], ingested: dict[str, Any], stac: str) -> Iterator[Href]:
@@ -55,7 +73,7 @@ def hrefs_of(posted: dict[str, Any], ingested: dict[str, Any], stac: str) -> Ite
             yield Href(str(posted["id"]), urljoin(f"{stac}/", found), asset["file:size"], digest)
 
 
-def unpublished(hrefs: Iterable[Href], web: Web, patience: float, each: Callable[..., list[Any]]) -> list[Finding]:
+def unpublished(hrefs: Iterable[Href], web: Web, patience: float, each: Callable[..., list[Any]]) -> list[Look]:
     """What is not there, or of another size, when ``patience`` seconds after the last arrival are over."""
     open_, decided = list(hrefs), []
     deadline = time.monotonic() + patience
@@ -69,7 +87,7 @@ def unpublished(hrefs: Iterable[Href], web: Web, patience: float, each: Callable
             decided += [look for look in looks if not look.is_decided]
             break
         time.sleep(POLL if open_ else 0)
-    return [_finding(look) for look in decided if not look.is_right]
+    return [look for look in decided if not look.is_right]
 
 
 def damage(href: Href, web: Web) -> Finding | None:
@@ -77,35 +95,5 @@ def damage(href: Href, web: Web) -> Finding | None:
     found = web.sha256(href.url)
     if href.sha256 is None or found == href.sha256:
         return None
-    return Finding(
-        rule=UNPUBLISHED,
-        level=Level.ERROR,
-        subject=href.item,
-        message=f"{href.url} holds other bytes than the file that was staged",
-        measured=found,
-        allowed=href.sha256,
-        remedy="the PRR's operator must look",
-    )
-
-
-def _finding(look: Look) -> Finding:
-    subject, url = look.href.item, look.href.url
-    if look.status in _FORBIDDEN:
-        return Finding(
-            rule=UNSEEN,
-            level=Level.INFO,
-            subject=subject,
-            message=f"{url} answers {look.status}: whether the file is there cannot be seen from here",
-            measured=look.status,
-            remedy="look with the credentials of a reader",
-        )
-    missing = look.status != _OK
-    return Finding(
-        rule=UNPUBLISHED,
-        level=Level.ERROR,
-        subject=subject,
-        message=f"{url} answers {look.status}" if missing else f"{url} has another size than the file that was staged",
-        measured=look.status if missing else look.size,
-        allowed=look.href.size,
-        remedy="publish again later; where it stays, the PRR's operator must look: the Item is in the catalogue",
-    )
+    message = f"{shown(href.url)} holds other bytes than the file that was staged"
+    return rules.PUBLISHED.finding(href.item, message, found, href.sha256, remedy="the PRR's operator must look")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.errors import EarthcodePackError, OutsideError
-from earthcode_pack.model import Finding, Level
+from earthcode_pack.register import rules
 
 if TYPE_CHECKING:
+    from earthcode_pack.model import Finding
     from earthcode_pack.register.settings import Prr
     from earthcode_pack.register.web import Reply
 
-REFUSED = "PRR-REFUSED"
 _LONGEST = 500  # characters of a stranger's words
 
 _REMEDIES = {  # by words of the reason
@@ -25,9 +25,8 @@ _REMEDIES = {  # by words of the reason
 
 def refused_finding(item: str, reason: str) -> Finding:
     """That the gateway did not take an Item (409, 422), and why."""
-    remedy = next((told for words, told in _REMEDIES.items() if words in reason), "mend what it names and run again")
-    message = f"the gateway refuses the Item: {reason[:_LONGEST]}"
-    return Finding(rule=REFUSED, level=Level.ERROR, subject=item, message=message, remedy=remedy)
+    remedy = next((told for words, told in _REMEDIES.items() if words in reason), None)
+    return rules.REFUSED.finding(item, f"the gateway refuses the Item: {reason[:_LONGEST]}", remedy=remedy)
 
 
 def refusal(prr: Prr, answer: Reply) -> EarthcodePackError:

@@ -18,7 +18,9 @@ from urllib3 import PoolManager, ProxyManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, SSLError
 
 from earthcode_pack.errors import OutsideError, UserError
+from earthcode_pack.storage.links import refused
 from earthcode_pack.storage.retry import Patience
+from earthcode_pack.storage.words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 PATIENCE = Patience(attempts=6, first=0.5)
 _CONNECT, _ANSWER, _INGESTED = 10.0, 60.0, 600.0  # s; the gateway moves a batch's files before it answers
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_REFUSING = frozenset({400, 401, 403})
 _CONNECTIONS = 8
 _BLOCK = 2**20
 _OK, _NOT_FOUND = 200, 404
@@ -58,6 +61,7 @@ class Web:
     def __init__(self, ca_bundle: str | None = None) -> None:
         self._ca = ca_bundle
         self._pools: dict[str | None, PoolManager] = {}
+        self._proxies: dict[tuple[str, str], str | None] = {}  # by scheme and host: to ask the environment takes longer
 
     def json(self, url: str) -> dict[str, Any] | None:
         """The JSON object at a URL; None where there is none (404)."""
@@ -81,7 +85,7 @@ class Web:
         answer = self._asked("GET", url, preload_content=False)
         try:
             if answer.status != _OK:
-                raise OutsideError(f"{url}: answers {answer.status}", "run again")
+                raise _refusal(url, answer)
             for block in answer.stream(_BLOCK):
                 digest.update(block)
         except HTTPError as error:
@@ -135,11 +139,24 @@ class Web:
     def _pool(self, url: str) -> PoolManager:
         """Connections straight there, or through the proxy that the environment names."""
         parts = urlsplit(url)
-        proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
+        proxy = self._proxy(parts.scheme, parts.netloc)
         if proxy not in self._pools:
             settings: dict[str, Any] = {"ca_certs": self._ca, "maxsize": _CONNECTIONS, "num_pools": _CONNECTIONS}
             self._pools[proxy] = ProxyManager(proxy, **settings) if proxy else PoolManager(**settings)
         return self._pools[proxy]
+
+    def _proxy(self, scheme: str, host: str) -> str | None:
+        if (scheme, host) not in self._proxies:
+            self._proxies[scheme, host] = None if proxy_bypass(host) else getproxies().get(scheme)
+        return self._proxies[scheme, host]
+
+
+def _refusal(url: str, answer: BaseHTTPResponse) -> OutsideError:
+    """Of a file that is not given; a signed link may have expired."""
+    if answer.status not in _REFUSING:
+        return OutsideError(f"{shown(url)}: answers {answer.status}", "run again")
+    meaning, remedy = refused(url, answer.geturl() or "", str(answer.status))
+    return OutsideError(f"{shown(url)}: {meaning}", remedy)
 
 
 def _host(url: str) -> str:

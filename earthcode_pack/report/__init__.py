@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.bundle import write_atomic
@@ -84,6 +85,7 @@ def write_report(bundle: Bundle) -> Path:
     return path
 
 
+@lru_cache(maxsize=1)  # to compile the templates takes longer than all the rest
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - only the report needs it
 

@@ -9,20 +9,24 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from earthcode_pack.errors import OutsideError, Unreadable, UserError
+from earthcode_pack.storage.granted import granted, mark
 from earthcode_pack.storage.words import outside, safe_key, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from earthcode_pack.storage.granted import Grant
+
 T = TypeVar("T")
 
 BLOCK = 8 * 2**20
+_ABSENT = frozenset({404, 410})
 
 # Listings of s3fs go stale under a long run; botocore's own checksums fail on Ceph over TLS.
 _S3_OPTIONS: dict[str, Any] = {
@@ -177,30 +181,50 @@ def filesystem(href: str) -> tuple[Any, str]:
 
     try:
         if href.startswith(("s3://", "s3a://")) and "::" not in href:
-            return _s3(os.getpid(), aws_environment()), href.partition("://")[2]
-        fs, path = url_to_fs(href, **({"s3": _S3_OPTIONS} if "::" in href else {}))
+            return _s3(os.getpid(), aws_environment(), granted(href)), href.partition("://")[2]
+        fs, path = url_to_fs(href, **({"s3": _s3_options(granted(href.rpartition("::")[2]))} if "::" in href else {}))
     except (ValueError, ImportError) as error:
         raise UserError(f"{shown(href)}: not a URL that can be read ({type(error).__name__})", "correct it") from None
     return fs, path
 
 
 @lru_cache(maxsize=4)
-def _s3(process: int, environment: int) -> Any:  # noqa: ARG001 - they are the key
+def _s3(process: int, environment: int, grant: Grant | None) -> Any:  # noqa: ARG001 - they are the key
     """One client per process and environment: a new one takes a tenth of a second and connections of its own."""
     import s3fs  # noqa: PLC0415
 
-    return s3fs.S3FileSystem(**_S3_OPTIONS)
+    return s3fs.S3FileSystem(**_s3_options(grant))
+
+
+def _s3_options(grant: Grant | None) -> dict[str, Any]:
+    if grant is None:
+        return _S3_OPTIONS
+    keys = {"key": grant.keys.access, "secret": grant.keys.secret, "token": grant.keys.token}
+    place = {"endpoint_url": grant.endpoint} if grant.endpoint else {}
+    region = {"client_kwargs": {"region_name": grant.region}} if grant.region else {}
+    return {**_S3_OPTIONS, **keys, **place, **region}
 
 
 def aws_environment() -> int:
-    """A number for what the environment says of S3: another one after each change of credentials or endpoint."""
-    return hash(tuple(sorted((key, value) for key, value in os.environ.items() if key.startswith("AWS_"))))
+    """A number for what environment and grants say of S3: another one after each change of credentials or endpoint."""
+    said = tuple(sorted((key, value) for key, value in os.environ.items() if key.startswith("AWS_")))
+    return hash((said, mark()))
 
 
 def _info(fs: Any, path: str, href: str) -> dict[str, Any] | None:
     """What the file system knows of a path; None where there is nothing."""
-    info = ask(fs.info, path, href)
+    info = ask(partial(_asked, fs), path, href)
     return None if info is None else dict(info)
+
+
+def _asked(fs: Any, path: str) -> Any:
+    """``fs.info``, but that a server which refuses to say, or fails, raises what it said and not «not found»."""
+    try:
+        return fs.info(path)
+    except FileNotFoundError as error:
+        if error.__cause__ is None or getattr(error.__cause__, "status", 404) in _ABSENT:
+            raise
+        raise error.__cause__ from None
 
 
 def ask(question: Callable[[str], T], path: str, href: str) -> T | None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from earthcode_pack.errors import EarthcodePackError, OutsideError, UserError
+from earthcode_pack.storage.links import refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,11 +89,30 @@ def in_words(error: BaseException, where: str) -> EarthcodePackError:
         return error
     if isinstance(error, OSError) and error.errno in _ON_DISK and "SSL" not in type(error).__name__:
         return OutsideError(f"{shown(where)}: {_ON_DISK[error.errno][0]}", _ON_DISK[error.errno][1])
+    error = _answer_behind(error)
     code = code_of(error)
+    if where.startswith(("http://", "https://")) and code in _REFUSALS:
+        meaning, remedy = refused(where, _reached(error), code)
+        return OutsideError(f"{shown(where)}: {meaning}", remedy)
     for pattern, meaning, remedy in (*_MEANINGS, _NOT_FOUND):
         if re.search(pattern, code or f"{type(error).__name__} {error}"):
             return OutsideError(f"{shown(where)}: {meaning}", remedy)
     return OutsideError(f"{shown(where)}: the storage failed ({code or type(error).__name__})", "run again: it resumes")
+
+
+_REFUSALS = frozenset({"400", "401", "403"})  # of links; a signed one that has expired meets one of them
+
+
+def _answer_behind(error: BaseException) -> BaseException:
+    """Fsspec's http says «not found» whatever the server answered; the answer is the cause."""
+    cause = error.__cause__
+    is_told = isinstance(error, FileNotFoundError) and isinstance(getattr(cause, "status", None), int)
+    return cause if is_told and cause is not None else error
+
+
+def _reached(error: BaseException) -> str:
+    """The URL that answered, after redirections, as aiohttp keeps it."""
+    return str(getattr(getattr(error, "request_info", None), "real_url", ""))
 
 
 _ON_DISK = {

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.checks import prr_rules
+from earthcode_pack.checks import publish_rules as rules
 from earthcode_pack.upload.stages import is_data
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def open_finding(window: Window, key: str) -> Finding | None:
             opener[0](window, key)
     except Exception as error:  # noqa: BLE001 - readers raise what they like
         message = f"{key} does not open with {opener[1]}: {type(error).__name__}: {_clean(str(error))}"
-        return prr_rules.PUB_OPEN.finding(key, message)
+        return rules.PUB_OPEN.finding(key, message)
     return None
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import random
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack.bundle import Bundle, open_bundle
-from earthcode_pack.checks import prr_rules
+from earthcode_pack.checks import publish_rules as rules
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Finding, Level
 from earthcode_pack.storage import Reader, open_reader, open_store
+from earthcode_pack.storage.crew import by_crew
 from earthcode_pack.storage.inputs import local_path
 from earthcode_pack.storage.window import Window
 from earthcode_pack.storage.words import shown
@@ -23,7 +22,7 @@ from earthcode_pack.upload.stages import COLLECTION, MANIFEST
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from earthcode_pack.checks.rules import Rule
+    from earthcode_pack.rule import Rule
 
 _THREADS = 8  # requests at once
 
@@ -54,12 +53,13 @@ def verify(target: Bundle | Path | str, read: bool = False, *, sample: int | Non
         return verify_registered(bundle, read or sample is not None)
     there = _published(target)
     chosen = _chosen(there.entries, sample) if read or sample is not None else set[str]()
-    with ThreadPoolExecutor(_THREADS) as pool:
-        found = list(pool.map(partial(_compare, there, chosen), there.entries))
+    compared = by_crew(lambda entry: (entry.key, _compare(there, chosen, entry)), there.entries, lambda: _THREADS)
+    by_key = dict(compared)
+    found = [by_key[entry.key] for entry in there.entries]
     known = {entry.key for entry in there.entries}
     strays = sorted({key.removeprefix(there.prefix) for key in there.reader.keys(there.prefix)} - known)
     findings = [finding for finding in found if finding is not None]
-    unknown = [finding for finding in findings if finding.rule == prr_rules.PUB_UNREAD.id]
+    unknown = [finding for finding in findings if finding.rule == rules.PUB_UNREAD.id]
     opened = _opened(there, chosen, {finding.subject for finding in findings if finding.level is Level.ERROR})
     return (*(f for f in findings if f not in unknown), *opened, *unknown[:1], *(_stray(key) for key in strays))
 
@@ -113,17 +113,15 @@ def _compare(there: _Published, chosen: set[str], entry: Entry) -> Finding | Non
     key = there.prefix + entry.key
     stored = there.reader.head(key)
     if stored is None:
-        return _finding(prr_rules.PUB_PRESENT, entry.key, "is not published", None, entry.size)
+        return _finding(rules.PUB_PRESENT, entry.key, "is not published", None, entry.size)
     if stored.size != entry.size:
-        return _finding(
-            prr_rules.PUB_SIZE, entry.key, "has another size than the manifest says", stored.size, entry.size
-        )
+        return _finding(rules.PUB_SIZE, entry.key, "has another size than the manifest says", stored.size, entry.size)
     digest = there.reader.sha256(key) if entry.key in chosen else stored.sha256
     if digest is None:
         return _unread(entry.key)
     if digest != entry.sha256:
         return _finding(
-            prr_rules.PUB_CHECKSUM, entry.key, "has another sha256 than the manifest says", digest, entry.sha256
+            rules.PUB_CHECKSUM, entry.key, "has another sha256 than the manifest says", digest, entry.sha256
         )
     return None
 
@@ -134,8 +132,8 @@ def _finding(rule: Rule, key: str, message: str, measured: int | str | None, all
 
 def _unread(key: str) -> Finding:
     message = "the storage does not state checksums, of this object for one: only its size was compared"
-    return prr_rules.PUB_UNREAD.finding(key, message)
+    return rules.PUB_UNREAD.finding(key, message)
 
 
 def _stray(key: str) -> Finding:
-    return prr_rules.PUB_STRAY.finding(key, f"{key} is published and the manifest does not name it")
+    return rules.PUB_STRAY.finding(key, f"{key} is published and the manifest does not name it")

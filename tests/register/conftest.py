@@ -26,13 +26,19 @@ for _folder in (HERE, HERE.parent, HERE.parent / "handoff"):  # for prr_places, 
 @pytest.fixture(scope="session")
 def _s3() -> Iterator[StageIn]:
     """moto, behind a line of its own."""
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.server import create_backend_app
     from prr_places import StageIn
     from services.line import Line
-    from werkzeug.serving import make_server
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Handler(WSGIRequestHandler):
+        protocol_version = "HTTP/1.1"  # a connection for each request takes longer than the request
+
+        def log_request(self, *_: Any) -> None:
+            """So does a line in a log."""
 
     held = StageIn("", Line())
-    moto = DomainDispatcherApplication(create_backend_app)
+    moto = create_backend_app("s3")  # its dispatcher looks at every service of AWS for each request
 
     def app(environ: Any, start: Any) -> Any:
         if held.whole_only and environ["QUERY_STRING"].startswith("uploads") and environ["REQUEST_METHOD"] == "POST":
@@ -40,7 +46,7 @@ def _s3() -> Iterator[StageIn]:
             return [b"<Error><Code>InvalidRequest</Code><Message>?uploads</Message></Error>"]
         return moto(environ, start)
 
-    server = make_server("127.0.0.1", 0, held.line.wsgi(app), threaded=True)
+    server = make_server("127.0.0.1", 0, held.line.wsgi(app), threaded=True, request_handler=Handler)
     held.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -53,15 +59,11 @@ def _s3() -> Iterator[StageIn]:
 @pytest.fixture
 def storage(_s3: StageIn) -> StageIn:
     """The stage-in storage, with an empty bucket of the user's."""
-    from prr_places import BUCKET
+    from prr_places import Mounted
 
     _s3.whole_only = False
     _s3.line.renew()
-    client = _s3.client
-    client.create_bucket(Bucket=BUCKET)  # S3 takes it twice in us-east-1
-    for key in _s3.keys():  # noqa: SIM118 - objects of a bucket
-        client.delete_object(Bucket=BUCKET, Key=key)
-    _s3.line.seen.clear()
+    Mounted().renew()
     return _s3
 
 
@@ -75,10 +77,14 @@ def _double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 @pytest.fixture
-def prr(_double: Gateway, storage: StageIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+def prr(
+    _double: Gateway,
+    storage: StageIn,  # noqa: ARG001 - its bucket is empty then
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Gateway]:
     """The double as new; a user of it in the environment; no long waits."""
-    from prr_places import BUCKET, COLLECTION, PASSWORD, USER
-    from services.gateway import BucketStageIn
+    from prr_places import COLLECTION, PASSWORD, USER, Mounted
 
     for name in [name for name in os.environ if name.startswith(("RAPI_", "AWS_"))]:
         monkeypatch.delenv(name)
@@ -87,7 +93,7 @@ def prr(_double: Gateway, storage: StageIn, tmp_path: Path, monkeypatch: pytest.
     _hurry(monkeypatch)
     _double.renew(tmp_path / "archive", COLLECTION)
     _double.users[USER] = PASSWORD
-    _double.writers[USER, COLLECTION] = BucketStageIn(storage.client, BUCKET)
+    _double.writers[USER, COLLECTION] = Mounted()
     yield _double
     assert _double.deleted == [], "a DELETE takes the data too"
 

@@ -7,11 +7,54 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from services.gateway import Gateway
     from services.line import Line
 
 USER, PASSWORD, COLLECTION = "provider", "n0t-to-be-shown", "demo-prr"
 BUCKET = f"sg-{USER}-generic"
+
+
+class Mounted:
+    """A bucket of moto as its gateway has it, from inside: nothing of it goes over the line."""
+
+    def __init__(self, bucket: str = BUCKET) -> None:
+        from moto.s3.models import s3_backends
+
+        self._backend, self._bucket = s3_backends["123456789012"]["aws"], bucket
+
+    def renew(self) -> None:
+        """An empty bucket."""
+        if self._bucket not in self._backend.buckets:
+            self._backend.create_bucket(self._bucket, "us-east-1")
+        for key in self.keys():
+            self._backend.delete_object(self._bucket, key)
+
+    def keys(self, prefix: str = "") -> dict[str, int]:
+        """What is there, with sizes."""
+        bucket = self._backend.buckets[self._bucket]
+        return {key: found.size for key, found in sorted(bucket.keys.items()) if key.startswith(prefix)}
+
+    def put(self, key: str, content: bytes) -> None:
+        """An object that somebody else put there."""
+        self._backend.put_object(self._bucket, key, content)
+
+    def size(self, path: str) -> int | None:
+        """As ``StageIn.size`` of the double."""
+        below = self.keys(path)
+        if path in below:
+            return below[path]
+        return -1 if path in ("", ".") or any(key.startswith(f"{path}/") for key in below) else None
+
+    def move(self, path: str, target: Path) -> None:
+        """As ``StageIn.move`` of the double."""
+        for key in self.keys(path):
+            if key == path or key.startswith(f"{path}/"):
+                place = target / key.removeprefix(path).lstrip("/") if key != path else target
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(self._backend.get_object(self._bucket, key).value)
+                self._backend.delete_object(self._bucket, key)
 
 
 @dataclass
@@ -32,12 +75,11 @@ class StageIn:
 
     def keys(self, bucket: str = BUCKET) -> list[str]:
         """What is staged; moto does not refuse what storage is tried with, so that a killed run leaves the trial."""
-        found = self.client.list_objects_v2(Bucket=bucket).get("Contents", ())
-        return [entry["Key"] for entry in found if not entry["Key"].startswith(".earthcode-pack-")]
+        return [key for key in Mounted(bucket).keys() if not key.startswith(".earthcode-pack-")]  # noqa: SIM118 - as S3
 
     def put(self, key: str, content: bytes) -> None:
         """An object that somebody else put there."""
-        self.client.put_object(Bucket=BUCKET, Key=key, Body=content)
+        Mounted().put(key, content)
 
 
 def place(prr: Gateway, storage: StageIn, **more: Any) -> dict[str, Any]:

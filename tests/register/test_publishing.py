@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,24 @@ if TYPE_CHECKING:
     from earthcode_pack.bundle import Bundle
 
 
-@pytest.fixture
-def scenes(prr: Gateway, storage: StageIn, tmp_path: Path) -> Bundle:
-    """Two maps, prepared for the PRR."""
+@pytest.fixture(scope="module")
+def prepared(_double: Gateway, _s3: StageIn, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two maps and the bundle of them, which goes to the PRR."""
+    folder = tmp_path_factory.mktemp("prepared")
     for day in ("20200101", "20200102"):
-        write_tif(tmp_path / "raw" / f"a_{day}.tif")
-    store = {"prr": place(prr, storage), "access": "public"}
-    return prepare(profile_of(tmp_path, store=store), tmp_path / "work")
+        write_tif(folder / "raw" / f"a_{day}.tif")
+    store = {"prr": place(_double, _s3), "access": "public"}
+    prepare(profile_of(folder, store=store), folder / "work")
+    return folder
+
+
+@pytest.fixture
+def scenes(prepared: Path, tmp_path: Path, prr: Gateway) -> Bundle:  # noqa: ARG001 - the PRR as new
+    """A copy of them for one test."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    profile = tmp_path / "work" / "demo" / "v1.0" / "profile.yaml"
+    profile.write_text(profile.read_text().replace(str(prepared), str(tmp_path)))
+    return open_bundle(profile.parent)
 
 
 def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:

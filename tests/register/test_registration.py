@@ -488,6 +488,21 @@ def test_every_byte_can_be_read_again(bundle: Bundle, prr: Gateway) -> None:
     assert (found.rule, found.subject, found.allowed) == ("PRR-PUBLISHED", ONE, hashlib.sha256(b"tiff").hexdigest())
 
 
+def test_signed_hrefs_that_have_expired(bundle: Bundle, prr: Gateway) -> None:
+    register(bundle)
+    for item in prr.catalogue.items[COLLECTION].values():
+        for asset in item["assets"].values():
+            asset["href"] += "?Expires=1&Signature=n0t-to-be-shown"
+    assert verify(bundle, read=True) == ()
+    prr.line.early += [("HEAD", 403)] * 4
+    found = verify(bundle)
+    assert {f.rule for f in found} == {"PRR-PUBLISHED-UNSEEN"}
+    assert not any("Signature" in f.message for f in found)
+    prr.line.early += [("GET /d/", 403)] * 4
+    with pytest.raises(OutsideError, match=r"the link has expired \(1970-01-01T00:00:01Z\) — get a new link"):
+        verify(bundle, read=True)
+
+
 def test_an_item_whose_files_could_not_be_moved(bundle: Bundle, prr: Gateway, storage: StageIn) -> None:
     """The gateway says 422, the catalogue has the Item: nothing is posted again, nothing staged is thrown away."""
     prr.unmovable.add(f"{ONE}_sst.tif")

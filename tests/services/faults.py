@@ -141,12 +141,13 @@ class _Exchange:
             getattr(self, "_" + fault.kind.replace(" ", "_"))(fault, head)
         self._answer(line)
 
-    def _pass_on(self, head: bytes, *, corrupt: bool = False, pause: float = 0) -> None:
+    def _pass_on(self, head: bytes, *, corrupt: bool = False, pace: float = 0) -> None:
+        """``pace`` is in seconds for each byte: blocks are as long as they come, over TLS a fourth."""
         self._server.sendall(head + b"\r\n\r\n")
         for block in self._from_client.blocks(_length(head)):
             sent = bytes([block[0] ^ 1]) + block[1:] if corrupt else block
             corrupt = False
-            time.sleep(pause)
+            time.sleep(pace * len(block))
             self._server.sendall(sent)
 
     def _answer(self, line: str) -> None:
@@ -213,7 +214,7 @@ class _Exchange:
         self._pass_on(head, corrupt=True)
 
     def _slow(self, fault: Fault, head: bytes) -> None:
-        self._pass_on(head, pause=fault.seconds / max(1, _length(head) // _BLOCK))
+        self._pass_on(head, pace=fault.seconds / max(1, _length(head)))
 
     def _stall(self, fault: Fault, head: bytes) -> None:  # noqa: ARG002
         self._swallow(head)

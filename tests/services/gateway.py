@@ -90,7 +90,7 @@ class BucketStageIn:
             if key == path or key.startswith(f"{path}/"):
                 place = target / key.removeprefix(path).lstrip("/") if key != path else target
                 place.parent.mkdir(parents=True, exist_ok=True)
-                self.client.download_file(self.bucket, key, str(place))
+                place.write_bytes(self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read())
                 self.client.delete_object(Bucket=self.bucket, Key=key)
 
 

@@ -97,7 +97,7 @@ class Line:
             if fate == "serve":
                 return app(environ, start)
             if isinstance(fate, int):
-                start(f"{fate} Early", [("Content-Length", "0")])
+                start(f"{fate} Early", [("Content-Length", "0"), ("Connection", "close")])  # its body was not read
                 return [b""]
             if fate == "lose":
                 list(app(environ, lambda *_: None))

@@ -1,4 +1,4 @@
-"""The rules of the PRR and of what is published, as ``register`` holds a bundle against them that is to go there.
+"""The rules of the PRR, as a bundle that is to go there is held against them, and what is ingested.
 
 The gateway refuses what breaks a rule of level error (422), and leaves undone what breaks one of level warning. The
 quality job reports codes; where another rule of the catalogue measures the same for any product, it names the code.
@@ -6,25 +6,30 @@ quality job reports codes; where another rule of the catalogue measures the same
 
 from __future__ import annotations
 
-from earthcode_pack.checks.rules import rule
 from earthcode_pack.model import Level
+from earthcode_pack.rule import rule
 
 _E, _W, _I = Level.ERROR, Level.WARNING, Level.INFO
 _GATEWAY, _CLIENT = "PRR gateway (EOEPCA/reg-api)", "PRR gateway; its official client"
 _FORM = "[A-Za-z0-9._-]{1,100}"
 
+FILE_SCHEMA = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
+"""The extension that the gateway wants listed."""
+
 # fmt: off
 ID = rule(_E, "PRR-GATEWAY-ID", _GATEWAY, "id of an Item", _FORM, "rename it")
 FILE_EXTENSION = rule(_E, "PRR-GATEWAY-FILE-EXTENSION", _GATEWAY,
-    "stac_extensions of an Item", "file v2.1.0 among them", "list it")
+    "stac_extensions of an Item", "file v2.1.0 among them", f"list {FILE_SCHEMA}")
 COLLECTION = rule(_E, "PRR-GATEWAY-COLLECTION", _GATEWAY,
     "collection of an Item", "absent, or the one in the gateway's URL", "set store.prr.collection")
 TIME = rule(_E, "PRR-GATEWAY-TIME", _GATEWAY,
-    "start_datetime and end_datetime of an Item", "present, ISO 8601", "state the period: source.time")
+    "start_datetime and end_datetime of an Item", "present, ISO 8601",
+    "state the period: source.time; in STAC write YYYY-MM-DDTHH:MM:SSZ")
 DATA_ROLE = rule(_E, "PRR-GATEWAY-DATA-ROLE", f"{_GATEWAY}; PRR quality job 2",
     "roles of the assets of an Item", "data or documentation at least once", "give one the role data")
 ASSET = rule(_E, "PRR-GATEWAY-ASSET", f"{_GATEWAY}; PRR quality job 4, 7",
-    "href, type, roles and file:size of each asset", "text, text, list and whole number", "set the field")
+    "href, type, roles and file:size of each asset", "text, text, list and whole number",
+    "set the field; an asset is an object with all four")
 HREF = rule(_E, "PRR-GATEWAY-HREF", _GATEWAY,
     "hrefs without ://", "relative to the stage-in bucket's root, and inside it", "write <item id>/<file name>")
 NAME = rule(_E, "PRR-GATEWAY-NAME", _GATEWAY, "base name of each file", _FORM, "rename it")
@@ -39,13 +44,14 @@ EMPTY = rule(_E, "PRR-GATEWAY-EMPTY", "PRR quality job 103",
 CHECKSUM = rule(_W, "PRR-GATEWAY-CHECKSUM", f"{_CLIENT}; PRR quality job 6, 101",
     "file:checksum", "1220 and the sha256 in lower-case hex", "write 1220 and the sha256")
 REMOTE = rule(_W, "PRR-GATEWAY-REMOTE", f"{_GATEWAY}; PRR quality job 100",
-    "hrefs with ://", "none: they are kept, and what they point to is not archived", "stage the file")
+    "hrefs with ://", "none: they are kept, and what they point to is not archived",
+    "stage the file, with a relative href")
 FOLDER = rule(_W, "PRR-GATEWAY-FOLDER", "PRR quality job 8, which opens files only",
     "assets that are folders", "none", "set target.zarr: {version: 2, zipped: true}")
 
 NOT_RECOMMENDED = rule(_I, "PRR-QA-102", "PRR quality job 102",
     "media type of data assets", "COG, or zipped Zarr v2; others are taken and not recommended",
-    "set target.format cog, or zarr with {version: 2, zipped: true}")
+    "set target.format cog, or zarr with {version: 2, zipped: true}, if the PRR asks for it")
 
 _FIELDS = {
     32: ("title", "product.title"), 33: ("description", "product.description"), 34: ("thumbnail", "product.preview"),
@@ -58,7 +64,7 @@ _FIELDS = {
 }
 _PICTURE = "set; jpeg, png, gif, bmp or tiff by its bytes, below 5 MB"
 QUALITY = {
-    code: rule(_W, f"PRR-QA-{code:03}", f"PRR quality job {code}", f"{field} of the Collection for the PRR",
+    field: rule(_W, f"PRR-QA-{code:03}", f"PRR quality job {code}", f"{field} of the Collection for the PRR",
         _PICTURE if field == "thumbnail" else "set", f"set {key}")
     for code, (field, key) in _FIELDS.items()
 }
@@ -66,26 +72,19 @@ QUALITY = {
 # --- what is ingested, as register and verify find it
 INGESTED_DATA = rule(_E, "PRR-INGESTED-DATA", "contract 4.4: a published version never changes",
     "file:size and file:checksum of an ingested Item", "those of the bundle",
-    "raise product.version, or ask the PRR's operator to remove the Item")
+    "only an administrator of the PRR can delete an Item, and its data with it: ask for that, or give the product "
+    "another id")
 INGESTED_METADATA = rule(_W, "PRR-INGESTED-METADATA", "contract 4.4",
-    "other fields of an ingested Item", "those of the bundle", "ask the PRR's operator to ingest it again")
+    "other fields of an ingested Item", "those of the bundle",
+    "only an administrator of the PRR can correct it, by deleting the Item with its data")
 INGESTED_UNSTATED = rule(_I, "PRR-INGESTED-UNSTATED", "contract 4.4",
-    "checksums of an ingested Item", "stated, so that they can be compared", "verify with --read")
-REFUSED = rule(_E, "PRR-REFUSED", _GATEWAY, "the gateway's answer to an Item", "201", "see its reason")
+    "checksums of an ingested Item", "stated, so that they can be compared", "compare its bytes")
+REFUSED = rule(_E, "PRR-REFUSED", _GATEWAY, "the gateway's answer to an Item", "201",
+    "mend what it names and run again")
 PUBLISHED = rule(_E, "PRR-PUBLISHED", f"{_GATEWAY}: publication is not atomic",
-    "each returned href, by HEAD", "there, in the size that was sent", "publish again, then ask the PRR's operator")
+    "each returned href, by HEAD", "there, in the size that was sent",
+    "publish again later; where it stays, the PRR's operator must look: the Item is in the catalogue")
 PUBLISHED_UNSEEN = rule(_I, "PRR-PUBLISHED-UNSEEN", _GATEWAY,
-    "files that the PRR does not show to everybody", "answer", "verify with credentials")
-REGISTERED = rule(_E, "PRR-REGISTERED", _GATEWAY, "each Item, in the PRR's catalogue", "there", "publish again")
-
-# --- what is published in a store, as verify finds it
-_STORE = "contract 4.1, verify"
-_AGAIN = "publish the bundle again: what is right is left alone"
-PUB_PRESENT = rule(_E, "PUB-PRESENT", _STORE, "each object of the manifest", "published", _AGAIN)
-PUB_SIZE = rule(_E, "PUB-SIZE", _STORE, "size of each object", "the manifest's", _AGAIN)
-PUB_CHECKSUM = rule(_E, "PUB-CHECKSUM", _STORE, "sha256 of each object", "the manifest's", _AGAIN)
-PUB_OPEN = rule(_E, "PUB-OPEN", f"{_STORE} --read", "data, with GDAL, zarr or h5netcdf where they lie", "open",
-    "where its checksum is right, look at the reader's message; else publish the bundle again")
-PUB_UNREAD = rule(_I, "PUB-UNREAD", _STORE, "checksums that the storage states", "there", "verify with --read")
-PUB_STRAY = rule(_W, "PUB-STRAY", _STORE,
-    "objects that the manifest does not name", "none", "remove it if it is not wanted")
+    "files that the PRR does not show to everybody", "answer", "look with the credentials of a reader")
+REGISTERED = rule(_E, "PRR-REGISTERED", _GATEWAY, "each Item, in the PRR's catalogue", "there",
+    "publish the bundle: what is there is left alone")
