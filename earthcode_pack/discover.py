@@ -12,6 +12,7 @@ from earthcode_pack.convert.read.agreed import name_of
 from earthcode_pack.convert.read.header import header_of
 from earthcode_pack.errors import OutsideError, ProfileError, SourceError, Unreadable
 from earthcode_pack.model import Failure, Source, Sources
+from earthcode_pack.parallel import carried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,7 +32,7 @@ def discover(
     hrefs = _matches(profile.source.href)
     found: list[Source | Failure] = []
     with ThreadPoolExecutor(_THREADS) as pool:
-        for done, result in enumerate(pool.map(lambda href: _look(href, profile, cache), hrefs), start=1):
+        for done, result in enumerate(pool.map(carried(lambda href: _look(href, profile, cache)), hrefs), start=1):
             found.append(result)
             progress(done, len(hrefs))
     return Sources(

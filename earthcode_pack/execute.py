@@ -12,9 +12,9 @@ from earthcode_pack.errors import OutsideError, SourceError, UserError
 from earthcode_pack.model import Artifact, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from earthcode_pack.convert.work import Part
+    from earthcode_pack.convert.work import Part, Sent
     from earthcode_pack.model import Job, Plan
     from earthcode_pack.profile import Profile
     from earthcode_pack.storage import IdentityCache
@@ -31,8 +31,20 @@ class Converted(NamedTuple):
     skipped: int
 
 
-def _nobody(_artifact: Artifact) -> None:
+def _nobody(_news: object) -> None:
     """Who is told where nobody asks."""
+
+
+class Forward(NamedTuple):
+    """Where data goes as soon as it is made; nowhere by default.
+
+    ``write`` is ``convert.write``, or as it; workers must be able to import it. ``sent`` is called with what a worker
+    put into the store, ``tell`` with each artifact that is final: first those that were made before.
+    """
+
+    write: Callable[[Part], Record | Failure] = convert.write
+    sent: Callable[[Sent], None] = _nobody
+    tell: Callable[[Artifact], None] = _nobody
 
 
 def execute(
@@ -42,18 +54,16 @@ def execute(
     cache: IdentityCache,
     progress: Callable[[int, int], None],
     *,
-    tell: Callable[[Artifact], None] = _nobody,
+    forward: Forward = Forward(),  # noqa: B008 - frozen
 ) -> Converted:
     """Converts what is not done. Every verified part is noted at once, so that a killed run goes on.
-
-    ``tell`` is called with each artifact that is final: first those that were made before.
 
     A job that fails is in the failures. Raises ``OutsideError`` and ``UserError``, which concern all jobs.
     """
     done = {job.key: artifact for job in planned.jobs if (artifact := workspace.done(job, cache))}
     for artifact in done.values():
-        tell(artifact)
-    run = _Execution(workspace, [job for job in planned.jobs if job.key not in done], tell)
+        forward.tell(artifact)
+    run = _Execution(workspace, [job for job in planned.jobs if job.key not in done], forward)
     if run.jobs:
         workspace.withdraw()  # from here on the product is not what its manifest says
         run.run(profile, progress)
@@ -68,10 +78,10 @@ def execute(
 class _Execution:
     """The jobs under way: what is made, what failed, and the parts that each still waits for."""
 
-    def __init__(self, workspace: Workspace, jobs: list[Job], tell: Callable[[Artifact], None]) -> None:
+    def __init__(self, workspace: Workspace, jobs: list[Job], forward: Forward) -> None:
         self.workspace = workspace
         self.jobs = jobs
-        self.tell = tell
+        self.forward = forward
         self.made: dict[str, Artifact] = {}
         self.failures: dict[str, Failure] = {}
         self.waiting: dict[str, set[int]] = defaultdict(set)
@@ -82,7 +92,7 @@ class _Execution:
         for part in parts:
             self.waiting[part.job.key].add(part.number)
         with mapper(profile.compute) as run:
-            for index, result in counted(run(convert.write, parts), len(parts), progress):
+            for index, result in counted(run(self.forward.write, parts), len(parts), progress):
                 self._take(parts[index], result)
 
     def _begin(self, job: Job) -> list[Part]:
@@ -103,6 +113,7 @@ class _Execution:
         A run that was killed after its last part may have moved the output already, and not noted it.
         """
         noted = self.workspace.records(job)
+        self._tell_sent(noted.values())
         rest = [part for part in convert.begin(job, self.workspace.folder(job)) if part.number not in noted]
         if rest:
             return rest
@@ -123,6 +134,7 @@ class _Execution:
             self.failures.setdefault(part.job.key, _failure_of(part, result))
             return
         self.workspace.keep_record(part.job, result)
+        self._tell_sent([result])
         self.waiting[part.job.key].discard(part.number)
         if not self.waiting[part.job.key] and part.job.key not in self.failures:
             try:
@@ -140,7 +152,12 @@ class _Execution:
         artifact = convert.finish(job, records, self.workspace.folder(job), self.workspace.bundle.product)
         self.workspace.keep(job, artifact)
         self.made[job.key] = artifact
-        self.tell(artifact)
+        self.forward.tell(artifact)
+
+    def _tell_sent(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if record.sent is not None:
+                self.forward.sent(record.sent)
 
     def _fail(self, job: Job, error: SourceError) -> None:
         self.failures[job.key] = Failure(source=job.inputs[0].href, error=error.message, remedy=error.remedy)

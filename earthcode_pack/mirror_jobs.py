@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from earthcode_pack.convert.afar import BASE
+from earthcode_pack.convert.work import Sent
 from earthcode_pack.mirror import JOBS
 from earthcode_pack.storage import each
 from earthcode_pack.storage.scratch import pack, unpack
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from earthcode_pack.convert.work import Part, Record
     from earthcode_pack.mirror import Mirror
     from earthcode_pack.model import File
+
+
+SENT = "sent"  # in the folder of a job: what workers said before they put data into a store
+
+
+def said_there(mirror: Mirror) -> list[Sent]:
+    """What workers said, in the folders of all jobs that are not done, that they would put into a store."""
+    keys = [key for key in mirror.folder.listing(JOBS) if key.split("/")[-2] == SENT]
+    return [Sent.from_json(raw) for raw in each(mirror.folder.read, sorted(keys)) if raw]
 
 
 class JobThere:

@@ -6,6 +6,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -38,6 +39,12 @@ def pool() -> ThreadPoolExecutor:
 def in_pool(work: Callable[[A], R], items: Iterable[A]) -> list[R]:
     """``work`` on each item in the pool, in their order. Raises what the first of them raises."""
     return list(pool().map(work, items))
+
+
+def carried(work: Callable[[A], R]) -> Callable[[A], R]:
+    """``work`` as it is in the present context, for other threads: they begin without."""
+    context = copy_context()
+    return lambda item: context.copy().run(work, item)
 
 
 class Budget:

@@ -16,7 +16,7 @@ from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
 from earthcode_pack.describe import Describing
 from earthcode_pack.discover import discover
 from earthcode_pack.errors import EarthcodePackError, ProfileError
-from earthcode_pack.execute import Converted, execute
+from earthcode_pack.execute import Converted, Forward, execute
 from earthcode_pack.illustrate import Pictures, illustrate
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
 from earthcode_pack.plan import plan
@@ -129,8 +129,8 @@ def prepare(
     bundle = bundle_of(profile, workdir or Path.cwd() / ".earthcode-pack")
     workspace = Workspace(bundle)
     check_profile(profile)
-    with workspace.held(), data_ahead(bundle, profile, ahead, allow_incomplete) as tell:
-        return _Preparation(profile, bundle, workspace, step=step, progress=progress, tell=tell).run()
+    with workspace.held(), data_ahead(workspace, profile, ahead, allow_incomplete) as forward:
+        return _Preparation(profile, bundle, workspace, step=step, progress=progress, forward=forward).run()
 
 
 class _Preparation:
@@ -144,10 +144,10 @@ class _Preparation:
         *,
         step: Step,
         progress: Progress,
-        tell: Callable[[Artifact], None],
+        forward: Forward,
     ) -> None:
         self.profile, self.bundle, self.workspace = profile, bundle, workspace
-        self.step, self.progress, self.tell = step, progress, tell
+        self.step, self.progress, self.forward = step, progress, forward
         self.cache = storage.IdentityCache(workspace.identities)
         self.watch = Stopwatch()
         self.is_settled = False  # nothing changed since the product was checked, and its data is not on this machine
@@ -196,7 +196,7 @@ class _Preparation:
 
     def _convert(self, planned: Plan) -> Converted:
         progress = partial(self.progress, "convert")
-        return execute(planned, self.workspace, self.profile, self.cache, progress, tell=self.tell)
+        return execute(planned, self.workspace, self.profile, self.cache, progress, forward=self.forward)
 
     def _describe(self, artifacts: list[Artifact]) -> None:
         """Pictures, STAC and manifest; of nothing, nothing is left."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,14 @@ from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
 from earthcode_pack.colormap import known_colormap
 from earthcode_pack.entry import published_collection
 from earthcode_pack.errors import NotApproved
+from earthcode_pack.execute import Forward
 from earthcode_pack.provenance import approved, provenance_json
 from earthcode_pack.report import write_report
 from earthcode_pack.workdir import with_data
 from earthcode_pack.workspace import Workspace
 
 if TYPE_CHECKING:
-    from earthcode_pack.model import Artifact, Finding
+    from earthcode_pack.model import Finding, Receipt
     from earthcode_pack.profile import Profile
 
 logger = logging.getLogger("earthcode_pack")
@@ -79,16 +80,18 @@ def publish(
     profile = bundle.profile()
     if profile.store is None or not may_publish(bundle, allow_incomplete=allow_incomplete):
         return None
-    with Workspace(bundle).held():
+    workspace = Workspace(bundle)
+    with workspace.held():
         check_profile(profile)
-        with_data(bundle)
+        receipts = _put_by_workers(workspace, profile)
+        with_data(bundle, {receipt.key for receipt in receipts})
         if approve is not None:
             write_atomic(bundle.root / "provenance.json", provenance_json(approved(bundle.provenance(), approve)))
         if profile.store.prr is not None:
             step("hand over", lambda: _hand_over(bundle))
             href = step("register", lambda: _register(bundle, progress))
         else:
-            href = step("upload", lambda: _upload(bundle, progress))
+            href = step("upload", lambda: _upload(workspace, receipts, progress))
         if href is not None or profile.store.prr is None:
             step("hand off", lambda: hand_off(bundle))
         step("report", lambda: write_report(bundle))
@@ -96,20 +99,26 @@ def publish(
 
 
 @contextmanager
-def data_ahead(
-    bundle: Bundle, profile: Profile, wanted: bool, allow_incomplete: bool
-) -> Iterator[Callable[[Artifact], None]]:
-    """Gives a function that takes artifacts as they become final, and sends their data where that is wanted."""
+def data_ahead(workspace: Workspace, profile: Profile, wanted: bool, allow_incomplete: bool) -> Iterator[Forward]:
+    """Where data goes as it is made: to the store where that is wanted, until it turns out that it must not.
+
+    From workers that share no disk with this run it goes there at once, else when its artifact is final.
+    """
     if not wanted or profile.store is None or profile.store.href is None:
-        yield lambda _artifact: None
+        yield Forward()
         return
     from earthcode_pack.upload.early import Ahead  # noqa: PLC0415 - only where something goes up
+    from earthcode_pack.upload.worker import writer  # noqa: PLC0415
 
-    early = Ahead(bundle, profile)
+    early = Ahead(workspace.bundle, profile, workspace.sent())
     try:
-        yield lambda artifact: early.offer(artifact.files)
-        if not may_publish(bundle, allow_incomplete=allow_incomplete):
-            early.withdraw()
+        yield Forward(
+            write=writer(workspace.bundle, profile),
+            sent=early.adopt,
+            tell=lambda artifact: early.offer(artifact.files),
+        )
+        if not may_publish(workspace.bundle, allow_incomplete=allow_incomplete):
+            early.withdraw(workspace.sent())
     finally:
         early.close()
 
@@ -128,12 +137,22 @@ def _blocking(bundle: Bundle) -> list[Finding]:
     return [finding for finding in bundle.standing_errors() if finding.rule not in ANSWERED]
 
 
-def _upload(bundle: Bundle, progress: Progress) -> str | None:
-    from earthcode_pack.upload import published_href, upload  # noqa: PLC0415 - sqlite3 and the store
+def _put_by_workers(workspace: Workspace, profile: Profile) -> tuple[Receipt, ...]:
+    """The receipts of what workers put, and the store still has: it need not come here to be sent."""
+    if profile.store is None or profile.store.href is None or not (said := workspace.sent()):
+        return ()
+    from earthcode_pack.upload.nodes import take_over  # noqa: PLC0415 - sqlite3 and the store
 
-    profile = bundle.profile()
+    return take_over(workspace.bundle, storage.open_store(profile.store), said)
+
+
+def _upload(workspace: Workspace, receipts: Iterable[Receipt], progress: Progress) -> str | None:
+    from earthcode_pack.upload import place_name, published_href, upload  # noqa: PLC0415 - sqlite3 and the store
+
+    bundle, profile = workspace.bundle, workspace.bundle.profile()
     assert profile.store is not None, "publish looked"
-    upload(bundle, storage.open_store(profile.store), progress=partial(progress, "upload"))
+    upload(bundle, storage.open_store(profile.store), progress=partial(progress, "upload"), receipts=receipts)
+    workspace.forget_sent(place_name(profile))
     return published_href(profile)
 
 

@@ -18,7 +18,7 @@ from earthcode_pack.storage.scratch import mirrors, stands_here
 from earthcode_pack.storage.words import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 _READ_ONLY = ("http", "https", "data", "github", "git", "zip", "tar", "reference", "filecache", "simplecache")
 
@@ -109,12 +109,12 @@ def _if_free(lock: Path) -> Iterator[bool]:
             yield True
 
 
-def with_data(bundle: Bundle) -> Bundle:
-    """The same bundle, once the data that its manifest names is on this machine."""
+def with_data(bundle: Bundle, but: Collection[str] = ()) -> Bundle:
+    """The same bundle, once the data that its manifest names is on this machine, ``but`` for these keys."""
     mirror = mirror_of(bundle)
     if mirror is not None and bundle.digest is not None:
         entries = (File(key=e.key, size=e.size, sha256=e.sha256.removeprefix("1220")) for e in bundle.manifest())
-        mirror.fetch(entry for entry in entries if entry.key.startswith("data/"))
+        mirror.fetch(entry for entry in entries if entry.key.startswith("data/") and entry.key not in but)
     return bundle
 
 

@@ -7,10 +7,12 @@ import shutil
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from earthcode_pack.bundle import write_atomic
-from earthcode_pack.convert.work import Record
+from pydantic import TypeAdapter
+
+from earthcode_pack.bundle import values_to_json, write_atomic
+from earthcode_pack.convert.work import Record, Sent
 from earthcode_pack.errors import Locked
-from earthcode_pack.mirror_jobs import JobThere
+from earthcode_pack.mirror_jobs import JobThere, said_there
 from earthcode_pack.model import Artifact, File, Job
 from earthcode_pack.storage import each
 from earthcode_pack.workdir import bundle_in, mirror_of
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from earthcode_pack.mirror import Mirror
     from earthcode_pack.profile import Profile
     from earthcode_pack.storage import IdentityCache
+
+
+_SENT = TypeAdapter(list[Sent])
 
 
 def bundle_of(profile: Profile, workdir: str | Path) -> Bundle:
@@ -98,10 +103,38 @@ class Workspace:
         """Notes that a job is done, and drops its folder."""
         if self.mirror is not None:
             self.mirror.send_product(artifact.files)
+        self._keep_sent(job)
         write_atomic(self._record(job), artifact.to_json())
         if self.mirror is not None:
             self.mirror.send([self._record(job).relative_to(self.bundle.root).as_posix()])
         self.forget(job)
+
+    def _keep_sent(self, job: Job) -> None:
+        """What workers put into a store outlives the job's folder: who goes on, or cleans up, must know of it."""
+        sent = [record.sent for record in self.records(job).values() if record.sent is not None]
+        if sent and self.mirror is not None:
+            path = self.root / "sent" / f"{job.fingerprint}.json"
+            write_atomic(path, values_to_json(sent))
+            self.mirror.send([path.relative_to(self.bundle.root).as_posix()])
+
+    def sent(self) -> list[Sent]:
+        """What workers put, or said that they would put, into a store; asks the workdir for what is not done."""
+        if self.mirror is None:
+            return []
+        done = [one for path in self._sent_files() for one in _SENT.validate_json(path.read_bytes())]
+        return [*said_there(self.mirror), *done]
+
+    def forget_sent(self, place: str) -> None:
+        """Drops what is known of it for a place, where all is published."""
+        for path in self._sent_files():
+            kept = [one for one in _SENT.validate_json(path.read_bytes()) if one.place != place]
+            if kept:
+                write_atomic(path, values_to_json(kept))
+            else:
+                path.unlink()
+
+    def _sent_files(self) -> list[Path]:
+        return sorted((self.root / "sent").glob("*.json"))
 
     def forget(self, job: Job) -> None:
         """Drops what was begun of a job."""

@@ -20,6 +20,7 @@ from earthcode_pack.profile import load_profile
 from earthcode_pack.workdir import open_bundle
 from flows import show
 from flows.approval import approved_digest
+from flows.credentials import keys_in_force
 from flows.limits import refuse_what_is_not_allowed
 from flows.logs import logs_to_prefect
 
@@ -61,6 +62,8 @@ def package(
     workdir: str | None = None,
     approval: bool = False,
     allow_incomplete: bool = False,
+    *,
+    credentials: dict[str, str] | str | None = None,
 ) -> Any:
     """Package one product: prepare, wait for approval where it is asked for, publish.
 
@@ -72,17 +75,21 @@ def package(
         workdir: where bundles are made; .earthcode-pack beside the profile or in base by default
         approval: wait for a person to approve the bundle's digest before anything is published
         allow_incomplete: publish although some sources failed
+        credentials: the block that holds the keys of S3, such as aws-credentials/prr; or a block for each URL
 
     """
     logs_to_prefect()
     try:
-        return _state(_packaged(profile, base, workdir, approval, allow_incomplete), allow_incomplete)
+        with keys_in_force(credentials):
+            return _state(_packaged(profile, base, workdir, approval, allow_incomplete), allow_incomplete)
     except EarthcodePackError as error:
         return Failed(message=str(error), data=error)
 
 
 @flow(name="publish", flow_run_name=_name_of_publish)
-def publish(bundle: str, digest: str, allow_incomplete: bool = False) -> Any:
+def publish(
+    bundle: str, digest: str, allow_incomplete: bool = False, credentials: dict[str, str] | str | None = None
+) -> Any:
     """Publish a prepared bundle whose digest is the approved one.
 
     Returns the object of ``earthcode-pack run --json``.
@@ -91,14 +98,16 @@ def publish(bundle: str, digest: str, allow_incomplete: bool = False) -> Any:
         bundle: the folder of the bundle
         digest: sha256:… as the one who approved has seen it
         allow_incomplete: publish although some sources failed
+        credentials: the block that holds the keys of S3, such as aws-credentials/prr; or a block for each URL
 
     """
     logs_to_prefect()
     try:
-        opened = open_bundle(bundle)
-        with tags(opened.profile().product.id):
-            outcome = _published(opened, digest, allow_incomplete)
-        return _state(outcome, allow_incomplete)
+        with keys_in_force(credentials):
+            opened = open_bundle(bundle)
+            with tags(opened.profile().product.id):
+                outcome = _published(opened, digest, allow_incomplete)
+            return _state(outcome, allow_incomplete)
     except EarthcodePackError as error:
         return Failed(message=str(error), data=error)
 
@@ -109,6 +118,7 @@ def batch(
     base: str | None = None,
     workdir: str | None = None,
     allow_incomplete: bool = False,
+    credentials: dict[str, str] | str | None = None,
 ) -> Any:
     """Package several products, one after the other; one that fails does not stop the rest.
 
@@ -119,10 +129,25 @@ def batch(
         base: the folder or URL that relative paths of the profiles stand on
         workdir: where bundles are made
         allow_incomplete: publish although some sources failed
+        credentials: the block that holds the keys of S3, such as aws-credentials/prr; or a block for each URL
 
     """
     logs_to_prefect()
-    # Plain calls, not subflows: those cost a second each, and tags and artifact keys tell the products apart as well.
+    try:
+        with keys_in_force(credentials):
+            return _batched(profiles, base, workdir, allow_incomplete)
+    except EarthcodePackError as error:
+        return Failed(message=str(error), data=error)
+
+
+def _batched(
+    profiles: list[dict[str, Any] | str], base: str | None, workdir: str | None, allow_incomplete: bool
+) -> Any:
+    """The final state of a batch.
+
+    Products are plain calls, not subflows: those cost a second each, and tags and artifact keys tell the products
+    apart as well.
+    """
     outcomes = [_attempt(profile, base, workdir, allow_incomplete) for profile in profiles]
     show.products(outcomes)
     failed = [name for name, outcome in outcomes if _failed(outcome, allow_incomplete)]

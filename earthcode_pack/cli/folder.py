@@ -130,10 +130,11 @@ def cleaned(bundle: Bundle, *, as_json: bool) -> Outcome:
         workspace.mirror.claim.refuse_living()
         workspace.mirror.claim.break_open()
     with workspace.held():  # which itself removes some of the files
+        said = workspace.sent()
         left = files + [(path, _size(path)) for path in _unwanted_jobs(bundle)]
         for path, _ in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        store = clean_store(bundle) if (bundle.root / "profile.yaml").is_file() else None
+        store = clean_store(bundle, said=said) if (bundle.root / "profile.yaml").is_file() else None
     size = sum(size for _, size in left)
     names = sorted(str(path.relative_to(bundle.root)) for path, _ in left)
     told = f"{counted(len(names), 'leftover')} removed, {bytes_of(size)}."

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from earthcode_pack.convert.afar import Made
     from earthcode_pack.convert.work import Part, Record
 
 logger = logging.getLogger(__name__)
@@ -84,14 +85,15 @@ def parts_of(job: Job, folder: Path) -> list[Part]:
     return [work.Part(job=job, folder=str(folder))]
 
 
-def write(part: Part) -> Record | Failure:
+def write(part: Part, made: Made | None = None) -> Record | Failure:
     """Writes one part and compares it with its source. Runs on any worker and never raises for a bad file.
 
+    ``made`` is told what lies in scratch of a worker that shares no disk with the run: see ``afar.write``.
     Raises ``OutsideError`` where storage fails, and ``UserError``.
     """
     try:
         with _in_words(part.job):
-            return afar.write(part, _write) if afar.is_afar(part) else _write(part)
+            return afar.write(part, _write, made) if afar.is_afar(part) else _write(part)
     except SourceError as error:
         return Failure(source=part.job.inputs[0].href, error=error.message, remedy=error.remedy)
 
@@ -108,6 +110,18 @@ def _write(part: Part) -> Record:
     from earthcode_pack.convert import netcdf  # noqa: PLC0415
 
     return netcdf.write(part)
+
+
+def final_keys(job: Job, files: tuple[File, ...]) -> dict[str, str]:
+    """Which files of a part (their keys relative to the job's folder) are the product's as they are, by its keys.
+
+    A ZIP is made of all parts in the end.
+    """
+    output = _OUTPUT[job.format]
+    if job.options.get("zipped"):
+        return {}
+    ours = (file.key for file in files if file.key == output or file.key.startswith(f"{output}/"))
+    return {job.key + key.removeprefix(output): key for key in ours}
 
 
 def finish(job: Job, records: list[Record], folder: Path, product: Path) -> Artifact:

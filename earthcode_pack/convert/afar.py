@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from earthcode_pack.convert.work import Part, Record
+    from earthcode_pack.convert.work import Part, Record, Sent
+
+    Made = Callable[[Part, Path, tuple[File, ...]], Sent | None]
 
 BASE = "begun.zip"  # in the folder of a job: what its parts need of it
 
@@ -25,11 +27,12 @@ def is_afar(part: Part) -> bool:
     return "://" in part.folder
 
 
-def write(part: Part, work: Callable[[Part], Record]) -> Record:
+def write(part: Part, work: Callable[[Part], Record], made: Made | None = None) -> Record:
     """As ``work`` in a folder of this machine; the record names the files that are in the job's folder then.
 
     What this process's own run will finish is moved into the mirror of that folder too, and a whole job goes nowhere
-    else. Raises ``OutsideError`` where the storage fails.
+    else. Elsewhere ``made`` is called with the part, the folder and its files while they are here, and what it says is
+    in the record. Raises ``OutsideError`` where the storage fails.
     """
     target, mirror = Folder(part.folder), here(part.folder)
     with scratch_for(part.folder) as folder:
@@ -42,6 +45,8 @@ def write(part: Part, work: Callable[[Part], Record]) -> Record:
         if mirror is not None:
             for file in files:
                 _move(folder / file.key, mirror / file.key)
+        elif made is not None:
+            record = record.model_copy(update={"sent": made(part, folder, files)})
     return record
 
 

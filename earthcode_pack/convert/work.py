@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from earthcode_pack.convert.statistics import Tally
-from earthcode_pack.model import File, Job, Value, Variable
+from earthcode_pack.model import File, Job, Receipt, Value, Variable
 
 
 class Part(Value):
@@ -21,6 +21,19 @@ class Part(Value):
     region: dict[str, tuple[int, int]] = Field({})
 
 
+class Sent(Value):
+    """Data of a part that goes into a store from the worker that made it; keys are relative to the product.
+
+    Before the first object is put it names ``files``; when all of them are put, their ``receipts``.
+    """
+
+    place: str  # of the store, as the ledger of an upload names it
+    node: str  # of the machine that puts it
+    files: tuple[File, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    trouble: str | None = None  # why not all of it was put, in words
+
+
 class Record(Value):
     """What was measured on a part while its source was at hand and its output was read back."""
 
@@ -32,6 +45,7 @@ class Record(Value):
     engine: str = ""
     digests: dict[str, str] = Field({})  # sha256 of files of the output, by their place in it, "." for itself
     files: tuple[File, ...] = ()  # what was put into the job's folder, where that is a URL; keys relative to it
+    sent: Sent | None = None  # what the worker has put into the store as well
 
 
 def total(records: list[Record]) -> tuple[dict[str, Tally], int, float, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from earthcode_pack.bundle import sha256
 from earthcode_pack.errors import OutsideError
+from earthcode_pack.parallel import carried
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage.inputs import ask, aws_environment, filesystem
 from earthcode_pack.storage.local import LocalStore
@@ -42,7 +43,7 @@ def each(work: Callable[[A], R], items: Iterable[A]) -> list[R]:
     if len(waiting) < 2:  # noqa: PLR2004 - nothing to do at once
         return [work(item) for item in waiting]
     with ThreadPoolExecutor(_THREADS, "earthcode-pack-folder") as pool:
-        return list(pool.map(work, waiting))
+        return list(pool.map(carried(work), waiting))
 
 
 class Folder:

@@ -66,7 +66,7 @@ class Store(Reader, Protocol):
 
     @property
     def most(self) -> int:
-        """Threads that are worth having; how many of them really send, the store decides as it goes."""
+        """How many calls at once are worth it, now: more while the storage keeps up (see ``crew``)."""
 
     def put(
         self,
@@ -120,7 +120,7 @@ def open_store(spec: StoreSpec) -> Store:
 
         return LocalStore(Path(path))
     if spec.href.startswith("s3://"):
-        from earthcode_pack.storage.s3 import S3Store  # noqa: PLC0415 - brings urllib3
+        from earthcode_pack.storage.s3 import S3Store  # noqa: PLC0415 - brings sockets and XML
 
         return S3Store(spec)
     raise UserError(f"store.href: {spec.href} cannot be written to", "name a path or s3://bucket/prefix")

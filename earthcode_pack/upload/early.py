@@ -1,5 +1,7 @@
 """Data goes up while the rest of the product is still being made: a thread or two beside the conversion.
 
+Workers that share no disk put theirs themselves (``worker``); here it is known what they put.
+
 What refers to data (metadata of Zarr, manifest, Items, Collection) is ``upload``'s, which finds the data there. What
 the storage refuses here is no failure: the upload at the end tries again, and says it.
 """
@@ -9,15 +11,16 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from earthcode_pack.bundle import media_type
 from earthcode_pack.errors import EarthcodePackError, VersionTaken
-from earthcode_pack.upload.compare import listing, place_of, store_of
-from earthcode_pack.upload.entries import Entry
+from earthcode_pack.model import rfc3339
+from earthcode_pack.storage import Stored
+from earthcode_pack.upload.compare import agree, identity, listing, place_name, place_of, store_of
 from earthcode_pack.upload.ledger import Ledger, ledger_path
-from earthcode_pack.upload.sender import Sender
+from earthcode_pack.upload.nodes import entry_of, merge, remember
+from earthcode_pack.upload.sender import Sender, receipt_of
 from earthcode_pack.upload.stages import COLLECTION, is_data
 from earthcode_pack.upload.tidy import Removed, withdraw
 
@@ -25,9 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from earthcode_pack.bundle import Bundle
-    from earthcode_pack.model import File
+    from earthcode_pack.convert.work import Sent
+    from earthcode_pack.model import File, Receipt
     from earthcode_pack.profile import Profile
     from earthcode_pack.storage import Listed, Store
+    from earthcode_pack.upload.entries import Entry
 
 logger = logging.getLogger("earthcode_pack")
 
@@ -39,11 +44,16 @@ class Ahead:
     """Sends data of a bundle ahead: ``offer`` files that are final, then ``close``, or ``withdraw`` and ``close``.
 
     The bundle's profile need not be written yet. Nothing is sent where there are objects that refer to data: the
-    version is published, or was begun to be.
+    version is published, or was begun to be. ``known`` is what workers of earlier runs put, or were to put.
     """
 
-    def __init__(self, bundle: Bundle, profile: Profile) -> None:
+    def __init__(self, bundle: Bundle, profile: Profile, known: Iterable[Sent] = ()) -> None:
         self._bundle, self._profile = bundle, profile
+        self._known, self._place = list(known), place_name(profile)
+        self._told: list[Sent] = []  # by workers of this run
+        self._theirs: dict[str, Receipt] = {}
+        self._troubles: set[tuple[str, str]] = set()
+        self._taking = Lock()
         self._listed: dict[str, Listed] = {}
         self._ledger: Ledger | None = None
         self._stopped = Event()
@@ -61,16 +71,46 @@ class Ahead:
     def offer(self, files: Iterable[File]) -> None:
         """Queues files of the product, whole and verified, that are on this machine; what is no data is left alone."""
         for file in files:
-            if is_data(file.key) and not self._stopped.is_set():
-                self._pool.submit(self._send, Entry(file.key, file.size, file.sha256, media_type(file.key)))
+            entry = entry_of(file.key, file.size, file.sha256)
+            if is_data(entry.key) and not self._is_theirs(entry) and not self._stopped.is_set():
+                self._pool.submit(self._send, entry)
 
-    def withdraw(self) -> Removed:
-        """Takes back what went up, in this run or an interrupted one: the product must not be published."""
+    def adopt(self, sent: Sent) -> None:
+        """Takes in what a worker has put: it is not sent again, and taken back with the rest.
+
+        Raises ``OutsideError`` where another worker has put other bytes under one of the keys.
+        """
+        if sent.place != self._place:
+            return
+        if sent.trouble is not None and (sent.node, sent.trouble) not in self._troubles:
+            self._troubles.add((sent.node, sent.trouble))
+            words = "a worker on %s does not put all it makes into the store, this run does so in the end: %s"
+            logger.warning(words, sent.node, sent.trouble)
+        with self._taking:
+            for receipt in sent.receipts:
+                other = self._theirs.get(receipt.key)
+                (self._theirs[receipt.key],) = merge([receipt], [] if other is None else [other])
+            self._told.append(sent)
+            if self._ledger is not None:
+                remember(self._ledger, self._place, [sent])
+
+    def withdraw(self, said: Iterable[Sent] = ()) -> Removed:
+        """Takes back what went up, in this run or an interrupted one: the product must not be published.
+
+        ``said`` is what workers said that they would put, of which some may have died since.
+        """
         self._stop()
         sender = self._sender.result() if self._sender.done() and not self._sender.cancelled() else None
-        if sender is None or not sender.ledger.rows():
+        if sender is None:
+            if self._theirs:
+                logger.warning("what workers put into the store stays until `earthcode-pack clean`")
+            return Removed()
+        theirs = list(said)
+        if not theirs and not sender.ledger.rows():
             return Removed()
         try:
+            if theirs:
+                remember(sender.ledger, self._place, theirs, listing(sender.place))
             removed = withdraw(sender)
         except EarthcodePackError as error:
             logger.warning("what went up ahead stays until `earthcode-pack clean`: %s", error)
@@ -81,6 +121,9 @@ class Ahead:
     def close(self) -> None:
         """Waits for what is under way; what is queued is left to ``upload``."""
         self._stop()
+        if self._theirs:
+            nodes = sorted({one.node for one in self._told if one.receipts})
+            logger.info("%d objects were put by the workers that made them (%s)", len(self._theirs), ", ".join(nodes))
         if self._ledger is not None:
             self._ledger.close()
 
@@ -92,8 +135,12 @@ class Ahead:
         try:
             place = place_of(self._profile, store)
             self._listed = listing(place)
-            self._ledger = Ledger(ledger_path(self._bundle), place.name)
-            return Sender(self._bundle.product, place, self._ledger)
+            ledger = Ledger(ledger_path(self._bundle), place.name)
+            with self._taking:
+                self._ledger = ledger
+                remember(ledger, place.name, self._known, self._listed)
+                remember(ledger, place.name, self._told)
+            return Sender(self._bundle.product, place, ledger)
         except Exception as error:  # noqa: BLE001 - as below
             self._give_up(error)
             return None
@@ -103,6 +150,8 @@ class Ahead:
         if sender is None or self._stopped.is_set() or not self._may_send(entry):
             return
         try:
+            if self._is_theirs(entry):
+                return
             self._look_again(sender)
             sender.plan([entry], now=False)
             sender.send(entry)
@@ -114,7 +163,26 @@ class Ahead:
         if not all(map(is_data, self._listed)):
             return False
         found = self._listed.get(entry.key)
+        row = None if self._ledger is None else self._ledger.get(entry.key)
+        if found is not None and row is not None and agree(entry, row, found):
+            if (receipt := receipt_of(row)) is not None:
+                self._note_file(entry, receipt)  # a worker of an earlier run put it: the file here is new
+            return False
         return (found is None or found.size != entry.size) and (self._bundle.product / entry.key).is_file()
+
+    def _is_theirs(self, entry: Entry) -> bool:
+        """Whether a worker has put these bytes; the ledger knows then of which file here that is true as well."""
+        receipt = self._theirs.get(entry.key)
+        if receipt is None or (receipt.size, receipt.sha256) != (entry.size, entry.sha256):
+            return False
+        self._note_file(entry, receipt)
+        return True
+
+    def _note_file(self, entry: Entry, receipt: Receipt) -> None:
+        sender = self._sender.result() if self._sender.done() and not self._sender.cancelled() else None
+        if sender is not None and identity(self._bundle.product / entry.key) is not None:
+            stored = Stored(key=entry.key, size=entry.size, sha256=entry.sha256, etag=receipt.etag)
+            sender.found(entry, stored, rfc3339(receipt.verified_at))
 
     def _look_again(self, sender: Sender) -> None:
         """Another machine may have published this version meanwhile."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack.bundle import values_to_json, write_atomic
-from earthcode_pack.upload.compare import agree, is_right, listing, place_of, store_of
+from earthcode_pack.upload.compare import agree, is_right, listing, place_name, place_of, store_of
 from earthcode_pack.upload.entries import Entry
 from earthcode_pack.upload.ledger import Ledger, State, ledger_path, read_ledger
+from earthcode_pack.upload.nodes import remember
 from earthcode_pack.upload.sender import Sender, begun_of
 from earthcode_pack.upload.stages import COLLECTION, order
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from earthcode_pack.bundle import Bundle
+    from earthcode_pack.convert.work import Sent
     from earthcode_pack.storage import Listed, Store
     from earthcode_pack.upload.compare import Place
     from earthcode_pack.upload.ledger import Row
@@ -28,20 +30,23 @@ class Removed(NamedTuple):
     uploads: int = 0
 
 
-def clean_store(bundle: Bundle, store: Store | None = None) -> Removed:
+def clean_store(bundle: Bundle, store: Store | None = None, said: Iterable[Sent] = ()) -> Removed:
     """Removes what interrupted or refused uploads of a bundle left in its store, as far as its ledger knows it.
 
     Uploads that are open, temporary files of a store on disk, and, while the Collection is not there, the objects that
-    are still as they were put. Of a published version no object goes. Without a ledger nothing is asked. Raises
-    ``OutsideError`` where the storage fails.
+    are still as they were put. Of a published version no object goes. ``said`` is what workers put, or were to put.
+    Without that and a ledger nothing is asked. Raises ``OutsideError`` where the storage fails.
     """
     profile = bundle.profile()
-    if profile.store is None or not ledger_path(bundle).is_file():
+    if profile.store is None or profile.store.href is None:
+        return Removed()
+    theirs = [one for one in said if one.place == place_name(profile)]
+    if not theirs and not read_ledger(ledger_path(bundle), place_name(profile))[0]:
         return Removed()
     place = place_of(profile, store or store_of(profile))
-    if not read_ledger(ledger_path(bundle), place.name)[0]:
-        return Removed()
     with Ledger(ledger_path(bundle), place.name) as ledger:
+        if theirs:
+            remember(ledger, place.name, theirs, listing(place))
         removed = withdraw(Sender(bundle.product, place, ledger))
         ledger.note_error(None)
     _drop_receipts(bundle, set(removed.objects))

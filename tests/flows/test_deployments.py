@@ -63,7 +63,7 @@ def test_deploy_makes_the_pool_and_gives_runs_their_settings(monkeypatch):
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     }
     schema = deployment.parameter_openapi_schema["properties"]
-    assert list(schema) == ["profile", "base", "workdir", "approval", "allow_incomplete"]
+    assert list(schema) == ["profile", "base", "workdir", "approval", "allow_incomplete", "credentials"]
     assert "relative paths" in schema["base"]["description"]
 
 

@@ -13,7 +13,7 @@ from tiny import PREFIX, make_bundle
 
 from earthcode_pack import cli, pipeline
 from earthcode_pack.errors import OutsideError
-from earthcode_pack.execute import execute
+from earthcode_pack.execute import Forward, execute
 from earthcode_pack.model import File
 from earthcode_pack.pipeline import prepare, publish
 from earthcode_pack.storage import LocalStore
@@ -256,5 +256,12 @@ def test_artifacts_are_told_as_they_are_done(scenes: Path) -> None:
     workspace = Workspace(bundle)
     cache = IdentityCache(workspace.identities)
     (bundle.product / bundle.plan().jobs[2].key).unlink()
-    execute(bundle.plan(), workspace, profile, cache, lambda _d, _t: None, tell=lambda one: told.append(one.key))
+    execute(
+        bundle.plan(),
+        workspace,
+        profile,
+        cache,
+        lambda _d, _t: None,
+        forward=Forward(tell=lambda one: told.append(one.key)),
+    )
     assert told == [job.key for job in bundle.plan().jobs]

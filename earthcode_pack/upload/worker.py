@@ -1,0 +1,182 @@
+"""A worker that shares no disk with the run puts what it made into the store itself, straight from its scratch.
+
+Credentials and endpoint are those of the worker's own environment and AWS files. Whatever goes wrong is no failure of
+the part: what is not put here the run puts in the end, and says so.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import platform
+import tempfile
+import time
+import uuid
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from earthcode_pack import convert
+from earthcode_pack.bundle import Bundle
+from earthcode_pack.convert.work import Sent
+from earthcode_pack.errors import EarthcodePackError, VersionTaken
+from earthcode_pack.mirror_jobs import SENT
+from earthcode_pack.model import File, Value
+from earthcode_pack.profile.model import StoreSpec  # noqa: TC001 - pydantic reads it
+from earthcode_pack.storage import Folder, each, open_store
+from earthcode_pack.storage.inputs import local_path
+from earthcode_pack.storage.scratch import mirrors
+from earthcode_pack.upload.compare import Place, listing, place_name
+from earthcode_pack.upload.entries import published_prefix
+from earthcode_pack.upload.ledger import Ledger, ledger_path
+from earthcode_pack.upload.nodes import entry_of, missing_of, receipts_of
+from earthcode_pack.upload.sender import Sender
+from earthcode_pack.upload.stages import COLLECTION, is_data
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from earthcode_pack.convert.work import Part, Record
+    from earthcode_pack.model import Failure, Receipt
+    from earthcode_pack.profile import Profile
+    from earthcode_pack.upload.entries import Entry
+
+logger = logging.getLogger("earthcode_pack")
+
+_AGAIN = 5.0  # s between two looks at whether the version is published
+
+
+class Errand(Value):
+    """Where workers of one run put data; it travels with each part and holds no secret."""
+
+    store: StoreSpec
+    prefix: str
+    place: str
+    run: str
+
+
+def writer(bundle: Bundle, profile: Profile) -> Callable[[Part], Record | Failure]:
+    """What writes a part of a run that sends ahead: ``convert.write``, and where the workdir is a URL a putting one.
+
+    A store on a disk would be another one on each machine: its data goes up from the machine that runs.
+    """
+    spec = profile.store
+    if bundle.url is None or spec is None or spec.href is None or local_path(spec.href) is not None:
+        return convert.write
+    errand = Errand(store=spec, prefix=published_prefix(profile), place=place_name(profile), run=uuid.uuid4().hex)
+    return partial(write_and_put, errand)
+
+
+def write_and_put(errand: Errand, part: Part) -> Record | Failure:
+    """As ``convert.write``; a process other than the run's puts the data of the part too, and says so in the record."""
+    return convert.write(part, partial(_put, errand))
+
+
+def _put(errand: Errand, part: Part, folder: Path, files: tuple[File, ...]) -> Sent | None:
+    """Puts what is final of a part. Never raises."""
+    by_key = {file.key: file for file in files}
+    final = {key: by_key[own] for key, own in convert.final_keys(part.job, files).items() if is_data(key)}
+    if not final:
+        return None
+    with tempfile.TemporaryDirectory(prefix="product-", dir=folder) as product:
+        for key, file in final.items():
+            path = Path(product, key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(folder / file.key)
+        entries = [entry_of(key, file.size, file.sha256) for key, file in sorted(final.items())]
+        return _node_of(errand).put(part, Path(product), entries)
+
+
+_NODES: dict[str, _Node] = {}  # this process's, of the present run
+_BEGINNING = Lock()
+
+
+def _node_of(errand: Errand) -> _Node:
+    with _BEGINNING:
+        if errand.run not in _NODES:
+            for old in _NODES.values():
+                old.close()
+            _NODES.clear()
+            _NODES[errand.run] = _Node(errand)
+        return _NODES[errand.run]
+
+
+class _Node:
+    """What a process of a node knows of the store during one run. Any thread may call."""
+
+    def __init__(self, errand: Errand) -> None:
+        self._errand, self._name = errand, platform.node()
+        self._ledger: Ledger | None = None
+        self._trouble: str | None = None
+        self._asked = time.monotonic()
+        try:
+            self._place = Place(open_store(errand.store), errand.prefix, errand.place)
+            self._listed = listing(self._place)
+            self._refuse_published()
+            self._ledger = _ledger(errand, self._name)
+        except Exception as error:  # noqa: BLE001 - the run sends what is not sent here
+            self._give_up(error)
+
+    def put(self, part: Part, product: Path, entries: list[Entry]) -> Sent:
+        """Puts files of ``product``, said in the workdir before: whoever takes them back must know of them."""
+        told = Sent(place=self._errand.place, node=self._name)
+        files = tuple(File(key=entry.key, size=entry.size, sha256=entry.sha256) for entry in entries)
+        sent = told
+        if self._trouble is None and self._ledger is not None:
+            try:
+                self._look_again()
+                sent = _said(part, product, told.model_copy(update={"files": files}))
+                sent = told.model_copy(update={"receipts": self._send(self._ledger, product, entries)})
+            except Exception as error:  # noqa: BLE001 - as above
+                self._give_up(error)
+        return sent.model_copy(update={"trouble": self._trouble})
+
+    def close(self) -> None:
+        """Lets go of the ledger."""
+        if self._ledger is not None:
+            self._ledger.close()
+
+    def _send(self, ledger: Ledger, product: Path, entries: list[Entry]) -> tuple[Receipt, ...]:
+        sender = Sender(product, self._place, ledger)
+        missing = missing_of(sender, self._listed, entries)
+        sender.plan(missing)
+        each(sender.send, missing)
+        ledger.flush()
+        return receipts_of(ledger, entries)
+
+    def _look_again(self) -> None:
+        """Another machine may have published this version meanwhile."""
+        if time.monotonic() - self._asked > _AGAIN:
+            self._asked = time.monotonic()
+            if self._place.store.head(self._place.prefix + COLLECTION) is not None:
+                raise VersionTaken(f"{self._place.name}: it is published meanwhile", "raise product.version")
+
+    def _refuse_published(self) -> None:
+        """Nothing goes where objects are that refer to data: the version is published, or was begun to be."""
+        if not all(map(is_data, self._listed)):
+            raise VersionTaken(f"{self._place.name}: it is published, or begun to be", "raise product.version")
+
+    def _give_up(self, error: Exception) -> None:
+        """Nothing more is put by this process in this run; words without a secret say why."""
+        self._trouble = str(error) if isinstance(error, EarthcodePackError) else type(error).__name__
+        logger.warning("this worker puts nothing more into the store: %s", self._trouble)
+
+
+def _said(part: Part, product: Path, sent: Sent) -> Sent:
+    """The same, once it lies in the job's folder."""
+    path = product / "said.json"
+    path.write_text(sent.to_json())
+    Folder(part.folder).put(path, f"{SENT}/{part.number}.json")
+    return sent
+
+
+def _ledger(errand: Errand, node: str) -> Ledger:
+    """The node's own, in scratch; one process after the other opens it."""
+    folder = mirrors().parent / "nodes" / hashlib.sha256(errand.place.encode()).hexdigest()[:16]
+    path = ledger_path(Bundle(folder), node)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return Ledger(path, errand.place)
