@@ -181,7 +181,7 @@ def _watched(monkeypatch: pytest.MonkeyPatch, url: str) -> list[dict[str, bytes]
             seen.append(product(url))
 
         monkeypatch.setattr(Folder, name, watched)
-    monkeypatch.setattr("earthcode_pack.storage.folders._THREADS", 1)
+    monkeypatch.setattr("earthcode_pack.storage.crew._FEW", 1)
     return seen
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path  # noqa: TC003 - of a NamedTuple
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.register.gateway import product_key
+from earthcode_pack.storage.crew import each
 from earthcode_pack.storage.retry import Patience
 
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ class Staging:
 
     def fill(self, files: Iterable[Staged]) -> None:
         """Puts what is not there as it should be. Raises ``OutsideError`` where the storage fails."""
-        with ThreadPoolExecutor(self._store.most, "earthcode-pack-stage-in") as pool:
-            list(pool.map(self._put, files))
+        each(self._put, files, lambda: self._store.most)
 
     def sweep(self, files: Iterable[Staged]) -> None:
         """Removes what lies there although the archive has it: of two attempts the gateway took one."""

@@ -5,7 +5,8 @@ Publishing: ``open_store`` gives a ``Store``, on disk or on S3; ``open_reader`` 
 Working: ``Folder``, to which runs on several machines put what they make.
 """
 
-from earthcode_pack.storage.folders import Folder, Remote, each
+from earthcode_pack.storage.crew import each
+from earthcode_pack.storage.folders import Folder, Remote
 from earthcode_pack.storage.identity import IdentityCache, identify, sha256
 from earthcode_pack.storage.inputs import fetch, glob, size
 from earthcode_pack.storage.local import LocalStore

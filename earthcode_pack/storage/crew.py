@@ -1,4 +1,4 @@
-"""Many calls to a store, by as many threads as it bears at the moment.
+"""Many calls that wait for a server, by as many threads as it bears at the moment.
 
 Each thread takes one item after another: handing over each one costs more than sending a small object.
 """
@@ -10,6 +10,8 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from earthcode_pack.parallel import carried
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -17,8 +19,18 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _MOST = 64  # threads
+_FEW = 8  # calls at once that any server bears; they wait for it most of the time
 _NONE = object()  # no item is left
 _LOOK = 0.05  # s between two looks at what is done, and at how many may work
+
+
+def each(work: Callable[[T], R], items: Iterable[T], most: Callable[[], int] = lambda: _FEW) -> list[R]:
+    """``work``, which waits for a server, on each item. Raises what one of them raises."""
+    waiting = list(items)
+    if len(waiting) < 2:  # noqa: PLR2004 - nothing to do at once
+        return [work(item) for item in waiting]
+    done = dict(by_crew(lambda place: (place, work(waiting[place])), range(len(waiting)), most))
+    return [done[place] for place in range(len(waiting))]
 
 
 def by_crew(work: Callable[[T], R], items: Iterable[T], most: Callable[[], int]) -> Iterator[R]:
@@ -26,7 +38,7 @@ def by_crew(work: Callable[[T], R], items: Iterable[T], most: Callable[[], int])
 
     After a failure no other item is begun; the results of those under way come before it is raised.
     """
-    crew = _Crew(work, items, most)
+    crew = _Crew(carried(work), items, most)
     with ThreadPoolExecutor(_MOST, "earthcode-pack-crew") as pool:
         try:
             while crew.hire(pool):

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from earthcode_pack.bundle import sha256
 from earthcode_pack.errors import OutsideError
-from earthcode_pack.parallel import carried
 from earthcode_pack.profile.model import StoreSpec
+from earthcode_pack.storage.crew import each
 from earthcode_pack.storage.inputs import ask, aws_environment, filesystem
 from earthcode_pack.storage.local import LocalStore
 from earthcode_pack.storage.stores import Store, UrlReader
 from earthcode_pack.storage.words import code_of, outside, safe_key, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 A = TypeVar("A")
 R = TypeVar("R")
 
-_THREADS = 8  # requests at once; they wait for a server most of the time
 _MARKS = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "modified", "LastModified", "last_modified", "created")
 _OBJECT_STORES = ("s3://", "gs://", "gcs://", "abfs://", "abfss://", "az://", "oss://")
 _TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
@@ -35,15 +33,6 @@ class Remote(NamedTuple):
 
     size: int
     mark: str
-
-
-def each(work: Callable[[A], R], items: Iterable[A]) -> list[R]:
-    """``work``, which waits for a server, on each item. Raises what the first of them raises."""
-    waiting = list(items)
-    if len(waiting) < 2:  # noqa: PLR2004 - nothing to do at once
-        return [work(item) for item in waiting]
-    with ThreadPoolExecutor(_THREADS, "earthcode-pack-folder") as pool:
-        return list(pool.map(carried(work), waiting))
 
 
 class Folder:

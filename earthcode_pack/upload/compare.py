@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Value
 from earthcode_pack.storage import open_store
-from earthcode_pack.storage.crew import by_crew
+from earthcode_pack.storage.crew import each
 from earthcode_pack.storage.words import shown
 from earthcode_pack.upload.entries import Entry, product_entries, published_prefix
 from earthcode_pack.upload.ledger import State, ledger_path, read_ledger
@@ -81,7 +81,7 @@ def difference(bundle: Bundle, store: Store | None = None) -> Difference:
     listed = listing(place)
     rows, _ = read_ledger(ledger_path(bundle), place.name)
     ask = partial(_is_there, bundle.product, place, listed, rows)
-    there = dict(by_crew(lambda entry: (entry.key, ask(entry)), entries.values(), lambda: place.store.most))
+    there = dict(zip(entries, each(ask, entries.values(), lambda: place.store.most), strict=True))
     return Difference(
         new=tuple(sorted(entries.keys() - listed.keys())),
         same=tuple(sorted(key for key, is_there in there.items() if is_there)),

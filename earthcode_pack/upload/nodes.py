@@ -7,7 +7,6 @@ and the Collection appears after all of it.
 from __future__ import annotations
 
 import platform
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -47,8 +46,7 @@ def upload_part(bundle: Bundle, store: Store, keys: Iterable[str], *, node: str 
         sender = Sender(bundle.product, place, ledger)
         missing = missing_of(sender, listed, entries)
         sender.plan(missing)
-        with ThreadPoolExecutor(store.most, "earthcode-pack-upload") as pool:
-            sent = list(pool.map(sender.send, missing))
+        sent = each(sender.send, missing, lambda: store.most)
         sender.sweep(row.key for row in sent)
         return receipts_of(ledger, entries)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
 from earthcode_pack.errors import OutsideError, VersionTaken
 from earthcode_pack.model import Receipt, rfc3339
-from earthcode_pack.storage.crew import by_crew
+from earthcode_pack.storage.crew import by_crew, each
 from earthcode_pack.storage.stores import now
 from earthcode_pack.upload.compare import agree, is_right, is_same_file, listing, place_of
 from earthcode_pack.upload.entries import Entry, product_entries
@@ -136,13 +136,15 @@ class _Run:
         """What is to be put; of the rest it is noted that it is there."""
         unsure = [entry for entry in self._entries.values() if not self._is_agreed(entry)]
         asked = [entry for entry in unsure if self._has_size(entry)]
-        answers = by_crew(lambda entry: (entry.key, self._is_right(entry)), asked, self._most)
-        return {entry.key for entry in unsure} - {key for key, is_it in answers if is_it}
+        right = zip(asked, each(self._is_right, asked, self._most), strict=True)
+        return {entry.key for entry in unsure} - {entry.key for entry, is_it in right if is_it}
 
     def _is_agreed(self, entry: Entry) -> bool:
         row, found = self._ledger.get(entry.key), self._listed.get(entry.key)
         path = self._bundle.product / entry.key
-        return row is not None and found is not None and agree(entry, row, found) and is_same_file(path, row)
+        if row is None or found is None or not agree(entry, row, found):
+            return False
+        return is_same_file(path, row) or not path.exists()  # another machine sent it
 
     def _has_size(self, entry: Entry) -> bool:
         found = self._listed.get(entry.key)

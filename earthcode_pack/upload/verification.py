@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +12,7 @@ from earthcode_pack.checks import publish_rules as rules
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Finding, Level
 from earthcode_pack.storage import Reader, open_reader, open_store
-from earthcode_pack.storage.crew import by_crew
+from earthcode_pack.storage.crew import each
 from earthcode_pack.storage.inputs import local_path
 from earthcode_pack.storage.window import Window
 from earthcode_pack.storage.words import shown
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from earthcode_pack.rule import Rule
-
-_THREADS = 8  # requests at once
 
 
 class _Published(NamedTuple):
@@ -53,9 +52,7 @@ def verify(target: Bundle | Path | str, read: bool = False, *, sample: int | Non
         return verify_registered(bundle, read or sample is not None)
     there = _published(target)
     chosen = _chosen(there.entries, sample) if read or sample is not None else set[str]()
-    compared = by_crew(lambda entry: (entry.key, _compare(there, chosen, entry)), there.entries, lambda: _THREADS)
-    by_key = dict(compared)
-    found = [by_key[entry.key] for entry in there.entries]
+    found = each(partial(_compare, there, chosen), there.entries)
     known = {entry.key for entry in there.entries}
     strays = sorted({key.removeprefix(there.prefix) for key in there.reader.keys(there.prefix)} - known)
     findings = [finding for finding in found if finding is not None]

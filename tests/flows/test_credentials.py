@@ -138,7 +138,7 @@ class Theirs(Block):
     region_name: str | None = None
     minio_root_user: str | None = None
     minio_root_password: SecretStr | None = None
-    aws_client_parameters: dict[str, Any] = {}
+    aws_client_parameters: dict[str, Any] | None = None
 
 
 def make_block(slug: str, data: dict) -> None:

@@ -20,7 +20,8 @@ from earthcode_pack.storage.stores import now
 from earthcode_pack.upload import clean_store
 from earthcode_pack.upload.compare import place_name
 from earthcode_pack.upload.early import Ahead
-from earthcode_pack.upload.ledger import State, ledger_path, read_ledger
+from earthcode_pack.upload.ledger import Ledger, State, ledger_path, read_ledger
+from earthcode_pack.upload.nodes import remember
 from earthcode_pack.upload.worker import writer
 from earthcode_pack.workspace import Workspace
 
@@ -233,6 +234,17 @@ def test_receipts_of_what_is_gone_are_not_believed(tmp_path: Path) -> None:
     ahead.close()
     rows, _ = read_ledger(ledger_path(bundle), place_name(bundle.profile()))
     assert {key: row.state for key, row in rows.items()} == {"data/b.tif": State.PLANNED}
+
+
+def test_what_a_worker_puts_now_counts_before_what_the_ledger_knew(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "bundle", str(tmp_path / "published"))
+    place = place_name(bundle.profile())
+    with Ledger(ledger_path(bundle), place) as ledger:
+        for digit in "012":
+            remember(ledger, place, [_sent(bundle.profile(), digit * 64)])
+            assert ledger.rows()["data/a.tif"].sha256 == digit * 64
+        remember(ledger, place, [_sent(bundle.profile(), "0" * 64)], listed={})  # of any time: nothing is there
+        assert ledger.rows()["data/a.tif"].sha256 == "2" * 64
 
 
 def test_a_part_that_is_written_on_one_disk_goes_no_other_way(tmp_path: Path) -> None:
