@@ -147,10 +147,12 @@ def _put_by_workers(workspace: Workspace, profile: Profile) -> tuple[Receipt, ..
 
 
 def _upload(workspace: Workspace, receipts: Iterable[Receipt], progress: Progress) -> str | None:
+    from earthcode_pack.describe.closed import refuse_other_place  # noqa: PLC0415 - only where something goes up
     from earthcode_pack.upload import place_name, published_href, upload  # noqa: PLC0415 - sqlite3 and the store
 
     bundle, profile = workspace.bundle, workspace.bundle.profile()
     assert profile.store is not None, "publish looked"
+    refuse_other_place(bundle.collection(), profile)
     upload(bundle, storage.open_store(profile.store), progress=partial(progress, "upload"), receipts=receipts)
     workspace.forget_sent(place_name(profile))
     return published_href(profile)

@@ -17,7 +17,10 @@ import xarray as xr
 from making import cube_profile, errors, profile_of, write_cube, write_tif
 from pystac.stac_io import DefaultStacIO
 
+from earthcode_pack.errors import UserError
 from earthcode_pack.pipeline import prepare, publish
+from earthcode_pack.profile.model import StoreSpec
+from earthcode_pack.storage import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,3 +150,15 @@ def test_a_cube_is_opened_by_xarray_with_keys_and_the_collection_alone(
         xr.open_dataset(raw, engine="h5netcdf") as here,
     ):
         xr.testing.assert_equal(opened["t"].drop_vars(set(opened.coords) - set(here.coords)), here["t"])
+
+
+def test_an_endpoint_that_changed_since_is_refused(
+    rgw: Rgw, rgw_bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The profile states none: it is that of the environment, and readers would be sent where nothing is."""
+    write_tif(tmp_path / "raw" / "a_20200101.tif")
+    bundle = prepare(profile_of(tmp_path, store={"href": f"s3://{rgw_bucket}", "access": "private"}), tmp_path / "work")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://localhost:{rgw.port}")
+    with pytest.raises(UserError, match=f"is at http://127.0.0.1:{rgw.port}, bucket {rgw_bucket}; it would go to"):
+        publish(bundle)
+    assert list(open_store(StoreSpec(href=f"s3://{rgw_bucket}")).keys()) == []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from earthcode_pack.describe.stac import extensions, href
-from earthcode_pack.errors import OutsideError
+from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.storage.s3_access import whereabouts
 from earthcode_pack.storage.words import shown
 
@@ -52,6 +52,21 @@ def closed_store(profile: Profile) -> Closed | None:
     if scheme is None:
         return None
     return Closed(scheme, f"{store.href.rstrip('/')}/{product.id}/v{product.version}/")
+
+
+def refuse_other_place(collection: Stac, profile: Profile) -> None:
+    """Raises ``UserError`` where a Collection tells readers of another place than the one where its data goes now.
+
+    An endpoint that the profile does not state is that of the environment, which may have changed since.
+    """
+    told = collection.get("storage:schemes", {}).get(SCHEME)
+    closed = closed_store(profile) if told else None
+    if closed is not None and told != closed.scheme:
+        raise UserError(
+            f"{profile.product.id}: its STAC says that the data is at {told.get('platform')}, bucket"
+            f" {told.get('bucket')}; it would go to {closed.scheme['platform']}, bucket {closed.scheme['bucket']}",
+            "state store.endpoint_url (and store.region), and prepare it again",
+        )
 
 
 def storage_scheme(store: StoreSpec) -> dict[str, str] | None:
