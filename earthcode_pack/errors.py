@@ -16,12 +16,14 @@
         └── Locked           another run holds the bundle
 
 A message names the file, the variable and the value; ``remedy`` says what to do, most often which key of the
-profile to set. Neither ever holds a secret.
+profile to set. Neither ever holds a secret: URLs in them lose user, password and query.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from earthcode_pack.redact import redacted
 
 
 class EarthcodePackError(Exception):
@@ -30,9 +32,9 @@ class EarthcodePackError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message, remedy)
-        self.message = message
-        self.remedy = remedy
+        self.message = redacted(message)
+        self.remedy = redacted(remedy)
+        super().__init__(self.message, self.remedy)
 
     def __str__(self) -> str:
         return f"{self.message} — {self.remedy}" if self.remedy else self.message

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from earthcode_pack.model import Finding, JsonValue, Level
+from earthcode_pack.redact import unsigned
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,29 @@ class Rule:
         *,
         remedy: str | None = None,
     ) -> Finding:
-        """That ``subject`` breaks this rule; ``allowed`` and ``remedy`` where they are narrower than the rule's own."""
+        """That ``subject`` breaks this rule; ``allowed`` and ``remedy`` where they are narrower than the rule's own.
+
+        A signed URL, or one with a user, stands in it without what makes it so.
+        """
         return Finding(
             rule=self.id,
             level=self.level,
-            subject=subject,
-            message=message,
-            measured=measured,
-            allowed=self.allowed if allowed is None else allowed,
-            remedy=remedy or self.remedy,
+            subject=unsigned(subject),
+            message=unsigned(message),
+            measured=_unsigned(measured),
+            allowed=self.allowed if allowed is None else _unsigned(allowed),
+            remedy=unsigned(remedy) if remedy else self.remedy,
         )
+
+
+def _unsigned(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return unsigned(value)
+    if isinstance(value, dict):
+        return {unsigned(key): _unsigned(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_unsigned, value))
+    return value
 
 
 _CATALOGUE: dict[str, Rule] = {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from earthcode_pack import starter_text, storage
 from earthcode_pack.errors import SourceError, UserError
 from earthcode_pack.period import TimePattern
+from earthcode_pack.redact import is_signed, shown
 from earthcode_pack.starter_names import guessed_pattern
 from earthcode_pack.starter_text import DECIDE
 
@@ -86,9 +87,13 @@ class _Look(NamedTuple):
 def _matches(sources: Sequence[str]) -> list[str]:
     found: dict[str, None] = {}
     for source in sources:
+        if is_signed(source):
+            raise UserError(
+                f"{shown(source)}: a link with a password or signature belongs in no profile", storage.INSTEAD_OF_SIGNED
+            )
         matched = storage.glob(source)
         if not matched:
-            raise UserError(f"no file matches {source}", "name files, a glob in quotes, or a URL")
+            raise UserError(f"no file matches {shown(source)}", "name files, a glob in quotes, or a URL")
         found.update(dict.fromkeys(matched))
     return list(found)
 

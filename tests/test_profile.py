@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from earthcode_pack.errors import ProfileError
+from earthcode_pack.errors import OutsideError, ProfileError
 from earthcode_pack.profile import Profile, load_profile
 
 # The example of the contract, with everything that is optional.
@@ -567,7 +567,7 @@ def test_a_secret_is_refused_and_never_shown(tmp_path, old, new) -> None:
 @pytest.mark.parametrize("href", ["http://me:{}@127.0.0.1:9/profile.yaml", "http://127.0.0.1:9/profile.yaml?sig={}"])
 def test_the_address_of_a_profile_is_shown_without_its_secret(href) -> None:
     with pytest.raises(
-        ProfileError, match=r"^http://127\.0\.0\.1:9/profile\.yaml: the profile cannot be read"
+        OutsideError, match=r"^http://127\.0\.0\.1:9/profile\.yaml: the profile cannot be read"
     ) as caught:
         load_profile(href.format(SECRET))
     assert SECRET not in str(caught.value)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.limits import DECODED, HALF
 from earthcode_pack.checks.names import name_findings
+from earthcode_pack.redact import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +38,7 @@ def cog_findings(href: str, subject: str, *, classes: bool = False, deep: bool =
             found += _valid(href, subject)
             _decode(src, deep=deep)
     except RasterioError as error:
-        found.append(rules.UNREADABLE.finding(subject, f"{subject} cannot be read as GeoTIFF: {error}"))
+        found.append(rules.UNREADABLE.finding(subject, f"{subject} cannot be read as GeoTIFF: {redacted(str(error))}"))
     return found
 
 

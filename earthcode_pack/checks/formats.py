@@ -33,16 +33,16 @@ def format_findings(href: str, subject: str, kind: Kind, *, classes: bool = Fals
 
 
 def _reachable(href: str, subject: str, kind: Kind) -> None:
-    """Raises ``OutsideError`` where nothing answers, so that a dead server is no fault of the file."""
-    from earthcode_pack.storage.inputs import filesystem  # noqa: PLC0415 - only for what is remote
-    from earthcode_pack.storage.words import outside  # noqa: PLC0415
+    """Raises ``OutsideError`` where it is not there or may not be read: neither is a fault of the file."""
+    from earthcode_pack.storage import is_there  # noqa: PLC0415 - only for what is remote
 
-    fs, path = filesystem(href)
     is_folder = kind == "zarr" and not urlsplit(href).path.rstrip("/").endswith(".zip")
-    names = [f"{path.rstrip('/')}/{name}" for name in ("zarr.json", ".zmetadata", ".zgroup")]
-    with outside(href):
-        found = any(fs.exists(name) for name in (names if is_folder else [path]))
-    if not found:
-        raise OutsideError(
-            f"{subject}: no such object, or its server does not answer", "check the href and the network"
-        )
+    names = [f"{href.rstrip('/')}/{name}" for name in ("zarr.json", ".zmetadata", ".zgroup")]
+    refused: list[OutsideError] = []
+    for one in names if is_folder else [href]:
+        try:
+            if is_there(one):
+                return
+        except OutsideError as error:  # a bucket that may not be listed refuses what is not there, too
+            refused.append(error)
+    raise refused[0] if refused else OutsideError(f"{subject}: there is no such object", "check the href")

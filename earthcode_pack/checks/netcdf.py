@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
 from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, SMALL
+from earthcode_pack.redact import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ def netcdf_findings(href: str, subject: str, *, deep: bool = False) -> list[Find
             kept = _classic(href, subject) if classic else _modern(file, href, subject, deep=deep)
             found.extend(kept)  # item by item: what was found before the file breaks is kept
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        found.append(rules.UNREADABLE.finding(subject, f"{subject} cannot be read as NetCDF: {error}"))
+        found.append(rules.UNREADABLE.finding(subject, f"{subject} cannot be read as NetCDF: {redacted(str(error))}"))
     return found
 
 

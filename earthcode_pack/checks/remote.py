@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from earthcode_pack.errors import EarthcodePackError
+from earthcode_pack.redact import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,13 +68,15 @@ class Probe:
 
     def _ask(self, url: str) -> Answer:
         host = urlsplit(url).netloc
+        if "@" in host:
+            return Answer(None, why="its href holds a user, and is not asked for")
         if host in self._dead:
             return Answer(None, why=self._dead[host])
         try:
             return _object(url) if url.startswith("s3://") else _head(url)
         except (OSError, ValueError, EarthcodePackError) as error:
             why = getattr(error, "reason", None) or getattr(error, "message", None) or error
-            self._dead[host] = f"{type(error).__name__}: {why}"
+            self._dead[host] = redacted(f"{type(error).__name__}: {why}")
             return Answer(None, why=self._dead[host])
 
 

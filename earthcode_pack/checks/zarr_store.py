@@ -15,6 +15,7 @@ from earthcode_pack.checks.cf import cf_findings, open_raw
 from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, MANY, SMALLEST_CHUNK
 from earthcode_pack.checks.netcdf import dimensions_without_coordinate, opened
 from earthcode_pack.checks.pyramid import derived_levels, dimensions_of, level_findings, walk
+from earthcode_pack.redact import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ def zarr_findings(href: str, subject: str, *, deep: bool = False) -> list[Findin
         with open_store(href) as handle:
             found.extend(_groups(_Store(handle, subject, _sizes(href)), deep=deep))  # keeps what came before an error
     except _BROKEN as error:
-        message = f"{subject} cannot be read as Zarr: {type(error).__name__}: {error}"
+        message = f"{subject} cannot be read as Zarr: {type(error).__name__}: {redacted(str(error))}"
         found.append(rules.UNREADABLE.finding(subject, message))
     return found
 

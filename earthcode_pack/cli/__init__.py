@@ -14,6 +14,7 @@ from earthcode_pack.cli.commands import app
 from earthcode_pack.cli.logs import listen
 from earthcode_pack.cli.outcome import Outcome, write_json
 from earthcode_pack.errors import EarthcodePackError
+from earthcode_pack.redact import redacted
 
 __all__ = ["app", "main"]
 
@@ -59,8 +60,9 @@ def _told(outcome: Any) -> int:
 
 def _failed(error: Exception, arguments: list[str], *, as_json: bool, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
-    name, message, remedy, code = _explained(error, arguments)
+        sys.stderr.write(redacted(traceback.format_exc()))
+    name, *words, code = _explained(error, arguments)
+    message, remedy = map(redacted, words)
     if as_json:
         write_json({"error": {"type": name, "message": message, "remedy": remedy}})
     elif message:  # a bare `earthcode-pack` has shown its help already

@@ -9,6 +9,7 @@ from earthcode_pack.bundle import open_bundle
 from earthcode_pack.cli.outcome import Outcome
 from earthcode_pack.cli.words import clipped, heading, levels, near, show_findings
 from earthcode_pack.model import Finding, Level
+from earthcode_pack.redact import shown
 
 
 def accepted_by(target: str) -> Mapping[str, str]:
@@ -18,7 +19,7 @@ def accepted_by(target: str) -> Mapping[str, str]:
 
 def judged(target: str, findings: Iterable[Finding], accepted: Mapping[str, str], *, as_json: bool) -> Outcome:
     """Exit code 1 where an error stands that is not accepted."""
-    found = tuple(findings)
+    found, target = tuple(findings), shown(target)
     stands = any(finding.level is Level.ERROR and finding.rule not in accepted for finding in found)
     data = {"target": target, "findings": found}
     return Outcome(data, lambda console: _show(console, target, found, accepted), int(stands), as_json)

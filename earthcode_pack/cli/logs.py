@@ -4,12 +4,17 @@ import logging
 import sys
 import warnings
 
+from earthcode_pack.redact import redacted
+
 
 class _ToStderr(logging.Handler):
-    """Looks the stream up each time: a progress bar puts its own in place to keep lines above itself."""
+    """Looks the stream up each time: a progress bar puts its own in place to keep lines above itself.
+
+    What libraries say of a URL, in a traceback too, comes without what is secret in it.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(self.format(record) + "\n")
+        sys.stderr.write(redacted(self.format(record)) + "\n")
 
 
 def listen(*, debug: bool) -> None:

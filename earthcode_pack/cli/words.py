@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from earthcode_pack.model import Failure, Finding, Level
+from earthcode_pack.redact import shown
 
 MOST = 10  # of anything; the report holds all
 _FEW = 3  # further places of one rule
@@ -128,7 +129,7 @@ def levels(findings: dict[str, int]) -> str:
 
 def short(href: str) -> str:
     """The last part of a path or URL; the whole is in the report."""
-    return Path(href.rstrip("/")).name or href
+    return Path(shown(href).rstrip("/")).name or shown(href)
 
 
 def _entry(console: Console, label: str, style: str, text: str, remedy: str, *, also: str = "") -> None:

@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from earthcode_pack.errors import ProfileError
+from earthcode_pack.errors import EarthcodePackError, OutsideError, ProfileError
 from earthcode_pack.profile.messages import explain
 from earthcode_pack.profile.model import Profile
-from earthcode_pack.profile.rules import without_secrets
 from earthcode_pack.profile.written import MAX_SIZE, Written, parse
+from earthcode_pack.redact import shown
 
 P = TypeVar("P", bound=BaseModel)
+_ABSENT = (404, 410)
 
 
 def load_profile(profile: str | Path | Mapping[str, Any], base: str | Path | None = None) -> Profile:
@@ -23,36 +24,50 @@ def load_profile(profile: str | Path | Mapping[str, Any], base: str | Path | Non
     ``profile`` is a path, any fsspec URL, or a mapping in the form of the YAML; ``base`` is what relative paths stand
     on, the folder of the file by default and the current one for a mapping.
 
-    Raises ``ProfileError`` that names the file, the line, the key and the nearest valid one.
+    Raises ``ProfileError`` that names the file, the line, the key and the nearest valid one, ``OutsideError`` where the
+    server of a URL does not answer, or refuses it.
     """
     if isinstance(profile, Mapping):
         written = Written("profile", dict(profile))
         return _resolve(_validate(written), str(base or Path.cwd()))
     href = str(profile)
-    folder = base or (href.rsplit("/", 1)[0] if "://" in href else Path(href).resolve().parent)
-    written = parse(_read(href), Path(without_secrets(href)).name)
+    folder = base or (shown(href).rsplit("/", 1)[0] if "://" in href else Path(href).resolve().parent)
+    written = parse(_read(href), Path(shown(href)).name)
     return _resolve(_validate(written), str(folder))
 
 
 def _open(href: str) -> Any:
     if "://" not in href and "::" not in href:
         return Path(href).open(encoding="utf-8")
-    import fsspec  # noqa: PLC0415 - takes as long as all the rest of reading a profile
+    from fsspec.core import url_to_fs  # noqa: PLC0415 - takes as long as all the rest of reading a profile
 
-    return fsspec.open(href, "rt", encoding="utf-8")
+    fs, path = url_to_fs(href)
+    return fs.open(path, "rt", encoding="utf-8")
 
 
 def _read(href: str) -> str:
-    shown = without_secrets(href)
     try:
         with _open(href) as file:
             text = str(file.read(MAX_SIZE + 1))
     except Exception as error:  # noqa: BLE001 - every file system raises its own
-        reason = without_secrets(str(error).replace(href, shown))
-        raise ProfileError(f"{shown}: the profile cannot be read ({reason})", "name an existing YAML file") from None
+        raise _unread(href, error) from None
     if len(text) > MAX_SIZE:
-        raise ProfileError(f"{shown}: larger than {MAX_SIZE} characters", "name a profile, not data")
+        raise ProfileError(f"{shown(href)}: larger than {MAX_SIZE} characters", "name a profile, not data")
     return text
+
+
+def _unread(href: str, error: Exception) -> EarthcodePackError:
+    """A name that leads to no text is its author's to mend; a server that refuses, or is not there, is not."""
+    what, told = f"{shown(href)}: the profile cannot be read", isinstance(error, FileNotFoundError)
+    cause = (
+        error.__cause__ if told and isinstance(error.__cause__, Exception) else error
+    )  # fsspec's http says «not found»
+    status = getattr(cause, "status", None)
+    wrong = isinstance(cause, (FileNotFoundError, ValueError, ImportError)) or status in _ABSENT
+    if wrong or "://" not in href or href.startswith("file://"):
+        return ProfileError(f"{what} ({error})", "name an existing YAML file")
+    why = f"the server answers {status}" if isinstance(status, int) else type(cause).__name__
+    return OutsideError(f"{what} ({why})", "see that you may read it, and that the link is still valid, and run again")
 
 
 def _validate(written: Written) -> Profile:

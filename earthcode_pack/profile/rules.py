@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from earthcode_pack import units
 from earthcode_pack.period import TimePattern, parse_period
+from earthcode_pack.redact import SIGNATURE, USER
 
 
 class Part(BaseModel):
@@ -52,9 +53,9 @@ def _bare_doi(text: str) -> str:
 
 def _no_secret(text: str) -> str:
     """Refuses a URL with a user or a signature; the user of a git URL (ssh://git@host/…) is no secret."""
-    if _USER.search(text) and not text.startswith("ssh://git@"):
+    if USER.search(text) and not text.startswith("ssh://git@"):
         raise ValueError("must hold no user name or password; set them in the environment or the AWS files")
-    if _SIGNATURE.search(text):
+    if SIGNATURE.search(text):
         raise ValueError("must hold no signature or token; set credentials in the environment or the AWS files")
     return text
 
@@ -71,7 +72,7 @@ def _no_secret_keys(settings: dict[str, Any]) -> dict[str, Any]:
 
 def may_hold_a_secret(text: str) -> bool:
     """Whether a text should rather not be shown: a user with a password, a query, or what looks like a key."""
-    return bool(_PASSWORD.search(text) or _USER.search(text) or _SIGNATURE.search(text) or _KEY.search(text))
+    return any(form.search(text) for form in (_PASSWORD, USER, SIGNATURE, _KEY))
 
 
 def is_secret(key: str, text: str) -> bool:
@@ -80,7 +81,7 @@ def is_secret(key: str, text: str) -> bool:
     >>> is_secret("secret_access_key", "x"), is_secret("description", "ask mailto:help@example.org")
     (True, False)
     """
-    return any(form.search(text) for form in (_USER, _SIGNATURE, _KEY)) or bool(_SECRET_KEY.search(key))
+    return any(form.search(text) for form in (USER, SIGNATURE, _KEY)) or bool(_SECRET_KEY.search(key))
 
 
 def _dated(text: object) -> object:
@@ -138,16 +139,7 @@ def _memory(value: str | int) -> str | int:
     return value
 
 
-def without_secrets(href: str) -> str:
-    """A URL as it may be shown: without user and query."""
-    return re.sub(r"\?[^\s'\"]*", "", _USER.sub("://", href)) if "://" in href else href
-
-
-_USER = re.compile(r"://[^/@\s]+@")
 _PASSWORD = re.compile(r"[^\s/:@]+:[^\s@]+@")
-_SIGNATURE = re.compile(
-    r"[?&](X-Amz-\w+(-\w+)?|AWSAccessKeyId|Signature|sig|\w*token|api_?key|password)=", re.IGNORECASE
-)
 _SECRET_KEY = re.compile(r"passw|secret|access_?key|api_?key|private_?key|credential|(^|_)token$", re.IGNORECASE)
 _KEY = re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{12,}|(?<![\w/+])[\w/+]{40}(?![\w/+])")
 

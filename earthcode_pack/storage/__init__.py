@@ -8,7 +8,7 @@ Working: ``Folder``, to which runs on several machines put what they make.
 from earthcode_pack.storage.crew import each
 from earthcode_pack.storage.folders import Folder, Remote
 from earthcode_pack.storage.identity import IdentityCache, identify, sha256
-from earthcode_pack.storage.inputs import fetch, glob, size
+from earthcode_pack.storage.inputs import INSTEAD_OF_SIGNED, fetch, glob, is_there, size
 from earthcode_pack.storage.local import LocalStore
 from earthcode_pack.storage.stores import (
     Begun,
@@ -22,6 +22,7 @@ from earthcode_pack.storage.stores import (
 )
 
 __all__ = [
+    "INSTEAD_OF_SIGNED",
     "Begun",
     "Folder",
     "IdentityCache",
@@ -36,6 +37,7 @@ __all__ = [
     "fetch",
     "glob",
     "identify",
+    "is_there",
     "open_reader",
     "open_store",
     "sha256",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from earthcode_pack.errors import OutsideError, Unreadable, UserError
+from earthcode_pack.redact import is_signed
 from earthcode_pack.storage.granted import granted, mark
 from earthcode_pack.storage.words import outside, safe_key, shown
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BLOCK = 8 * 2**20
+INSTEAD_OF_SIGNED = "fetch what it leads to and name the copy, or its plain URL, with credentials in the environment"
 _ABSENT = frozenset({404, 410})
 
 # Listings of s3fs go stale under a long run; botocore's own checksums fail on Ceph over TLS.
@@ -75,7 +77,8 @@ def glob(href: str) -> list[str]:
     """The files and folders that an href names, sorted; one without a wildcard names itself, where it exists.
 
     ``**`` matches any depth of folders. A Zarr store matches as the folder that it is. An empty list: nothing matches.
-    Raises ``OutsideError`` where the storage does not answer, or has no such bucket.
+    Raises ``OutsideError`` where the storage does not answer, or has no such bucket, ``UserError`` where what matches
+    are signed links: they would be written down with the product, and nothing else tells them from a file.
     """
     path = local_path(href)
     if path is not None:
@@ -84,7 +87,19 @@ def glob(href: str) -> list[str]:
     if not _has_wildcard(href):
         return [href] if _info(fs, path, href) else []
     with outside(href):
-        return sorted(_with_protocol(fs, match, href) for match in fs.glob(path))
+        found = sorted(_with_protocol(fs, match, href) for match in fs.glob(path))
+    if signed := [match for match in found if is_signed(match) and not is_signed(href)]:
+        raise UserError(f"{shown(href)}: matches a signed link, {shown(signed[0])}", INSTEAD_OF_SIGNED)
+    return found
+
+
+def is_there(href: str) -> bool:
+    """Whether a remote href names a file or folder.
+
+    Raises ``OutsideError`` where its server does not answer, or refuses to say.
+    """
+    fs, path = filesystem(href)
+    return _info(fs, path, href) is not None
 
 
 def size(href: str) -> int:

@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from earthcode_pack.errors import EarthcodePackError, OutsideError, UserError
+from earthcode_pack.redact import shown
 from earthcode_pack.storage.links import refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = ["code_of", "in_words", "outside", "safe_key", "shown"]
 
 # What the code of an answer, or the text of an exception without one, means; the first that fits counts.
 _MEANINGS = (
@@ -74,15 +77,6 @@ _MEANINGS = (
 _NOT_FOUND = (r"NoSuchKey|^404$|^NotFound$|^FileNotFoundError", "there is no such object", "check the name")
 
 
-def shown(href: str) -> str:
-    """An href as a message may show it: without query, user and password.
-
-    >>> shown("https://me:word@host/a.nc?X-Amz-Signature=abc")
-    'https://host/a.nc'
-    """
-    return re.sub(r"://[^/@]*@", "://", href if "://" not in href else href.partition("?")[0])
-
-
 def in_words(error: BaseException, where: str) -> EarthcodePackError:
     """What went wrong at ``where``, and what to do; an error that is in words already stays as it is."""
     if isinstance(error, EarthcodePackError):
@@ -104,10 +98,12 @@ _REFUSALS = frozenset({"400", "401", "403"})  # of links; a signed one that has 
 
 
 def _answer_behind(error: BaseException) -> BaseException:
-    """Fsspec's http says «not found» whatever the server answered; the answer is the cause."""
+    """Fsspec's http says «not found» whatever the server answered, or none: the answer is the cause."""
     cause = error.__cause__
-    is_told = isinstance(error, FileNotFoundError) and isinstance(getattr(cause, "status", None), int)
-    return cause if is_told and cause is not None else error
+    if cause is None or not isinstance(error, FileNotFoundError):
+        return error
+    is_told = isinstance(getattr(cause, "status", None), int) or isinstance(cause, OSError)
+    return cause if is_told else error
 
 
 def _reached(error: BaseException) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from contextlib import closing
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import publish_rules as rules
+from earthcode_pack.redact import redacted
 from earthcode_pack.upload.stages import is_data
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def _opener(key: str) -> tuple[Callable[[Window, str], None], str] | None:
 
 
 def _clean(text: str) -> str:
-    """The first line of a message, without what follows a question mark in a URL: it may be a signature."""
-    return re.sub(r"\?\S*", "", text.partition("\n")[0])[:300]
+    """The first line of a message; a query in it may be a signature."""
+    return redacted(text.partition("\n")[0])[:300]
 
 
 def _tiff(window: Window, key: str) -> None:

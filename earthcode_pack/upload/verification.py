@@ -11,11 +11,11 @@ from earthcode_pack.bundle import Bundle, open_bundle
 from earthcode_pack.checks import publish_rules as rules
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Finding, Level
+from earthcode_pack.redact import is_signed, shown
 from earthcode_pack.storage import Reader, open_reader, open_store
 from earthcode_pack.storage.crew import each
 from earthcode_pack.storage.inputs import local_path
 from earthcode_pack.storage.window import Window
-from earthcode_pack.storage.words import shown
 from earthcode_pack.upload.entries import Entry, entries_of, product_entries, published_prefix
 from earthcode_pack.upload.opening import belongs, open_finding, openable
 from earthcode_pack.upload.stages import COLLECTION, MANIFEST
@@ -91,12 +91,21 @@ def _published(target: Bundle | Path | str) -> _Published:
         store = open_store(profile.store)
         window = Window(str(profile.store.href), profile.store)
         return _Published(store, window, published_prefix(profile), tuple(product_entries(bundle).values()))
+    _refuse_links(str(target))
     href = str(target).removesuffix(COLLECTION).removesuffix(MANIFEST).rstrip("/")
     reader = open_reader(href)
     manifest = reader.read(MANIFEST)
     if manifest is None:
         raise UserError(f"{shown(href)}: neither a bundle nor a published version (no {MANIFEST})", "correct the href")
     return _Published(reader, Window(href), "", entries_of(manifest, reader.href(MANIFEST)))
+
+
+def _refuse_links(href: str) -> None:
+    if "://" in href and (is_signed(href) or (href.startswith("http") and "?" in href)):
+        raise UserError(
+            f"{shown(href)}: a product is many objects, which no link with a query or password names",
+            "name the folder by its plain href; for S3 set the credentials in the environment",
+        )
 
 
 def _bundle(target: Bundle | Path | str) -> Bundle | None:
