@@ -58,16 +58,19 @@ def _read(href: str) -> str:
 
 def _unread(href: str, error: Exception) -> EarthcodePackError:
     """A name that leads to no text is its author's to mend; a server that refuses, or is not there, is not."""
-    what, told = f"{shown(href)}: the profile cannot be read", isinstance(error, FileNotFoundError)
-    cause = (
-        error.__cause__ if told and isinstance(error.__cause__, Exception) else error
-    )  # fsspec's http says «not found»
-    status = getattr(cause, "status", None)
-    wrong = isinstance(cause, (FileNotFoundError, ValueError, ImportError)) or status in _ABSENT
-    if wrong or "://" not in href or href.startswith("file://"):
+    what, answer = f"{shown(href)}: the profile cannot be read", _answer_behind(error)
+    status = getattr(answer, "status", None)
+    if "://" not in href or isinstance(answer, (ValueError, ImportError)):
         return ProfileError(f"{what} ({error})", "name an existing YAML file")
-    why = f"the server answers {status}" if isinstance(status, int) else type(cause).__name__
+    if status in _ABSENT or isinstance(answer, FileNotFoundError):
+        return ProfileError(f"{what} (there is no such file)", "name an existing YAML file")
+    why = f"the server answers {status}" if isinstance(status, int) else type(answer).__name__
     return OutsideError(f"{what} ({why})", "see that you may read it, and that the link is still valid, and run again")
+
+
+def _answer_behind(error: Exception) -> BaseException:
+    """Fsspec's http says «not found» whatever the server answered, or none: the answer is the cause."""
+    return (error.__cause__ or error) if isinstance(error, FileNotFoundError) else error
 
 
 def _validate(written: Written) -> Profile:

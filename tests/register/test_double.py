@@ -26,7 +26,8 @@ import osc_bundles as made
 import pytest
 import urllib3
 import yaml
-from services.gateway import FILE_EXTENSION, FolderStageIn, Gateway
+from services.gateway import FILE_EXTENSION, BucketStageIn, FolderStageIn, Gateway
+from services.s3 import client
 from services.serving import served
 from services.stac_api import Catalogue
 
@@ -340,6 +341,48 @@ def _told(side: Side, story: list[Step], *, words: bool) -> list[Any]:
 def test_double_and_real_server_are_one(name: str, double: Side, real: Side) -> None:
     words = name not in LIBRARY
     assert _told(double, TABLE[name], words=words) == _told(real, TABLE[name], words=words)
+
+
+@dataclass
+class OfBucket(Side):
+    """The double whose stage-in is a bucket, as the tests of publishing have it."""
+
+    bucket: BucketStageIn
+
+    def stage(self, files: dict[str, bytes]) -> None:
+        for name, content in files.items():
+            self.bucket.client.put_object(Bucket=self.bucket.bucket, Key=name, Body=content)
+
+    def state(self) -> dict[str, Any]:
+        get, bucket = self.bucket.client.get_object, self.bucket.bucket
+        staged = {key: get(Bucket=bucket, Key=key)["Body"].read() for key in sorted(self.bucket.keys())}
+        return super().state() | {"staged": staged}
+
+    def clear(self) -> None:
+        super().clear()
+        for key in sorted(self.bucket.keys()):
+            self.bucket.client.delete_object(Bucket=self.bucket.bucket, Key=key)
+
+
+@pytest.fixture
+def bucketed(moto: str, bucket: str, tmp_path: Path) -> Iterator[OfBucket]:
+    for name in ("stagein", f"assets/{COLLECTION}"):
+        (tmp_path / name).mkdir(parents=True)
+    stage_in = BucketStageIn(client(moto, "someone", "else"), bucket)
+    gateway = Gateway(tmp_path / "assets", Catalogue(COLLECTION), {USER: PASSWORD, ADMINISTRATOR: PASSWORD})
+    gateway.writers |= {(user, COLLECTION): stage_in for user in (USER, ADMINISTRATOR)}
+    gateway.administrators.add(ADMINISTRATOR)
+    with gateway.served(), urllib3.PoolManager() as pool:
+        yield OfBucket(gateway.api, tmp_path / "stagein", tmp_path / "assets", gateway.catalogue, pool, stage_in)
+
+
+def test_a_bucket_is_emptied_as_a_folder_is(double: Side, bucketed: OfBucket) -> None:
+    """The real server sees folders alone: what agrees with it there does so with a bucket."""
+    told = {name: _told(double, story, words=True) for name, story in TABLE.items()}
+    moved = [name for name in TABLE if any(isinstance(step, dict) and step["archived"] for step in told[name])]
+    assert len(moved) > 20
+    for name in [*moved, "item: not staged", "item: another size"]:
+        assert _told(bucketed, TABLE[name], words=True) == told[name], name
 
 
 def test_a_product_is_registered_at_the_real_server(

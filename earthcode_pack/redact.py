@@ -1,0 +1,91 @@
+"""What of an href, or of a text that holds hrefs, may be shown: no user, no password, no signature (design, rule 8).
+
+Errors, findings and logs pass here whatever they say, since libraries quote the URLs that they were given.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# a password may itself hold «@», and S3's secrets hold «/»: everything up to the last «@» before the host
+_LONG = "{0,2000}"  # no user and password are longer
+USER = re.compile(rf"://(?:[^/\s:@\[]+:(?!\d+/)[^\s@?#]{_LONG}@(?:[^/\s@]{_LONG}@)*|[^/\s]{_LONG}@)")
+_NAMES = (
+    r"(?:x-(?:amz|goog|oss|obs|ms|cos)|awsaccesskeyid|googleaccessid|ossaccesskeyid|key-pair-id)[\w-]*"
+    r"|[\w-]*(?:signature|token|secret|password|passwd|credentials?)|(?:[\w-]*_)?sig|sign"
+    r"|(?:api|access|account|auth|private|subscription)[_-]?key|authorization|jwt"
+)
+# as a URL, or as a part of another one's query, where it is percent-encoded
+SIGNATURE = re.compile(rf"(?:[?&;#]|%3F|%26)(?:{_NAMES})(?:=|%3D)", re.IGNORECASE)
+
+_TAIL = re.compile(r"\?.*|#[^#]*=.*", re.DOTALL)
+_CHAIN = re.compile(r"::(?=[a-z][a-z0-9+]*(?:://|::))")  # fsspec's, as in zip://a.nc::https://host/a.zip
+_IN_TEXT = re.compile(r"(?<![\w+.-])[\w+.-]*://[^\s'\"<>«»]+")
+_QUERY = re.compile(r"\?[^\s'\"<>«»]+")  # of a relative href, or behind a space in a wrong one
+_AFTER = "),.:;]}"  # ends a URL in a sentence, not itself
+
+
+def shown(href: str) -> str:
+    """An href as a message may show it: without query, user and password.
+
+    >>> shown("https://me:word@host/a.nc?X-Amz-Signature=abc")
+    'https://host/a.nc'
+    >>> shown("s3://KEY:se/cret@bucket/a.nc"), shown("s3://bucket/2020-??.nc")
+    ('s3://bucket/a.nc', 's3://bucket/2020-??.nc')
+    """
+    return "::".join(map(_shown, _CHAIN.split(href))) if "://" in href else href
+
+
+def _shown(href: str) -> str:
+    public = USER.sub("://", href)
+    return public if _is_pattern(public) else _TAIL.sub("", public)
+
+
+def _is_pattern(href: str) -> bool:
+    """Whether «?» stands for a character, as in patterns of object stores, and begins no query."""
+    return not href.startswith("http") and "=" not in href
+
+
+def is_signed(href: str) -> bool:
+    """Whether an href opens something by itself: by a user and password, or by a signature or token.
+
+    >>> is_signed("https://host/a?X-Goog-Signature=abc"), is_signed("https://host/a?sig=abc"), is_signed("s3://b/a")
+    (True, True, False)
+    """
+    return any(USER.search(part) or SIGNATURE.search(part) for part in _CHAIN.split(href))
+
+
+def redacted(text: str) -> str:
+    """A text with each of its URLs as ``shown`` gives it, and no signature behind a relative href.
+
+    >>> redacted("403, url='https://host/a.nc?X-Amz-Signature=abc': Forbidden")
+    "403, url='https://host/a.nc': Forbidden"
+    """
+    return _each_url(text, lambda _: True)
+
+
+def unsigned(text: str) -> str:
+    """A text as ``redacted`` gives it, but that queries of URLs stay which hold neither signature nor token.
+
+    >>> unsigned("https://host/wms?layers=sst and https://host/a?sig=abc, too")
+    'https://host/wms?layers=sst and https://host/a, too'
+    """
+    return _each_url(text, is_signed)
+
+
+def _each_url(text: str, chosen: Callable[[str], bool]) -> str:
+    def replaced(match: re.Match[str]) -> str:
+        url = match[0].rstrip(_AFTER)
+        return shown(url) + match[0][len(url) :] if chosen(url) else match[0]
+
+    plain = _IN_TEXT.sub(replaced, text) if "://" in text else text
+    return _QUERY.sub(_unsigned_query, plain) if "?" in plain else plain
+
+
+def _unsigned_query(match: re.Match[str]) -> str:
+    query = match[0].rstrip(_AFTER)
+    return match[0][len(query) :] if SIGNATURE.search(query) else match[0]
