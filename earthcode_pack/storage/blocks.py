@@ -40,13 +40,20 @@ def digests(stretch: Stretch, *kinds: str) -> tuple[str, ...]:
 
 
 def read(stretch: Stretch) -> Iterator[memoryview]:
-    """Its blocks. Raises ``UserError`` where the file ends before, or is gone."""
+    """Its blocks. Raises ``UserError`` where the file ends before, is gone, or cannot be read."""
     try:
         yield from stretch.blocks()
     except FileNotFoundError:
         raise _changed(stretch.path, "it is gone") from None
     except EOFError:
         raise _changed(stretch.path, "it is shorter now") from None
+    except OSError as error:
+        raise unreadable(stretch.path, error) from None
+
+
+def unreadable(path: Path, error: OSError) -> UserError:
+    """A file that this machine does not give away."""
+    return UserError(f"{path}: cannot be read ({error.strerror})", "allow reading it, or mend its disk")
 
 
 def refuse_changed_file(local: Path, size: int, sha256: str) -> None:

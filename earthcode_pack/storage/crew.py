@@ -6,11 +6,12 @@ Each thread takes one item after another: handing over each one costs more than 
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from threading import Lock
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from earthcode_pack.parallel import carried
+from earthcode_pack.storage.stopping import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,9 +37,10 @@ def each(work: Callable[[T], R], items: Iterable[T], most: Callable[[], int] = l
 def by_crew(work: Callable[[T], R], items: Iterable[T], most: Callable[[], int]) -> Iterator[R]:
     """What ``work`` gives for each item, as it comes; ``most`` tells how many calls at once are worth it, now.
 
-    After a failure no other item is begun; the results of those under way come before it is raised.
+    After a failure, or where the caller goes, no other item is begun, and what is under way is left where it looks at
+    ``stopping``; the results of what ended come before the failure is raised.
     """
-    crew = _Crew(carried(work), items, most)
+    crew = _Crew(work, items, most)
     with ThreadPoolExecutor(_MOST, "earthcode-pack-crew") as pool:
         try:
             while crew.hire(pool):
@@ -52,18 +54,21 @@ def by_crew(work: Callable[[T], R], items: Iterable[T], most: Callable[[], int])
 
 class _Crew(Generic[T, R]):
     def __init__(self, work: Callable[[T], R], items: Iterable[T], most: Callable[[], int]) -> None:
-        self._work, self._most = work, most
+        self._over, self._most = Event(), most
+        with until(self._over):
+            self._work = carried(work)
         self._items = iter(list(items))  # each goes to one thread: CPython steps through a list atomically
         self._results: deque[R] = deque()
+        self._failures: deque[BaseException] = deque()
         self._futures: list[Future[None]] = []
-        self._is_over, self._hired, self._lock = False, 0, Lock()
+        self._hired, self._lock = 0, Lock()
 
     def hire(self, pool: ThreadPoolExecutor) -> bool:
         """Has as many at work as are worth it, and waits a moment; False once all is done, or something failed."""
-        while not self._is_over and self._may_hire():
+        while not self._over.is_set() and self._may_hire():
             self._futures.append(pool.submit(self._go))
-        done, working = wait(self._futures, timeout=_LOOK, return_when=FIRST_EXCEPTION)
-        return bool(working) and all(future.exception() is None for future in done)
+        _, working = wait(self._futures, timeout=_LOOK)
+        return bool(working) and not self._failures
 
     def _may_hire(self) -> bool:
         with self._lock:
@@ -72,12 +77,15 @@ class _Crew(Generic[T, R]):
         return more
 
     def _go(self) -> None:
-        while not self._is_over and self._is_needed():
-            item = next(self._items, _NONE)
-            if item is _NONE:
-                self._is_over = True
-            else:
+        try:
+            while not self._over.is_set() and self._is_needed():
+                item = next(self._items, _NONE)
+                if item is _NONE:
+                    return
                 self._results.append(self._work(item))  # type: ignore[arg-type]
+        except BaseException as error:  # noqa: BLE001 - it is raised where the results are taken
+            self._failures.append(error)
+            self._over.set()
 
     def _is_needed(self) -> bool:
         """Whether not too many are at work; who is not needed goes."""
@@ -92,10 +100,10 @@ class _Crew(Generic[T, R]):
             yield self._results.popleft()
 
     def stop(self) -> None:
-        """No other item is begun."""
-        self._is_over = True
+        """No other item is begun, and what is under way is left as soon as it looks."""
+        self._over.set()
 
     def raise_failure(self) -> None:
-        """The first there was."""
-        for future in self._futures:
-            future.result()
+        """The first there was: it had the others stop."""
+        if self._failures:
+            raise self._failures[0]

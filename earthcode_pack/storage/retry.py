@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from earthcode_pack.storage.stopping import go_on, wait
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -76,20 +78,21 @@ def persist(
     patience: Patience,
     *,
     failed: Callable[[BaseException], None] = lambda _error: None,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = wait,
 ) -> T:
     """What an attempt gives; one that fails in passing is made again. ``failed`` is told of each failure.
 
-    Raises what the last attempt raised.
+    Raises what the last attempt raised, and ``Stopped`` where nobody waits any more.
     """
     end = time.monotonic() + patience.seconds
     for number in range(1, patience.attempts):
+        go_on()
         try:
             return attempt()
         except Exception as error:
             failed(error)
-            wait = patience.wait(number)
-            if not is_passing(error) or time.monotonic() + wait > end:
+            pause = patience.wait(number)
+            if not is_passing(error) or time.monotonic() + pause > end:
                 raise
-        sleep(wait)
+        sleep(pause)
     return attempt()

@@ -10,14 +10,14 @@ import hashlib
 import logging
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Receipt
 from earthcode_pack.profile.rate import bytes_per_second
 from earthcode_pack.storage.blocks import digests, refuse_changed
-from earthcode_pack.storage.pace import Pace
+from earthcode_pack.storage.pace import MOST, Pace
 from earthcode_pack.storage.retry import Damaged, Patience, Refused
 from earthcode_pack.storage.s3_access import access
 from earthcode_pack.storage.s3_calls import Calls
@@ -41,6 +41,7 @@ logger = logging.getLogger("earthcode_pack")
 
 LARGE = 256 * 10**6  # bytes; what is larger is sent in parts, and resumed
 _NO_ACL = "AccessControlListNotSupported"
+_SENDINGS = 3  # of an object that arrives damaged
 _LARGEST_PUT = 5 * 2**30  # bytes that one request puts (S3 API)
 
 
@@ -66,9 +67,10 @@ class S3Store:
         if not bucket:
             raise UserError(f"store.href: {spec.href} names no bucket", "write s3://bucket/prefix")
         self._settings = settings or Settings()
-        self._pace = Pace(rate=bytes_per_second(spec.rate) if spec.rate else None)
+        self._rate = bytes_per_second(spec.rate) if spec.rate else None
+        self._pace = Pace(rate=self._rate)
         way = access(spec, keys)
-        wire = Wire(way.endpoint, way.ca, self._settings.timeouts)
+        wire = Wire(way.endpoint, way.ca, _paced(self._settings.timeouts, self._rate))
         signer = Signer(way.keys, way.region, self._settings.clock)
         self._calls = Calls(wire, signer, bucket, self._pace, self._settings.patience)
         self._is_public = spec.access == "public"
@@ -110,21 +112,25 @@ class S3Store:
         return Receipt(key=key, size=size, sha256=sha256, etag=etag, verified_at=now())
 
     def _put_small(self, sending: Sending) -> str:
-        """One request; its ETag."""
-        return self._calls.persist(lambda: self._attempt(sending))
+        """One request; its ETag. What turns out damaged is sent again, as far as patience goes."""
+        for left in reversed(range(_SENDINGS)):
+            etag, md5 = self._calls.persist(lambda: self._attempt(sending))
+            try:
+                return etag if md5 in (None, etag) else self._confirm(sending, None)
+            except Damaged:
+                if not left:
+                    raise
+        raise AssertionError("the last one returns or raises")
 
-    def _attempt(self, sending: Sending) -> str:
-        """The server refuses what has not the signed sha256; of one that does not, the md5 in its ETag is compared."""
+    def _attempt(self, sending: Sending) -> tuple[str, str | None]:
+        """The ETag and, of a server that proves nothing itself, the md5 that it should be."""
         stretch, md5 = Stretch(sending.local, 0, sending.size), None
         if sending.compare:
             sha256, md5 = digests(stretch, "sha256", "md5")
             refuse_changed(sending.local, sha256, sending.sha256)
         with unless_changed(sending):
             answer = self._calls.put(sending.name, stretch, sending.sha256, headers=sending.headers)
-        etag = answer.headers.get("etag", "").strip('"')
-        if md5 is not None and etag != md5:
-            self._confirm(sending, None)
-        return etag
+        return answer.headers.get("etag", "").strip('"'), md5
 
     def _put_large(self, sending: Sending, begun: Begun | None, note: Callable[[Begun], None] | None) -> str:
         """In parts; or in one request, where the server knows none."""
@@ -160,10 +166,11 @@ class S3Store:
         try:
             return put(sending)
         except Refused as error:
-            if error.code != _NO_ACL or not self._is_public:
+            if error.code != _NO_ACL or "x-amz-acl" not in sending.headers:
                 raise
+            if self._is_public:
+                logger.warning("s3://%s takes no ACLs: only its policy can make objects public", self._bucket)
             self._is_public = False
-            logger.warning("s3://%s takes no ACLs: only its policy can make objects public", self._bucket)
             headers = {name: value for name, value in sending.headers.items() if name != "x-amz-acl"}
             return put(sending._replace(headers=headers))
 
@@ -241,6 +248,11 @@ class S3Store:
 
     def _name(self, key: str) -> str:
         return self._prefix + safe_key(key)
+
+
+def _paced(timeouts: Timeouts, rate: float | None) -> Timeouts:
+    """With the time that requests take which share a rate."""
+    return timeouts if rate is None else replace(timeouts, slowest=min(timeouts.slowest, rate / (2 * MOST)))
 
 
 def _size(local: Path) -> int:

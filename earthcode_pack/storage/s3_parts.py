@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections import deque
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack.errors import UserError
-from earthcode_pack.storage.blocks import digests, read, refuse_changed, refuse_changed_file
+from earthcode_pack.parallel import carried
+from earthcode_pack.storage.blocks import digests, read, refuse_changed, refuse_changed_file, unreadable
 from earthcode_pack.storage.retry import Damaged, Refused, is_damaged
+from earthcode_pack.storage.stopping import go_on, until
 from earthcode_pack.storage.stores import Begun
 from earthcode_pack.storage.wire import Stretch
 
@@ -49,9 +54,12 @@ def part_size(size: int, least: int = PART) -> int:
     return max(least, -(-size // _PARTS // 2**20) * 2**20)
 
 
-def etag_of_parts(etags: list[str]) -> str:
-    """The ETag of an object sent in parts that have these: md5(md5s)-N."""
-    md5s = b"".join(bytes.fromhex(etag) for etag in etags)
+def etag_of_parts(etags: list[str]) -> str | None:
+    """The ETag of an object sent in parts that have these: md5(md5s)-N; None where they are no md5s."""
+    try:
+        md5s = b"".join(bytes.fromhex(etag) for etag in etags)
+    except ValueError:
+        return None
     return f"{hashlib.md5(md5s, usedforsecurity=False).hexdigest()}-{len(etags)}"
 
 
@@ -82,6 +90,14 @@ def put_parts(
     return etags
 
 
+def _identity(local: Path) -> tuple[int, ...] | None:
+    try:
+        found = local.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 @contextmanager
 def unless_changed(sending: Sending) -> Iterator[None]:
     """A body that the server refuses, or that ended before, may be of a file that was changed: ``UserError`` then."""
@@ -90,6 +106,10 @@ def unless_changed(sending: Sending) -> Iterator[None]:
     except (EOFError, FileNotFoundError):
         refuse_changed_file(sending.local, sending.size, sending.sha256)
         raise Damaged("the file was changed while it was sent") from None
+    except OSError as error:
+        if error.filename is None:  # the line's, not the disk's
+            raise
+        raise unreadable(sending.local, error) from None
     except Refused as error:
         if is_damaged(error):
             refuse_changed_file(sending.local, sending.size, sending.sha256)
@@ -111,30 +131,60 @@ class _Upload:
     def __init__(self, calls: Calls, sending: Sending, begun: Begun, there: Mapping[int, Part]) -> None:
         self._calls, self._sending, self._begun, self._there = calls, sending, begun, there
         self._sent: list[Future[str]] = []
+        self._stop = Event()
 
     def run(self) -> list[str]:
-        """The ETags in order, once every byte is sent and the sha256 of all is the one that was stated."""
+        """The ETags in order, once every byte is sent and the sha256 of all is the one that was stated.
+
+        A part is signed as it is when it is sent, after it was read for the sum of all: a file that changed in between
+        is seen by its identity.
+        """
+        local, before = self._sending.local, _identity(self._sending.local)
         with ThreadPoolExecutor(_SENDERS, "earthcode-pack-parts") as pool:
             try:
-                digest = self._read(pool)
-                refuse_changed(self._sending.local, digest, self._sending.sha256)
-                return [future.result() for future in self._sent]
+                refuse_changed(local, self._read(pool), self._sending.sha256)
+                etags = [future.result() for future in self._sent]
             except BaseException:
+                self._stop.set()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+        if _identity(local) != before:
+            refuse_changed_file(local, self._sending.size, self._sending.sha256)
+            raise Damaged("the file was touched while it was sent")
+        return etags
 
     def _read(self, pool: ThreadPoolExecutor) -> str:
         """The sha256 of all; raises what the sending of a part raised, as soon as that is known."""
-        whole = hashlib.sha256()
+        with until(self._stop):
+            send = carried(self._send)
+        whole, left = hashlib.sha256(), deque[Future[str]]()
         for number, stretch in self._plan():
-            self._calls.pace.take(stretch.size)
-            for block in read(stretch):
-                whole.update(block)
-            self._sent.append(pool.submit(self._send, number, stretch))
-            for future in wait(self._sent, timeout=0, return_when=FIRST_COMPLETED).done:
-                future.result()
-        wait(self._sent, return_when=FIRST_EXCEPTION)
+            go_on()
+            with self._room(stretch):
+                for block in read(stretch):
+                    whole.update(block)
+                future = pool.submit(send, (number, stretch))
+            future.add_done_callback(partial(self._give_unsent, stretch))
+            self._sent.append(future)
+            left.append(future)
+            while left and left[0].done():
+                left.popleft().result()
+        wait(left, return_when=FIRST_EXCEPTION)
         return whole.hexdigest()
+
+    def _give_unsent(self, stretch: Stretch, future: Future[str]) -> None:
+        if future.cancelled():
+            self._calls.pace.give(stretch.size)
+
+    @contextmanager
+    def _room(self, stretch: Stretch) -> Iterator[None]:
+        """Taken, and given back by who sends; or here, where it does not come so far."""
+        self._calls.pace.take(stretch.size)
+        try:
+            yield
+        except BaseException:
+            self._calls.pace.give(stretch.size)
+            raise
 
     def _plan(self) -> Iterator[tuple[int, Stretch]]:
         """Number and bytes of each part."""
@@ -142,7 +192,8 @@ class _Upload:
         for number, first in enumerate(range(0, size, part), 1):
             yield number, Stretch(self._sending.local, first, min(part, size - first))
 
-    def _send(self, number: int, stretch: Stretch) -> str:
+    def _send(self, part: tuple[int, Stretch]) -> str:
+        number, stretch = part
         try:
             if self._is_there(number, stretch):
                 return self._there[number].etag

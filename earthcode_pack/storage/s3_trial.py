@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from earthcode_pack.errors import OutsideError
-from earthcode_pack.storage.retry import Patience, Refused, persist
+from earthcode_pack.storage.retry import Patience, Refused, is_damaged, persist
 from earthcode_pack.storage.s3_calls import date_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _PROBE = b"earthcode-pack"
 _SKEW = 15 * 60  # s; S3 refuses signatures that are older (RequestTimeTooSkewed)
-_REFUSED = 400  # XAmzContentSHA256Mismatch
+_ODD = ("400", "InvalidRequest", "InvalidArgument")  # a refusal that does not say that it was for the bytes
 
 
 class Trial:
@@ -54,8 +54,8 @@ class Trial:
     def _is_refused(self, name: str) -> bool:
         try:
             self._soon(lambda: _unless_answered(lambda: self._put(name, b"another")))
-        except _Answered:
-            return True
+        except _Answered as answer:
+            return answer.proves
         self._calls.delete([name])
         return False
 
@@ -83,11 +83,17 @@ class Trial:
 class _Answered(Exception):
     """A refusal that is the answer to a question, and no reason to ask again."""
 
+    def __init__(self, proves: bool) -> None:
+        super().__init__()
+        self.proves = proves
+
 
 def _unless_answered(attempt: Callable[[], object]) -> None:
     try:
         attempt()
     except Refused as error:
-        if error.status == _REFUSED:
-            raise _Answered from None
+        if is_damaged(error):
+            raise _Answered(True) from None
+        if error.code in _ODD:
+            raise _Answered(False) from None
         raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import select
+import ssl
 import time
 import weakref
 from collections import deque
@@ -20,9 +21,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from earthcode_pack.errors import UserError
+from earthcode_pack.storage.stopping import go_on
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
@@ -30,7 +31,7 @@ Buffer = bytes | memoryview
 T = TypeVar("T")
 
 _BLOCK = 2**18  # bytes that are read at once
-_STEP = 2**25  # bytes that the kernel sends between two looks at the clock
+_STEP = 2**20  # bytes that the kernel sends between two looks at the clock
 _GOOD = range(200, 300)
 
 
@@ -171,7 +172,7 @@ class Wire:
         try:
             connection.endheaders()
             _send(connection, request, deadline)
-        except (BrokenPipeError, ConnectionResetError) as error:
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
             return _early(connection, error)
         return connection.getresponse()
 
@@ -183,18 +184,20 @@ def _let_go(idle: deque[HTTPConnection]) -> None:
 
 def _send(connection: HTTPConnection, request: Request, deadline: float) -> None:
     """A body. Raises ``EOFError`` where a file became shorter."""
-    body = request.body
+    body, sock = request.body, connection.sock
     if isinstance(body, Stretch) and not isinstance(connection, HTTPSConnection):
-        _send_from_kernel(connection.sock, body, deadline)
+        _send_from_kernel(sock, body, deadline)
         return
     for block in _until(deadline, body.blocks() if isinstance(body, Stretch) else body):
-        connection.sock.sendall(block)
+        sock.settimeout(_left(deadline))
+        sock.sendall(block)
 
 
 def _send_from_kernel(sock: Any, body: Stretch, deadline: float) -> None:
     with open(body.path, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
         for first in _until(deadline, range(body.first, body.first + body.size, _STEP)):
             size = min(_STEP, body.first + body.size - first)
+            sock.settimeout(_left(deadline))
             if sock.sendfile(file, first, size) != size:
                 raise EOFError(str(body.path))
 
@@ -211,9 +214,15 @@ def _early(connection: HTTPConnection, error: OSError) -> HTTPResponse:
 
 def _until(deadline: float, blocks: Iterable[T]) -> Iterator[T]:
     for block in blocks:
+        go_on()
         if time.monotonic() > deadline:
             raise TimeoutError("timed out")
         yield block
+
+
+def _left(deadline: float) -> float:
+    """Seconds until then, as a socket takes them: none would be for ever."""
+    return max(0.001, deadline - time.monotonic())
 
 
 def _read(answer: HTTPResponse, take: Callable[[bytes], object] | None, deadline: float) -> Answer:
@@ -257,8 +266,6 @@ def _authorization(proxy: SplitResult) -> dict[str, str]:
 
 def _trusting(ca: str | None) -> ssl.SSLContext:
     """Verifies certificates and names. OpenSSL takes a self-signed one that is trusted itself, as botocore does."""
-    import ssl  # noqa: PLC0415 - only for https
-
     context = ssl.create_default_context(cafile=ca)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context

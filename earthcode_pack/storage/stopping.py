@@ -1,0 +1,47 @@
+"""Calls that need not end: whoever waits for them was interrupted, or another one failed.
+
+What is under way looks here before each attempt, wait and mebibyte, so that it is left soon.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from threading import Event
+
+_STOPS: ContextVar[tuple[Event, ...]] = ContextVar("_STOPS", default=())
+
+
+class Stopped(Exception):
+    """What was under way is left; somebody else tells why."""
+
+
+@contextmanager
+def until(stop: Event) -> Iterator[None]:
+    """In this context, and those made of it, calls are left once ``stop`` is set."""
+    token = _STOPS.set((*_STOPS.get(), stop))
+    try:
+        yield
+    finally:
+        _STOPS.reset(token)
+
+
+def go_on() -> None:
+    """Raises ``Stopped`` where nobody waits any more."""
+    if any(stop.is_set() for stop in _STOPS.get()):
+        raise Stopped
+
+
+def wait(seconds: float) -> None:
+    """Sleeps; raises ``Stopped`` as soon as nobody waits any more."""
+    stops = _STOPS.get()
+    if stops:
+        stops[-1].wait(seconds)  # an outer one is seen with the next look
+    else:
+        time.sleep(seconds)
+    go_on()

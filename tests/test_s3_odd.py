@@ -1,0 +1,239 @@
+"""What a client of S3 must not take for granted: servers, files and users that do other things meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from services.faults import Fault, FaultProxy
+from services.odd import Odd
+
+from earthcode_pack.errors import OutsideError, UserError
+from earthcode_pack.profile.model import StoreSpec
+from earthcode_pack.storage.crew import by_crew, each
+from earthcode_pack.storage.retry import Patience
+from earthcode_pack.storage.s3 import S3Store, Settings
+from earthcode_pack.storage.sigv4 import Keys
+from earthcode_pack.storage.wire import Request, Stretch, Timeouts, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from services.rgw import Rgw
+
+    from earthcode_pack.storage.stores import Begun
+
+MB = 2**20
+KEYS = Keys("someone", "n0t-to-be-shown")
+QUICK = Patience(seconds=10, attempts=12, first=0.01)
+
+
+@contextmanager
+def serving(**how: Any) -> Iterator[Odd]:
+    server = Odd(**how)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def store_of(server: Odd, **spec: Any) -> S3Store:
+    spec = {"href": "s3://b/p", "endpoint_url": server.url, "region": "r"} | spec
+    return S3Store(StoreSpec(**spec), keys=KEYS, settings=Settings(patience=QUICK, first_contact=QUICK))
+
+
+def made(path: Path, size: int = 1000) -> tuple[Path, str]:
+    """With its sha256."""
+    data = random.Random(path.name).randbytes(size)
+    path.write_bytes(data)
+    return path, hashlib.sha256(data).hexdigest()
+
+
+def putting(store: S3Store) -> Callable[[tuple[Path, str]], Any]:
+    return lambda file: store.put(file[0], file[0].name, sha256=file[1], media_type="a/b")
+
+
+# --- servers ----------------------------------------------------------------------------------------------------------
+
+
+def test_etags_that_tell_nothing_from_a_server_that_proves_nothing_of_many_at_once(tmp_path: Path) -> None:
+    """Each object is read back; who reads waits for no turn that is held by those who wait too."""
+    files = [made(tmp_path / str(number)) for number in range(20)]
+    with serving(proves=False, md5=False, delay=0.05) as server:
+        store = store_of(server)
+        done = threading.Event()
+
+        def work() -> None:
+            each(putting(store), files, lambda: store.most)
+            done.set()
+
+        threading.Thread(target=work, daemon=True).start()
+        assert done.wait(20)
+        assert len(server.objects) == 20
+
+
+def test_a_bucket_without_acls_and_many_threads(tmp_path: Path) -> None:
+    """All of them were refused before one of them knew why."""
+    files = [made(tmp_path / str(number)) for number in range(16)]
+    with serving(acl=False, delay=0.05) as server:
+        store = store_of(server, access="public")
+        assert len(each(putting(store), files, lambda: 16)) == 16
+        assert server.refused > 1
+
+
+@pytest.mark.parametrize("code", ["RequestTimeout", "InvalidRequest"])
+def test_any_refusal_is_no_proof(tmp_path: Path, code: str) -> None:
+    path, sha256 = made(tmp_path / "a")
+    with serving(proves=False, answers=[code]) as server:
+        store = store_of(server)
+        path.write_bytes(b"changed")
+        with pytest.raises(UserError, match="changed after the bundle was prepared"):
+            store.put(path, "a", sha256=sha256, media_type="a/b")
+        assert [key for key in server.objects if key.endswith("/a")] == []
+
+
+def test_a_refusal_before_the_whole_was_heard_over_tls(rgw: Rgw, rgw_bucket: str, tmp_path: Path) -> None:
+    tls = rgw.certificates
+    proxy = FaultProxy(rgw.port, [Fault("PUT .*/large", "early", times=99, status=403, code="AccessDenied")], tls=tls)
+    spec = StoreSpec(href=f"s3://{rgw_bucket}", endpoint_url=proxy.url, ca_bundle=str(tls.ca))
+    store = S3Store(spec, settings=Settings(patience=QUICK))
+    path, sha256 = made(tmp_path / "large", 20 * MB)
+    with pytest.raises(OutsideError, match=r"refuses access \(403\)"):
+        store.put(path, "large", sha256=sha256, media_type="a/b")
+    assert proxy.done("early") == 1
+    proxy.stop()
+
+
+def test_a_server_that_takes_ever_less_is_given_up_in_time(tmp_path: Path) -> None:
+    """Each piece comes through in time, and the whole does not."""
+    path, _ = made(tmp_path / "large", 30 * MB)
+    with _trickling() as port:
+        wire = Wire(f"http://127.0.0.1:{port}", timeouts=Timeouts(request=0.5, slowest=10**9))
+        begin = time.monotonic()
+        with pytest.raises(TimeoutError):
+            wire.send(Request("PUT", "/b/k", {"host": "x"}, Stretch(path, 0, 30 * MB), 30 * MB))
+        assert time.monotonic() - begin < 5
+
+
+@contextmanager
+def _trickling() -> Iterator[int]:
+    import socket
+
+    server, over = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve() -> None:
+        client, _ = server.accept()
+        with client:
+            while not over.wait(0.02):
+                client.recv(65536)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield server.getsockname()[1]
+    over.set()
+    thread.join()
+    server.close()
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_part_that_changed_while_it_waited_to_be_sent_again(rgw: Rgw, rgw_bucket: str, tmp_path: Path) -> None:
+    """It was read for the sum of all before, and the server proves what is sent: the file as it is now."""
+    path, sha256 = made(tmp_path / "large", 12 * MB)
+    proxy = FaultProxy(rgw.port, [Fault("PUT .*partNumber=1&", "status", times=4)])
+    patience = Patience(seconds=10, attempts=12, first=0.2, longest=0.2)
+    settings = Settings(large=MB, part=5 * MB, patience=patience)
+    store = S3Store(StoreSpec(href=f"s3://{rgw_bucket}", endpoint_url=proxy.url), settings=settings)
+
+    def spoil() -> None:
+        while proxy.done("status") < 3:
+            time.sleep(0.005)
+        with path.open("r+b") as file:
+            file.seek(100)
+            file.write(b"changed")
+
+    thread = threading.Thread(target=spoil)
+    thread.start()
+    notes: list[Begun] = []
+    with pytest.raises(UserError, match="changed after the bundle was prepared"):
+        store.put(path, "large", sha256=sha256, media_type="a/b", note=notes.append)
+    thread.join()
+    assert list(store.keys()) == []
+    assert list(store.open_uploads()) == []
+    proxy.stop()
+
+
+def test_what_cannot_be_read_is_no_fault_of_the_storage(rgw_bucket: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    store = S3Store(StoreSpec(href=f"s3://{rgw_bucket}"), settings=Settings(large=10, patience=QUICK))
+    begin = time.monotonic()
+    with pytest.raises(UserError, match=r"folder: cannot be read \(Is a directory\)"):
+        store.put(tmp_path / "folder", "a", sha256="0" * 64, media_type="a/b")
+    assert time.monotonic() - begin < 1
+
+
+def test_bytes_in_flight_are_given_back_after_a_file_that_shrank(rgw_bucket: str, tmp_path: Path) -> None:
+    path, sha256 = made(tmp_path / "large", 12 * MB)
+    store = S3Store(StoreSpec(href=f"s3://{rgw_bucket}"), settings=Settings(large=MB, part=5 * MB, patience=QUICK))
+    pace = store._pace
+    take = pace.take
+
+    def shrink(size: int) -> None:
+        path.write_bytes(b"short")
+        take(size)
+
+    pace.take = shrink  # type: ignore[method-assign]
+    with pytest.raises(UserError, match="it is shorter now"):
+        store.put(path, "large", sha256=sha256, media_type="a/b")
+    assert pace._bytes == 0
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_low_rate_leaves_time_for_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    spec = StoreSpec(href="s3://b", endpoint_url="http://127.0.0.1:9", region="r", rate="100 kB/s")
+    timeouts = S3Store(spec, keys=KEYS)._calls._wire._timeouts
+    assert timeouts.of(16 * MB) >= 16 * MB / (100_000 / 16), "sixteen parts share the rate"
+
+
+@pytest.mark.parametrize("size", [MB, 12 * MB])
+def test_who_goes_waits_for_nothing(rgw: Rgw, rgw_bucket: str, tmp_path: Path, size: int) -> None:
+    """A server that says «slow down» for ever, or never answers; the user presses Ctrl-C."""
+    faults = [Fault("PUT .*/stays", "status", times=10**6)]
+    proxy = FaultProxy(rgw.port, faults)
+    settings = Settings(large=2 * MB, part=5 * MB, patience=Patience(seconds=60, attempts=100, first=5, longest=20))
+    store = S3Store(StoreSpec(href=f"s3://{rgw_bucket}", endpoint_url=proxy.url), settings=settings)
+    files = [made(tmp_path / "stays", size), made(tmp_path / "goes")]
+    begin = time.monotonic()
+
+    def interrupted() -> None:
+        for _ in by_crew(putting(store), files, lambda: 2):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - begin < 5
+    proxy.stop()
+
+
+def test_the_failure_of_one_is_told_at_once_and_is_the_one_that_is_told(
+    rgw: Rgw, rgw_bucket: str, tmp_path: Path
+) -> None:
+    proxy = FaultProxy(rgw.port, [Fault("PUT .*/stays", "status", times=10**6)])
+    settings = Settings(patience=Patience(seconds=60, attempts=100, first=5, longest=20))
+    store = S3Store(StoreSpec(href=f"s3://{rgw_bucket}", endpoint_url=proxy.url), settings=settings)
+    files = [made(tmp_path / "stays"), (made(tmp_path / "wrong")[0], "0" * 64)]
+    begin = time.monotonic()
+    with pytest.raises(UserError, match="wrong: changed after the bundle was prepared"):
+        each(putting(store), files, lambda: 2)
+    assert time.monotonic() - begin < 5
+    proxy.stop()
