@@ -23,8 +23,8 @@ _CALM = 1.0  # s in which several answers «slow down» count as one
 class Pace:
     """Shared by all threads that send to one server.
 
-    ``take`` and ``give`` bound the bytes on their way, ``turn`` the requests at once (additive increase, multiplicative
-    decrease), ``spend`` the bytes per second where ``rate`` is set.
+    ``take`` and ``give`` bound the bytes of parts on their way, ``turn`` the requests at once (additive increase,
+    multiplicative decrease), ``spend`` the bytes per second where ``rate`` is set.
     """
 
     def __init__(
