@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from earthcode_pack.storage.window import Window
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from services.rgw import Rgw
 
 ME = Keys("me", "word")
 
@@ -52,6 +55,28 @@ def test_everything_that_reads_and_writes_takes_them(alone: tuple[str, Grant], t
         glob(f"{url}/work/*.txt")
     with pytest.raises(OutsideError, match="no credentials"):
         open_store(StoreSpec(href=url))
+
+
+def test_keys_of_a_prefix_are_those_of_a_workdir_below_it(alone: tuple[str, Grant], tmp_path: Path) -> None:
+    url, grant = alone
+    (tmp_path / "a.txt").write_text("a")
+    with in_force({f"{url}/work": grant}):
+        folder = Folder(f"{url}/work/demo")
+        folder.put(tmp_path / "a.txt", "v1/a.txt")
+        assert folder.sha256("v1/a.txt") == hashlib.sha256(b"a").hexdigest()
+        assert list(Folder(f"{url}/work").listing()) == ["demo/v1/a.txt"]
+        with pytest.raises(OutsideError, match="no credentials"):
+            Folder(f"{url}/other").put(tmp_path / "a.txt", "a.txt")
+
+
+def test_each_folder_has_the_keys_of_its_place(rgw: Rgw, rgw_bucket: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    mine, nobodys = f"s3://{rgw_bucket}/mine", f"s3://{rgw_bucket}/other"
+    with in_force({mine: Grant(Keys(*rgw.user)), nobodys: Grant(Keys(*rgw.other))}):
+        for _ in range(2):
+            Folder(mine).put(tmp_path / "a.txt", "a.txt")
+            with pytest.raises(OutsideError, match="refuses access"):
+                Folder(nobodys).put(tmp_path / "a.txt", "a.txt")
 
 
 def test_the_nearest_place_counts_and_of_two_the_inner_one() -> None:

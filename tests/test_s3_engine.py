@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -21,11 +22,12 @@ from earthcode_pack.profile.rate import bytes_per_second
 from earthcode_pack.storage.pace import Pace
 from earthcode_pack.storage.retry import Damaged, Patience, Refused, is_busy, is_passing, persist
 from earthcode_pack.storage.s3_access import access
+from earthcode_pack.storage.s3_calls import Calls
 from earthcode_pack.storage.sigv4 import EMPTY, Keys, Signer, path_of, query_of
 from earthcode_pack.storage.wire import Request, Timeouts, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 MOMENT = datetime(2013, 5, 24, tzinfo=UTC).timestamp()
@@ -333,9 +335,102 @@ def test_nobody_listens(scheme: str, is_proxied: bool, monkeypatch: pytest.Monke
         wire.send(GET)
 
 
-def test_what_is_no_endpoint() -> None:
-    with pytest.raises(UserError, match="no endpoint"):
-        Wire("ftp://host")
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        *("ftp://host", "host:9000", "https://", "http://host:99999", "http://127.0.0.1:x", "http://[::1"),
+        *("https://host/base/path", "https://host?x=y", "https://host/#part"),
+    ],
+)
+def test_what_is_no_endpoint(endpoint: str) -> None:
+    with pytest.raises(UserError, match="no endpoint") as caught:
+        Wire(endpoint)
+    assert "store.endpoint_url (or AWS_ENDPOINT_URL)" in caught.value.remedy
+
+
+@pytest.mark.parametrize("endpoint", ["https://host", "https://host/", "http://host:9000/", "http://[::1]:9000"])
+def test_what_is_an_endpoint(endpoint: str) -> None:
+    assert Wire(endpoint).authority == endpoint.rstrip("/").partition("//")[2]
+
+
+# --- listings ---------------------------------------------------------------------------------------------------------
+
+
+def page_of(*content: str) -> bytes:
+    body = f"<Listing>{''.join(content)}</Listing>".encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def calls_of(server: Script) -> Calls:
+    signer = Signer(lambda: Keys("me", "secret"), "us-east-1", lambda: MOMENT)
+    return Calls(Wire(server.endpoint), signer, "bucket", Pace(), Patience(attempts=1))
+
+
+def target_of(server: Script, number: int) -> dict[str, str]:
+    """The query of a request that the server heard."""
+    line = [line for line in server.heard.split(b"\r\n") if line.startswith(b"GET ")][number]
+    return dict(parse_qsl(urlsplit(line.split()[1].decode()).query))
+
+
+AMAZON = "<EncodingType>url</EncodingType>"
+ON, OVER = "<IsTruncated>true</IsTruncated>", "<IsTruncated>false</IsTruncated>"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told", "key"),
+    [
+        (AMAZON, "a+b%2Bc%2521", "a b+c%21"),  # as forms have it
+        (AMAZON, "a%20b%2Bc%2521", "a b+c%21"),  # Ceph RGW
+        ("", "a+b", "a+b"),  # of a server that encodes nothing
+    ],
+)
+def test_keys_are_read_as_they_are_written(encoding: str, told: str, key: str) -> None:
+    listed = f"<Contents><Key>{told}</Key><Size>1</Size></Contents>"
+    upload = f"<Upload><Key>{told}</Key><UploadId>7</UploadId></Upload>"
+    server = Script(page_of(encoding, OVER, listed), page_of(encoding, OVER, upload))
+    calls = calls_of(server)
+    assert [found.key for found in calls.listing("")] == [key]
+    assert list(calls.uploads("")) == [(key, "7")]
+    server.join()
+
+
+def test_a_token_goes_back_as_it_came() -> None:
+    token = "<NextContinuationToken>1/z%21+ =</NextContinuationToken>"
+    listed = "<Contents><Key>z%2521</Key><Size>1</Size></Contents>"
+    server = Script(page_of(AMAZON, ON, listed, token), page_of(AMAZON, OVER))
+    assert [found.key for found in calls_of(server).listing("")] == ["z%21"]
+    assert target_of(server, 1)["continuation-token"] == "1/z%21+ ="
+    server.join()
+
+
+@pytest.mark.parametrize(("encoding", "marker"), [(AMAZON, "z%2521"), ("", "z%21")])
+def test_uploads_go_on_behind_the_last_one_however_the_marker_is_written(encoding: str, marker: str) -> None:
+    """Ceph RGW encodes the keys of a page and not its marker."""
+    upload = "<Upload><Key>z%2521</Key><UploadId>2~a%20b</UploadId></Upload>"
+    told = f"<NextKeyMarker>{marker}</NextKeyMarker><NextUploadIdMarker>2~a%20b</NextUploadIdMarker>"
+    server = Script(page_of(encoding, ON, upload, told), page_of(encoding, OVER))
+    assert list(calls_of(server).uploads("")) == [("z%21", "2~a%20b")]
+    asked = target_of(server, 1)
+    assert (asked["key-marker"], asked["upload-id-marker"]) == ("z%21", "2~a%20b")
+    server.join()
+
+
+@pytest.mark.parametrize(
+    ("ask", "page"),
+    [
+        (lambda calls: calls.listing(""), page_of(ON)),
+        (lambda calls: calls.listing(""), page_of(ON, "<NextContinuationToken>1</NextContinuationToken>")),
+        (lambda calls: calls.uploads(""), page_of(ON)),
+        (lambda calls: calls.uploads(""), page_of(ON, "<Upload><Key>a</Key><UploadId>7</UploadId></Upload>")),
+        (lambda calls: calls.parts("a", "7"), page_of(ON, "<NextPartNumberMarker>1</NextPartNumberMarker>")),
+    ],
+)
+def test_a_listing_without_an_end_is_left(ask: Callable[[Calls], Iterable[object]], page: bytes) -> None:
+    """Pages that say there are more, and not where, or where one has been."""
+    server = Script(*[page] * 9, page_of(OVER))
+    with pytest.raises(Damaged, match="no end"):
+        list(ask(calls_of(server)))
+    assert len(server.answers) >= 8
 
 
 # --- pace -------------------------------------------------------------------------------------------------------------

@@ -358,6 +358,8 @@ def test_s3_failures_in_words_without_secrets(bucket: str, tmp_path: Path, monke
 
     assert "the bucket does not exist" in put(href="s3://no-such-bucket/pre")
     assert "cannot be reached" in put(href=f"s3://{bucket}", endpoint_url="http://127.0.0.1:9")
+    assert "no endpoint of S3 storage" in put(href=f"s3://{bucket}", endpoint_url="http://127.0.0.1:x")
+    assert "no endpoint of S3 storage" in put(href=f"s3://{bucket}", endpoint_url="https://host/base/path")
     assert "names no bucket" in put(href="s3:///pre")
     assert "no such file" in put(href=f"s3://{bucket}", ca_bundle="/nowhere/ca.pem")
     assert "no-such-profile" in put(href=f"s3://{bucket}", profile="no-such-profile")

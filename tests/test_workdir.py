@@ -218,6 +218,24 @@ def test_bucket_that_is_not_there_is_of_the_outside_and_not_made(
     assert missing not in {found["Name"] for found in boto3.client("s3").list_buckets()["Buckets"]}
 
 
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:x", "http://127.0.0.1:1/base/path"])
+def test_endpoint_that_is_none_is_of_the_user(
+    raw: Path, bucket: str, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(UserError, match="no endpoint of S3 storage") as caught:
+        Folder(f"s3://{bucket}/work").put(raw / "raw" / "t_0.nc", "t.nc")
+    assert "AWS_ENDPOINT_URL" in caught.value.remedy
+
+
+@pytest.mark.parametrize("url", ["s3://{}//work", "s3://{}/some//work"])
+def test_url_with_an_empty_part_is_no_folder(raw: Path, bucket: str, url: str) -> None:
+    folder = Folder(url.format(bucket))
+    with pytest.raises(UserError, match="is not a key"):
+        folder.put(raw / "raw" / "t_0.nc", "t.nc")
+    assert Folder(f"s3://{bucket}").listing() == {}
+
+
 class Broken(OutsideError):
     """Stands for a storage that fails from now on."""
 

@@ -39,7 +39,8 @@ class Folder:
     """Objects by keys relative to a URL. What is put is verified: by size, and by sha256 on S3 and on disk.
 
     All raise ``OutsideError`` where the storage fails, and ``UserError`` for a key that is no plain relative path.
-    Credentials and the endpoint come from the environment and the AWS files, as for sources.
+    Credentials and the endpoint are those granted for the URL, else of the environment and the AWS files, as for
+    sources.
     """
 
     def __init__(self, url: str) -> None:
@@ -141,19 +142,19 @@ class Folder:
     def _store(self, key: str) -> tuple[Store | UrlReader, str]:
         """What verifies as it puts, and the name of an object there."""
         if self.url.startswith("s3://"):
-            bucket, _, name = self._path(key).partition("/")
-            return _bucket(os.getpid(), aws_environment(), bucket), name
+            safe_key(self._path(key).partition("/")[2])  # s3fs keeps an empty part of a path, which a store would drop
+            return _s3(os.getpid(), aws_environment(), self.url), safe_key(key)
         if self.url.startswith("file://"):
             return LocalStore(Path(self._root)), safe_key(key)
         return UrlReader(self.url), safe_key(key)
 
 
-@lru_cache(maxsize=4)
-def _bucket(process: int, environment: int, bucket: str) -> Store:  # noqa: ARG001 - they are the key
-    """One client per process and environment, as for sources."""
+@lru_cache(maxsize=16)  # folders of jobs that a process works on at once
+def _s3(process: int, environment: int, url: str) -> Store:  # noqa: ARG001 - they are the key
+    """One client per process, environment and folder: keys may be good for what lies below it, and nothing else."""
     from earthcode_pack.storage.s3 import S3Store  # noqa: PLC0415 - brings sockets and XML
 
-    return S3Store(StoreSpec(href=f"s3://{bucket}"))
+    return S3Store(StoreSpec(href=url))
 
 
 def _remote(info: dict[str, Any]) -> Remote:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+logger = logging.getLogger("earthcode_pack")
+
 _CODE = re.compile(rb"<Code>(\w+)</Code>")
 _OK = (200, 204, 206)
 _GONE = ("NoSuchKey", "404", "NotFound", "NoSuchUpload")
+_FORBIDDEN = 403
 _MOST_KEYS = 1000  # of a request that deletes
 
 
@@ -46,6 +50,7 @@ class Calls:
     def __init__(self, wire: Wire, signer: Signer, bucket: str, pace: Pace, patience: Patience) -> None:
         self._wire, self._sign, self._bucket = wire, signer, bucket
         self.pace, self.patience = pace, patience
+        self._is_told = False  # that open uploads cannot be ended
 
     # --- one attempt --------------------------------------------------------------------------------------------------
 
@@ -158,22 +163,24 @@ class Calls:
     def listing(self, prefix: str, without: int = 0) -> Iterator[Listed]:
         """The objects of a prefix; keys are names without so many characters at their begin."""
         query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
-        for page in self._pages(query, {"NextContinuationToken": "continuation-token"}):
+        for page in self._pages(query, _next_objects):
+            key_of = _key_of(page)
             for entry in page.findall("{*}Contents"):
-                yield _listed(entry, without)
+                yield _listed(entry, key_of, without)
 
     def uploads(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Name and id of each open multipart upload of a prefix."""
         query = {"uploads": "", "prefix": prefix, "encoding-type": "url"}
-        for page in self._pages(query, {"NextKeyMarker": "key-marker", "NextUploadIdMarker": "upload-id-marker"}):
+        for page in self._pages(query, _next_uploads):
+            key_of = _key_of(page)
             for entry in page.findall("{*}Upload"):
-                yield unquote(_text(entry, "Key")), _text(entry, "UploadId")
+                yield key_of(_text(entry, "Key")), _text(entry, "UploadId")
 
     def parts(self, name: str, upload: str) -> dict[int, Part] | None:
         """By number the parts of an open upload that are there; None where the server does not know it."""
         found = {}
         try:
-            for page in self._pages({"uploadId": upload}, {"NextPartNumberMarker": "part-number-marker"}, name):
+            for page in self._pages({"uploadId": upload}, _next_parts, name):
                 for entry in page.findall("{*}Part"):
                     part = Part(int(_text(entry, "Size")), _text(entry, "ETag").strip('"'))
                     found[int(_text(entry, "PartNumber"))] = part
@@ -183,21 +190,26 @@ class Calls:
             raise
         return found
 
-    def _pages(self, query: dict[str, str], markers: Mapping[str, str], name: str = "") -> Iterator[ET.Element]:
-        """``markers`` names what of a page asks for the next one."""
+    def _pages(
+        self, query: dict[str, str], following: Callable[[ET.Element], dict[str, str]], name: str = ""
+    ) -> Iterator[ET.Element]:
+        """``following`` gives what asks for the page after one; where that is nothing new: ``Damaged``."""
         while True:
             page = _xml(self.persist(lambda asked=dict(query): self.send("GET", name, query=asked)).body)  # type: ignore[misc]
             yield page
             if page.findtext("{*}IsTruncated") != "true":
                 return
-            query |= {asked: unquote(page.findtext(f"{{*}}{told}") or "") for told, asked in markers.items()}
+            told = following(page)
+            if not all(told.values()) or told.items() <= query.items():
+                raise Damaged("the server's listing has no end")
+            query |= told
 
     # --- multipart uploads --------------------------------------------------------------------------------------------
 
     def create(self, name: str, headers: Mapping[str, str]) -> str:
         """Opens an upload and gives its id; others of this very name, which a killed run or a lost answer left, end.
 
-        Only one run sends to a prefix: they are nobody's.
+        Only one run sends to a prefix: they are nobody's. Where the keys may not look for them, they stay.
         """
         answers: list[str] = []
 
@@ -213,9 +225,17 @@ class Calls:
         return answers[-1]
 
     def _end_others(self, name: str, mine: str = "") -> None:
-        for key, upload in list(self.uploads(name)):
-            if key == name and upload != mine:
-                self.abort(name, upload)
+        try:
+            for key, upload in list(self.uploads(name)):
+                if key == name and upload != mine:
+                    self.abort(name, upload)
+        except Refused as error:
+            if error.status != _FORBIDDEN:
+                raise
+            if not self._is_told:
+                words = "s3://%s: what killed runs left of large files may stay: the keys may not look for it (%s)"
+                logger.warning(words, self._bucket, error.code)
+            self._is_told = True
 
     def complete(self, name: str, upload: str, etags: Sequence[str]) -> None:
         """Makes one object of the parts. An upload that is gone may have been completed: who asked looks at it."""
@@ -257,13 +277,39 @@ def _text(element: ET.Element, name: str) -> str:
     return found
 
 
-def _listed(entry: ET.Element, without: int) -> Listed:
+def _key_of(page: ET.Element) -> Callable[[str], str]:
+    """How keys in a page are read, of which ``encoding-type=url`` was asked.
+
+    A space is ``+`` at Amazon, as forms have it, and a server that does so names the encoding. Ceph RGW lists uploads
+    with ``%20`` and without a word, other servers just as the keys are.
+    """
+    return unquote_plus if page.findtext("{*}EncodingType") == "url" else unquote
+
+
+def _next_objects(page: ET.Element) -> dict[str, str]:
+    """The token is no key: it is sent as it is."""
+    return {"continuation-token": page.findtext("{*}NextContinuationToken") or ""}
+
+
+def _next_uploads(page: ET.Element) -> dict[str, str]:
+    """By the last one of the page: of ``NextKeyMarker`` it is not told whether it is encoded, and on Ceph it is not."""
+    last = page.findall("{*}Upload")[-1:]
+    keys = [_key_of(page)(_text(entry, "Key")) for entry in last]
+    ids = [_text(entry, "UploadId") for entry in last]
+    return {"key-marker": "".join(keys), "upload-id-marker": "".join(ids)}
+
+
+def _next_parts(page: ET.Element) -> dict[str, str]:
+    return {"part-number-marker": page.findtext("{*}NextPartNumberMarker") or ""}
+
+
+def _listed(entry: ET.Element, key_of: Callable[[str], str], without: int) -> Listed:
     """One pass and no validation, for there are thousands."""
     told = {child.tag.rpartition("}")[2]: child.text or "" for child in entry}
     try:
         modified = told.get("LastModified")
         return Listed.model_construct(
-            key=unquote(told["Key"])[without:],
+            key=key_of(told["Key"])[without:],
             size=int(told["Size"]),
             etag=told.get("ETag", "").strip('"') or None,
             modified=datetime.fromisoformat(modified).replace(microsecond=0) if modified else None,

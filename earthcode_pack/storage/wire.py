@@ -96,11 +96,8 @@ class Wire:
     """
 
     def __init__(self, endpoint: str, ca: str | None = None, timeouts: Timeouts | None = None) -> None:
-        parts = urlsplit(endpoint)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(f"{endpoint}: no endpoint of S3 storage", "write https://host in store.endpoint_url")
-        self.host, self.authority = parts.hostname, parts.netloc.rpartition("@")[2]
-        self._port, self._proxy = parts.port, _proxy(parts.scheme, self.host)
+        parts, self.host, self._port = _endpoint(endpoint)
+        self.authority, self._proxy = parts.netloc.rpartition("@")[2], _proxy(parts.scheme, self.host)
         self._timeouts = timeouts or Timeouts()
         self._context = _trusting(ca) if parts.scheme == "https" else None
         is_forwarded = self._proxy is not None and self._context is None
@@ -175,6 +172,19 @@ class Wire:
         except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
             return _early(connection, error)
         return connection.getresponse()
+
+
+def _endpoint(endpoint: str) -> tuple[SplitResult, str, int | None]:
+    """Its parts, host and port. Raises ``UserError`` for what is no address of a server alone."""
+    try:
+        parts = urlsplit(endpoint)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # a port that is none, or half an IPv6 address
+        host = None
+    if not host or parts.scheme not in ("http", "https") or parts.path.strip("/") or parts.query or parts.fragment:
+        remedy = "write http(s)://host or http(s)://host:port in store.endpoint_url (or AWS_ENDPOINT_URL)"
+        raise UserError(f"{endpoint}: no endpoint of S3 storage", remedy)
+    return parts, host, port
 
 
 def _let_go(idle: deque[HTTPConnection]) -> None:
