@@ -69,19 +69,15 @@ def publish(
     """Uploads, registers and hands off a prepared bundle; where readers find it, None where it must not be published.
 
     Nothing leaves the bundle when sources failed (unless ``allow_incomplete``), when an error stands that the profile
-    does not accept, or when the profile names no store. Raises ``NotApproved`` where ``approve`` is another digest.
+    does not accept, or when the profile names no store. Raises ``NotApproved`` where ``approve`` is another digest,
+    ``Locked`` where another run holds the bundle: what is judged and approved is what is published.
     """
-    digest = bundle.digest
-    if approve is not None and approve != digest:
-        raise NotApproved(
-            f"{bundle.name}: its digest is {digest}, approved was {approve}",
-            "review it again, and approve what it is now",
-        )
-    profile = bundle.profile()
-    if profile.store is None or not may_publish(bundle, allow_incomplete=allow_incomplete):
-        return None
     workspace = Workspace(bundle)
     with workspace.held():
+        _refuse_unapproved(bundle, approve)
+        profile = bundle.profile()
+        if profile.store is None or not may_publish(bundle, allow_incomplete=allow_incomplete):
+            return None
         check_profile(profile)
         receipts = _put_by_workers(workspace, profile)
         with_data(bundle, {receipt.key for receipt in receipts})
@@ -96,6 +92,14 @@ def publish(
             step("hand off", lambda: hand_off(bundle))
         step("report", lambda: write_report(bundle))
     return href
+
+
+def _refuse_unapproved(bundle: Bundle, approve: str | None) -> None:
+    if approve is not None and approve != bundle.digest:
+        raise NotApproved(
+            f"{bundle.name}: its digest is {bundle.digest}, approved was {approve}",
+            "review it again, and approve what it is now",
+        )
 
 
 @contextmanager

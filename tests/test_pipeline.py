@@ -18,13 +18,14 @@ import pytest
 import yaml
 from making import EPOCH, ROOT, cube_profile, errors, every_file, moments, profile_of, sample, write_cube, write_tif
 
-from earthcode_pack.bundle import open_bundle
 from earthcode_pack.errors import Locked, NotApproved, OutsideError, ProfileError, UnknownId, VersionTaken
 from earthcode_pack.model import Finding, Level, Sources
-from earthcode_pack.pipeline import dry_run, prepare, publish, summarise
+from earthcode_pack.pipeline import dry_run, open_bundle, prepare, publish, summarise
+from earthcode_pack.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 # rasterio silences this one where it writes, and in threads one silence ends another's.
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
@@ -311,6 +312,38 @@ def test_second_run_at_the_same_time_is_refused(scenes: Path) -> None:
 
 
 # --- publishing -------------------------------------------------------------------------------------------------------
+
+
+def test_a_product_that_another_machine_makes_anew_meanwhile_is_not_the_approved_one(
+    scenes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reviewer's machine has the product that was approved; at the workdir's URL there is another one."""
+    workdir = f"file://{scenes}/work"
+    monkeypatch.setenv("EARTHCODE_PACK_SCRATCH", str(scenes / "one"))
+    prepare(profile_of(scenes), workdir)
+    reviewed = open_bundle(f"{workdir}/demo/v1.0")
+    digest = reviewed.digest
+    monkeypatch.setenv("EARTHCODE_PACK_SCRATCH", str(scenes / "two"))
+    write_tif(scenes / "raw" / "a_20200102.tif", np.full((16, 20), 77, "int16"))
+    anew = prepare(profile_of(scenes), workdir)
+    with pytest.raises(NotApproved, match=str(anew.digest)):
+        publish(reviewed, approve=digest)
+    assert not (scenes / "published").exists()
+    assert publish(anew, approve=anew.digest)
+    assert [one["digest"] for one in anew.provenance()["approvals"]] == [anew.digest]
+
+
+def test_errors_of_a_product_that_is_made_anew_meanwhile_stand(scenes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = prepare(profile_of(scenes), scenes / "work")
+    held = Workspace.held
+
+    def later(self: Workspace) -> AbstractContextManager[None]:
+        (bundle.root / "findings.json").unlink()  # as a run does before it changes the product
+        return held(self)
+
+    monkeypatch.setattr(Workspace, "held", later)
+    assert publish(bundle) is None
+    assert not (scenes / "published").exists()
 
 
 def test_only_the_approved_digest_is_published_and_the_approval_noted_once(scenes: Path) -> None:

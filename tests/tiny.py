@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from earthcode_pack.model import Receipt
 
 PREFIX = "tiny/v1.0/"
+_ALL = 10**9
 ARRAY = {
     "zarr_format": 3, "node_type": "array", "shape": [30, 100], "data_type": "uint8", "fill_value": 0,
     "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, 100]}},
@@ -94,14 +95,17 @@ def whole(bundle: Bundle) -> dict[str, tuple[int, str | None]]:
 
 
 class Watched:
-    """A real store that notes what is put and asked, and fails after so many, as a kill or a broken line would."""
+    """A real store that notes what is put and asked, and fails after so many, as a kill or a broken line would.
 
-    def __init__(self, store: Store, allowed: int = 10**9) -> None:
+    Where it is to fail, objects go one after the other: those that are under way at a failure may not arrive.
+    """
+
+    def __init__(self, store: Store, allowed: int = _ALL) -> None:
         self._store, self.allowed, self._lock = store, allowed, Lock()
         self.put_keys: list[str] = []
         self.asked: list[str] = []
         self.begun: list[Begun] = []
-        self.most = store.most
+        self.most = store.most if allowed == _ALL else 1
 
     def put(self, local: Path, key: str, **more: Any) -> Receipt:
         with self._lock:

@@ -12,7 +12,7 @@ from earthcode_pack.storage import open_store
 from earthcode_pack.storage.crew import each
 from earthcode_pack.storage.words import shown
 from earthcode_pack.upload.entries import Entry, product_entries, published_prefix
-from earthcode_pack.upload.ledger import State, ledger_path, read_ledger
+from earthcode_pack.upload.ledger import ledger_path, read_ledger
 from earthcode_pack.upload.stages import COLLECTION
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def agree(entry: Entry, row: Row, found: Listed) -> bool:
 
     Size and ETag tell it. A store without ETags (a disk) has the time of writing instead, to the second.
     """
-    if row.state is State.PLANNED or (row.sha256, row.size, found.size) != (entry.sha256, entry.size, entry.size):
+    if not row.is_put or (row.sha256, row.size, found.size) != (entry.sha256, entry.size, entry.size):
         return False
     if row.etag or found.etag:
         return _plain(row.etag) == _plain(found.etag)

@@ -9,20 +9,20 @@ the storage refuses here is no failure: the upload at the end tries again, and s
 from __future__ import annotations
 
 import logging
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from earthcode_pack.errors import EarthcodePackError, VersionTaken
+from earthcode_pack.errors import EarthcodePackError
 from earthcode_pack.model import rfc3339
 from earthcode_pack.storage import Stored
 from earthcode_pack.upload.compare import agree, identity, listing, place_name, place_of, store_of
 from earthcode_pack.upload.ledger import Ledger, ledger_path
 from earthcode_pack.upload.nodes import entry_of, merge, remember
 from earthcode_pack.upload.sender import Sender, receipt_of
-from earthcode_pack.upload.stages import COLLECTION, is_data
+from earthcode_pack.upload.stages import is_data
 from earthcode_pack.upload.tidy import Removed, withdraw
+from earthcode_pack.upload.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("earthcode_pack")
 
 _THREADS = 2  # the conversion needs the cores
-_AGAIN = 5.0  # s between two looks at whether the version is published
 
 
 class Ahead:
@@ -56,8 +55,8 @@ class Ahead:
         self._taking = Lock()
         self._listed: dict[str, Listed] = {}
         self._ledger: Ledger | None = None
+        self._watch: Watch | None = None
         self._stopped = Event()
-        self._asked = time.monotonic()
         self._pool = ThreadPoolExecutor(_THREADS, "earthcode-pack-ahead")
         self._sender: Future[Sender | None] = Future()
         try:
@@ -134,7 +133,7 @@ class Ahead:
     def _open(self, store: Store) -> Sender | None:
         try:
             place = place_of(self._profile, store)
-            self._listed = listing(place)
+            self._watch, self._listed = Watch(place), listing(place)
             ledger = Ledger(ledger_path(self._bundle), place.name)
             with self._taking:
                 self._ledger = ledger
@@ -152,7 +151,8 @@ class Ahead:
         try:
             if self._is_theirs(entry):
                 return
-            self._look_again(sender)
+            if self._watch is not None:
+                self._watch.glance()
             sender.plan([entry], now=False)
             sender.send(entry)
         except Exception as error:  # noqa: BLE001 - whatever it is, the upload at the end tries again
@@ -183,13 +183,6 @@ class Ahead:
         if sender is not None and identity(self._bundle.product / entry.key) is not None:
             stored = Stored(key=entry.key, size=entry.size, sha256=entry.sha256, etag=receipt.etag)
             sender.found(entry, stored, rfc3339(receipt.verified_at))
-
-    def _look_again(self, sender: Sender) -> None:
-        """Another machine may have published this version meanwhile."""
-        if time.monotonic() - self._asked > _AGAIN:
-            self._asked = time.monotonic()
-            if sender.place.store.head(sender.place.prefix + COLLECTION) is not None:
-                raise VersionTaken(f"{sender.place.name}: it is published meanwhile", "raise product.version")
 
     def _give_up(self, error: Exception) -> None:
         if not self._stopped.is_set():

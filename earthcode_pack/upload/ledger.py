@@ -39,7 +39,8 @@ CREATE TABLE errors (place TEXT PRIMARY KEY, message TEXT NOT NULL) WITHOUT ROWI
 class State(StrEnum):
     """How far an object is."""
 
-    PLANNED = "planned"  # it will be put; an upload of it may be open
+    PLANNED = "planned"  # it will be put; it may have arrived, and an upload of it may be open
+    LEFT = "left"  # it was to be put, and the upload ended before it was begun
     SENT = "sent"  # the store took it, and answered with what it should be
     VERIFIED = "verified"  # the store's listing, read afterwards, agrees
     COMMITTED = "committed"  # the Collection is there: readers find it
@@ -59,6 +60,11 @@ class Row(NamedTuple):
     upload_id: str | None = None  # of the upload that is open
     part_size: int | None = None
     verified_at: str | None = None  # RFC 3339
+
+    @property
+    def is_put(self) -> bool:
+        """Whether the store was seen to have it."""
+        return self.state not in (State.PLANNED, State.LEFT)
 
 
 _COLUMNS = ", ".join(Row._fields)
@@ -146,6 +152,8 @@ class Ledger:
                 self._commit(errors=errors)
             except sqlite3.OperationalError as error:
                 raise self._in_words(error) from None
+            except sqlite3.ProgrammingError:  # such as one that is closed: the file is sound, and others may hold it
+                raise
             except sqlite3.DatabaseError:
                 self._connection.close()
                 self._changed = dict(self._rows)

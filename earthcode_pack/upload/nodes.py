@@ -45,8 +45,8 @@ def upload_part(bundle: Bundle, store: Store, keys: Iterable[str], *, node: str 
     with Ledger(ledger_path(bundle, node or platform.node()), place.name) as ledger, noting_errors(ledger):
         sender = Sender(bundle.product, place, ledger)
         missing = missing_of(sender, listed, entries)
-        sender.plan(missing)
-        sent = each(sender.send, missing, lambda: store.most)
+        with sender.planned(missing):
+            sent = each(sender.send, missing, lambda: store.most)
         sender.sweep(row.key for row in sent)
         return receipts_of(ledger, entries)
 
@@ -122,7 +122,7 @@ def remember(ledger: Ledger, place: str, said: Iterable[Sent], listed: Mapping[s
     for file in (file for one in ours for file in one.files):
         known, found = ledger.get(file.key), listed.get(file.key) if listed is not None else None
         other = known is not None and known.sha256 != file.sha256 and found is not None and not _agrees(known, found)
-        if known is None or (other and found is not None and found.size == file.size):
+        if known is None or known.state is State.LEFT or (other and found is not None and found.size == file.size):
             ledger.note(Row(*entry_of(file.key, file.size, file.sha256)))
 
 
@@ -137,7 +137,7 @@ def _agrees(row: Row, found: Listed | None) -> bool:
 
 def _is_known(row: Row, known: Row | None) -> bool:
     same = known is not None and (known.sha256, known.etag) == (row.sha256, row.etag)
-    return same and known is not None and known.state is not State.PLANNED
+    return same and known is not None and known.is_put
 
 
 def entry_of(key: str, size: int, sha256: str) -> Entry:

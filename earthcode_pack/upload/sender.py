@@ -30,6 +30,19 @@ class Sender:
 
     def __init__(self, product: Path, place: Place, ledger: Ledger) -> None:
         self.product, self.place, self.ledger = product, place, ledger
+        self._begun: set[str] = set()
+
+    @contextmanager
+    def planned(self, entries: Iterable[Entry]) -> Iterator[None]:
+        """As ``plan``; of those that were not begun in the end it is noted that what lies there is not of this."""
+        wanted = list(entries)
+        self.plan(wanted)
+        try:
+            yield
+        finally:
+            rows = (self.ledger.get(entry.key) for entry in wanted if entry.key not in self._begun)
+            left = [row for row in rows if row is not None and row.state is State.PLANNED]
+            self.ledger.note(*(row._replace(state=State.LEFT) for row in left))
 
     def plan(self, entries: Iterable[Entry], *, now: bool = True) -> None:
         """Notes what will be put; an open upload of the same bytes is kept, one of others is ended."""
@@ -48,6 +61,7 @@ class Sender:
     def send(self, entry: Entry) -> Row:
         """Puts a planned file. Raises what ``Store.put`` raises; what was sent of a large file until then is kept."""
         planned = self.ledger.get(entry.key) or Row(*entry)
+        self._begun.add(entry.key)
         path = self.product / entry.key
         _, mtime_ns, inode = identity(path) or (0, None, None)
 
@@ -71,7 +85,7 @@ class Sender:
         _, mtime_ns, inode = identity(self.product / entry.key) or (0, None, None)
         row = self.ledger.get(entry.key)
         same = row is not None and (row.sha256, row.etag) == (entry.sha256, stored.etag) and row.verified_at
-        state = row.state if row is not None and same and row.state is not State.PLANNED else State.SENT
+        state = row.state if row is not None and same and row.is_put else State.SENT
         seen = row.verified_at if row is not None and same else at
         noted = Row(*entry, state, mtime_ns, inode, stored.etag, verified_at=seen)
         self.ledger.note(noted)
@@ -103,7 +117,7 @@ def begun_of(row: Row) -> Begun | None:
 
 def receipt_of(row: Row) -> Receipt | None:
     """What a row vouches for; None while the object is only planned."""
-    if row.state is State.PLANNED or row.verified_at is None:
+    if not row.is_put or row.verified_at is None:
         return None
     at = datetime.fromisoformat(row.verified_at)
     return Receipt(key=row.key, size=row.size, sha256=row.sha256, etag=row.etag, verified_at=at)

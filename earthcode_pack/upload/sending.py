@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
-from earthcode_pack.errors import OutsideError, VersionTaken
+from earthcode_pack.errors import OutsideError
 from earthcode_pack.model import Receipt, rfc3339
 from earthcode_pack.storage.crew import by_crew, each
 from earthcode_pack.storage.stores import now
@@ -17,11 +19,13 @@ from earthcode_pack.upload.ledger import Ledger, Row, State, ledger_path
 from earthcode_pack.upload.sender import Sender, noting_errors, receipt_of
 from earthcode_pack.upload.stages import COLLECTION, MANIFEST, is_data, order
 from earthcode_pack.upload.tidy import remove_objects
+from earthcode_pack.upload.watch import Watch, taken_by_another
 
 if TYPE_CHECKING:
     from earthcode_pack.storage import Listed, Store
     from earthcode_pack.upload.compare import Place
 
+logger = logging.getLogger("earthcode_pack")
 Progress = Callable[[int, int], None]
 
 _PAGE = 1000  # objects that one request lists
@@ -34,13 +38,21 @@ def upload(
 
     What the store holds already is left alone, where file, ledger and listing agree, else by HEAD: an interrupted
     upload goes on. ``receipts`` are those of other machines that put parts of it (see ``merge``). Data is verified by
-    a listing before anything that refers to it appears, and all of it once more before the Collection does. The
-    receipts, with keys relative to ``product/`` and the sha256 in hex, are in ``receipts.json`` afterwards, and after
-    an error too. ``progress`` is told the bytes that are published, and all.
+    a listing before anything that refers to it appears. Before the Collection does, all objects are compared with a
+    listing that is read then, also those that were found there; what is gone or another one is put again, where its
+    file is on this machine. Objects of a published version are compared as they are found, and put only where they are
+    not right.
+
+    Others that publish this version meanwhile are looked for twice a second while something is put, and before the
+    manifest and the Collection: the first whose manifest is there goes on. What was under way at that moment may
+    arrive over its objects later; ``verify`` finds it.
+
+    The receipts, with keys relative to ``product/`` and the sha256 in hex, are in ``receipts.json`` afterwards, and
+    after an error too. ``progress`` is told the bytes that are published, and all.
 
     The caller sees to it that no other process uploads this bundle. Raises ``VersionTaken`` where another product is
-    published under this version, ``UserError`` where a file is not the one that the manifest names, ``OutsideError``
-    where the storage fails.
+    published under this version, or is about to be, ``UserError`` where a file is not the one that the manifest names,
+    ``OutsideError`` where the storage fails.
     """
     entries = product_entries(bundle)
     place = place_of(bundle.profile(), store)
@@ -67,7 +79,8 @@ class _Run:
         self._is_published = COLLECTION in self._listed
         self._progress = progress
         self._done, self._total = 0, sum(entry.size for entry in entries.values())
-        self._doubtful: set[str] = set()  # put since the last listing
+        self._watch = Watch(place, entries)
+        self._doubtful: set[str] = set()  # not seen by a listing since it was put
 
     def adopt(self, receipts: Iterable[Receipt]) -> None:
         """Takes in what the bundle or another machine vouches for, of what the ledger does not know."""
@@ -86,26 +99,33 @@ class _Run:
         if missing:
             self._place.store.preflight()
         missing |= self._make_room(missing)
-        self._sender.plan(self._entries[key] for key in missing)
         self._count(entry for entry in self._entries.values() if entry.key not in missing)
-        for stage in self._stages:
-            if stage == [COLLECTION]:
-                self._prepare_end(missing)
-            self._put(key for key in stage if key in missing)
-            if is_data(stage[0]):
-                self._verify()
+        with self._sender.planned(self._entries[key] for key in missing):
+            for stage in self._stages:
+                if stage == [COLLECTION]:
+                    self._prepare_end(missing)
+                self._put_stage([key for key in stage if key in missing])
         self._verify()
         self._mark(self._entries, State.COMMITTED)
 
+    def _put_stage(self, keys: list[str]) -> None:
+        """Objects that may appear together. What others refer to is right before they appear."""
+        if keys in ([MANIFEST], [COLLECTION]) and not self._is_published:
+            self._watch.look()
+        self._put(keys)
+        if keys and is_data(keys[0]):
+            self._verify()
+
     def _prepare_end(self, missing: set[str]) -> None:
-        """What precedes the Collection: the rest is right, nothing is left half sent, nobody else was faster."""
-        self._verify()
+        """What precedes the Collection: nothing is left half sent, and all the rest is there now, whoever put it."""
         if missing or not self._is_published:
             self._sender.sweep({*self._entries, *self._ledger.rows()})
         if not self._is_published:
-            theirs = self._place.store.head(self._place.prefix + COLLECTION)
-            if theirs is not None and not is_right(self._entries[COLLECTION], theirs):
-                raise self._taken_by_another(COLLECTION)
+            self._doubtful = self._entries.keys() - {COLLECTION}
+            if wrong := self._wrong():
+                self._watch.look()
+                self._put_again(wrong)
+        self._verify()
 
     # --- what is there ----------------------------------------------------------------------------------------------
 
@@ -118,14 +138,11 @@ class _Run:
         if manifest == self._entries[MANIFEST].sha256 or (manifest is None and not self._is_published):
             return
         row = self._ledger.get(MANIFEST)
-        if not self._is_published and row is not None and row.sha256 == manifest:
+        is_ours = row is not None and row.sha256 == manifest and row.state is not State.LEFT
+        if is_ours and not self._is_published:
             self._take_back([key for key in self._ledger.rows() if not is_data(key)])
             return
-        raise self._taken_by_another(MANIFEST if manifest else COLLECTION)
-
-    def _taken_by_another(self, key: str) -> VersionTaken:
-        where = self._place.store.href(self._place.prefix + key)
-        return VersionTaken(f"{where}: another product is published as this version", "raise product.version")
+        raise taken_by_another(self._place, MANIFEST if manifest else COLLECTION)
 
     def _published_manifest(self) -> str | None:
         """The sha256 of the manifest that is there."""
@@ -178,10 +195,26 @@ class _Run:
     # --- what is put ------------------------------------------------------------------------------------------------
 
     def _put(self, keys: Iterable[str]) -> None:
-        """All these objects; after a failure those under way are recorded, no other is begun."""
-        for row in by_crew(self._sender.send, (self._entries[key] for key in keys), self._most):
+        """All these objects; after a failure no other is begun, and what is under way may be left."""
+        for row in by_crew(self._send, (self._entries[key] for key in keys), self._most):
             self._doubtful.add(row.key)
             self._count([self._entries[row.key]])
+
+    def _send(self, entry: Entry) -> Row:
+        if not self._is_published:
+            self._watch.glance()
+        return self._sender.send(entry)
+
+    def _put_again(self, keys: list[str]) -> None:
+        """What was there, and is gone or another by now, as far as the files are on this machine."""
+        again = [key for key in keys if (self._bundle.product / key).is_file()]
+        if again:
+            logger.warning("%d objects were removed or changed meanwhile, and are sent again", len(again))
+        self._doubtful |= set(keys)
+        self._done -= sum(self._entries[key].size for key in again)
+        with self._sender.planned(self._entries[key] for key in again):
+            for stage in order(again):
+                self._put(stage)
 
     def _most(self) -> int:
         return self._place.store.most
@@ -193,25 +226,36 @@ class _Run:
 
     def _verify(self) -> None:
         """Compares what was put since with what the store lists now. Raises ``OutsideError`` where they differ."""
+        if wrong := self._wrong():
+            if not self._is_published:
+                self._watch.look()  # whoever publishes meanwhile is the reason
+            where = self._place.store.href(self._place.prefix + wrong[0])
+            raise OutsideError(f"{where}: what is stored is not what was sent", "run again: it resumes")
+
+    def _wrong(self) -> list[str]:
+        """What is not in the store as it should be, of what is doubtful, which the rest of it is no more."""
         few = len(self._doubtful) <= len(self._entries) / _PAGE  # then asking for each costs no more than a listing
         listed = {} if few else listing(self._place)
-        for key in sorted(self._doubtful):
-            self._confirm(self._entries[key], listed.get(key))
-        self._mark(self._doubtful, State.VERIFIED)
+        unlike = [self._entries[key] for key in sorted(self._doubtful) if not self._is_as_sent(key, listed.get(key))]
+        right = zip(unlike, each(self._is_right, unlike, self._most), strict=True)
+        wrong = [entry.key for entry, is_it in right if not is_it]
+        self._mark(self._doubtful.difference(wrong), State.VERIFIED)
         self._doubtful = set()
+        return wrong
 
-    def _confirm(self, entry: Entry, found: Listed | None) -> None:
-        row = self._ledger.get(entry.key)
-        assert row is not None, "it was sent"
-        stated = row.etag and found and found.etag
-        same = found is not None and found.size == entry.size and (not stated or agree(entry, row, found))
-        if not same and not self._is_right(entry):
-            where = self._place.store.href(self._place.prefix + entry.key)
-            raise OutsideError(f"{where}: what is stored is not what was sent", "run again: it resumes")
+    def _is_as_sent(self, key: str, found: Listed | None) -> bool:
+        """Whether a listing shows the object that the store was seen to have: by ETag, else by size and time."""
+        row = self._ledger.get(key)
+        if row is None or found is None or found.size != row.size:
+            return False
+        if row.etag and found.etag:
+            return agree(self._entries[key], row, found)
+        seen = datetime.fromisoformat(row.verified_at) if row.verified_at else None
+        return row.is_put and seen is not None and found.modified is not None and found.modified <= seen
 
     def _mark(self, keys: Iterable[str], state: State) -> None:
         rows = self._ledger.rows()
-        self._ledger.note(*(rows[key]._replace(state=state) for key in keys))
+        self._ledger.note(*(rows[key]._replace(state=state) for key in keys if rows[key].state is not state))
 
     # --- what is told -----------------------------------------------------------------------------------------------
 

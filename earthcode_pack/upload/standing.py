@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class Standing(Value):
-    """Objects and bytes by state, how many uploads of large files are open, and what the last upload ended with."""
+    """Objects and bytes by state, how many uploads of large files are open, and what the last upload ended with.
+
+    What was left over counts as planned.
+    """
 
     objects: dict[str, int]
     size: dict[str, int]
@@ -27,10 +30,11 @@ def standing(bundle: Bundle) -> Standing | None:
     if not ledger_path(bundle).is_file():
         return None
     found, error = read_ledger(ledger_path(bundle), place_name(profile))
-    rows = list(found.values())
+    rows = [row if row.is_put else row._replace(state=State.PLANNED) for row in found.values()]
+    states = [state for state in State if state is not State.LEFT]
     return Standing(
-        objects={state.value: sum(row.state is state for row in rows) for state in State},
-        size={state.value: sum(row.size for row in rows if row.state is state) for state in State},
+        objects={state.value: sum(row.state is state for row in rows) for state in states},
+        size={state.value: sum(row.size for row in rows if row.state is state) for state in states},
         open_uploads=sum(row.upload_id is not None for row in rows),
         error=error,
     )

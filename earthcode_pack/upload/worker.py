@@ -11,8 +11,9 @@ import hashlib
 import logging
 import platform
 import tempfile
-import time
 import uuid
+from collections import Counter
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -33,10 +34,11 @@ from earthcode_pack.upload.entries import published_prefix
 from earthcode_pack.upload.ledger import Ledger, ledger_path
 from earthcode_pack.upload.nodes import entry_of, missing_of, receipts_of
 from earthcode_pack.upload.sender import Sender
-from earthcode_pack.upload.stages import COLLECTION, is_data
+from earthcode_pack.upload.stages import is_data
+from earthcode_pack.upload.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from earthcode_pack.convert.work import Part, Record
     from earthcode_pack.model import Failure, Receipt
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("earthcode_pack")
 
-_AGAIN = 5.0  # s between two looks at whether the version is published
+_KEPT = 8  # nodes of this process that nobody uses at the moment
 
 
 class Errand(Value):
@@ -86,21 +88,36 @@ def _put(errand: Errand, part: Part, folder: Path, files: tuple[File, ...]) -> S
             path.parent.mkdir(parents=True, exist_ok=True)
             path.symlink_to(folder / file.key)
         entries = [entry_of(key, file.size, file.sha256) for key, file in sorted(final.items())]
-        return _node_of(errand).put(part, Path(product), entries)
+        with _node_of(errand) as node:
+            return node.put(part, Path(product), entries)
 
 
-_NODES: dict[str, _Node] = {}  # this process's, of the present run
+_NODES: dict[str, _Node] = {}  # this process's, by run, the one that was used last at the end
+_USED: Counter[str] = Counter()
 _BEGINNING = Lock()
 
 
-def _node_of(errand: Errand) -> _Node:
+@contextmanager
+def _node_of(errand: Errand) -> Iterator[_Node]:
+    """The one of a run, which several threads may use, beside those of other runs."""
     with _BEGINNING:
-        if errand.run not in _NODES:
-            for old in _NODES.values():
-                old.close()
-            _NODES.clear()
-            _NODES[errand.run] = _Node(errand)
-        return _NODES[errand.run]
+        node = _NODES.pop(errand.run) if errand.run in _NODES else _Node(errand)
+        _NODES[errand.run] = node
+        _USED[errand.run] += 1
+    try:
+        yield node
+    finally:
+        with _BEGINNING:
+            _USED[errand.run] -= 1
+            _let_go()
+
+
+def _let_go() -> None:
+    """Closes those that were not used for longest. Nobody is told when a run ends."""
+    idle = [run for run in _NODES if not _USED[run]]
+    for run in idle[: max(0, len(idle) - _KEPT)]:
+        _NODES.pop(run).close()
+        del _USED[run]
 
 
 class _Node:
@@ -110,9 +127,9 @@ class _Node:
         self._errand, self._name = errand, platform.node()
         self._ledger: Ledger | None = None
         self._trouble: str | None = None
-        self._asked = time.monotonic()
         try:
             self._place = Place(open_store(errand.store), errand.prefix, errand.place)
+            self._watch = Watch(self._place)
             self._listed = listing(self._place)
             self._refuse_published()
             self._ledger = _ledger(errand, self._name)
@@ -126,7 +143,6 @@ class _Node:
         sent = told
         if self._trouble is None and self._ledger is not None:
             try:
-                self._look_again()
                 sent = _said(part, product, told.model_copy(update={"files": files}))
                 sent = told.model_copy(update={"receipts": self._send(self._ledger, product, entries)})
             except Exception as error:  # noqa: BLE001 - as above
@@ -141,17 +157,15 @@ class _Node:
     def _send(self, ledger: Ledger, product: Path, entries: list[Entry]) -> tuple[Receipt, ...]:
         sender = Sender(product, self._place, ledger)
         missing = missing_of(sender, self._listed, entries)
-        sender.plan(missing)
-        each(sender.send, missing)
+
+        def send(entry: Entry) -> None:
+            self._watch.glance()
+            sender.send(entry)
+
+        with sender.planned(missing):
+            each(send, missing)
         ledger.flush()
         return receipts_of(ledger, entries)
-
-    def _look_again(self) -> None:
-        """Another machine may have published this version meanwhile."""
-        if time.monotonic() - self._asked > _AGAIN:
-            self._asked = time.monotonic()
-            if self._place.store.head(self._place.prefix + COLLECTION) is not None:
-                raise VersionTaken(f"{self._place.name}: it is published meanwhile", "raise product.version")
 
     def _refuse_published(self) -> None:
         """Nothing goes where objects are that refer to data: the version is published, or was begun to be."""

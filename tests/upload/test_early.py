@@ -209,7 +209,7 @@ def test_a_published_version_is_not_touched(scenes: Path) -> None:
 def test_a_version_that_another_machine_publishes_meanwhile_is_not_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("earthcode_pack.upload.early._AGAIN", -1.0)
+    monkeypatch.setattr("earthcode_pack.upload.watch._AGAIN", -1.0)
     bundle = make_bundle(tmp_path / "bundle", str(tmp_path / "published"))
     ahead = Ahead(bundle, bundle.profile())
     ahead._sender.result()
@@ -220,7 +220,7 @@ def test_a_version_that_another_machine_publishes_meanwhile_is_not_touched(
     _settle()
     ahead.close()
     assert _there(tmp_path) == {f"{PREFIX}collection.json"}
-    assert "published meanwhile" in caplog.text
+    assert "another product is published as this version" in caplog.text
 
 
 # --- what it must not break -------------------------------------------------------------------------------------------

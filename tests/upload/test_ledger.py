@@ -85,6 +85,17 @@ def test_a_ledger_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> Non
     assert caught.value.exit_code == 3
 
 
+def test_a_ledger_that_is_closed_does_not_take_the_file_from_others(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    closed, open_ = Ledger(path, "here"), Ledger(path, "there")
+    with open_:
+        closed.close()
+        with pytest.raises(sqlite3.ProgrammingError):
+            closed.note(ROW, now=True)
+        open_.note(ROW, now=True)
+        assert read_ledger(path, "there")[0] == {ROW.key: ROW}
+
+
 # --- in an upload -----------------------------------------------------------------------------------------------------
 
 

@@ -15,12 +15,13 @@ from earthcode_pack.convert.work import Sent
 from earthcode_pack.errors import OutsideError, VersionTaken
 from earthcode_pack.model import File, Receipt
 from earthcode_pack.pipeline import open_bundle, prepare, publish
+from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import Folder, Store, open_store
 from earthcode_pack.storage.stores import now
-from earthcode_pack.upload import clean_store
+from earthcode_pack.upload import clean_store, worker
 from earthcode_pack.upload.compare import place_name
 from earthcode_pack.upload.early import Ahead
-from earthcode_pack.upload.ledger import Ledger, State, ledger_path, read_ledger
+from earthcode_pack.upload.ledger import Ledger, Row, State, ledger_path, read_ledger
 from earthcode_pack.upload.nodes import remember
 from earthcode_pack.upload.worker import writer
 from earthcode_pack.workspace import Workspace
@@ -127,7 +128,7 @@ def test_nothing_is_put_where_the_version_is_published(raw: Path, s3_href: str, 
 def test_nothing_is_put_any_more_once_it_is_published_meanwhile(
     raw: Path, s3_href: str, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("earthcode_pack.upload.worker._AGAIN", -1.0)
+    monkeypatch.setattr("earthcode_pack.upload.watch._AGAIN", -1.0)
     worker = stores.worker
 
     def opened(spec: Any) -> Store:
@@ -202,6 +203,37 @@ def test_what_came_over_another_object_and_was_only_said_is_taken_back(raw: Path
     said = [Sent(place=place_name(profile), node="left", files=(file,))]
     assert key in clean_store(bundle, said=said).objects
     assert there(s3_href) == {}
+
+
+def test_two_runs_in_one_process_do_not_close_each_others_ledgers(
+    tmp_path: Path, s3_href: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARTHCODE_PACK_SCRATCH", str(tmp_path / "machine"))
+    monkeypatch.setattr(worker, "_NODES", {})
+    spec = StoreSpec(href=s3_href)
+    errands = [worker.Errand(store=spec, prefix="demo/v1/", place="there", run=str(number)) for number in range(12)]
+    with worker._node_of(errands[0]) as first:
+        for errand in errands[1:]:
+            with worker._node_of(errand) as other:
+                assert other is not first
+        assert first._ledger is not None
+        first._ledger.note(Row("data/a.tif", 3, "ab" * 32, "image/tiff"), now=True)
+        with worker._node_of(errands[0]) as again:
+            assert again is first
+    assert len(worker._NODES) == worker._KEPT
+    for node in worker._NODES.values():
+        node.close()
+
+
+def test_what_a_worker_said_counts_before_what_was_left_here(tmp_path: Path) -> None:
+    """An upload ended before it was begun; then a worker was to put it, and died."""
+    bundle = make_bundle(tmp_path / "bundle", str(tmp_path / "published"))
+    place = place_name(bundle.profile())
+    file = File(key="data/a.tif", size=3, sha256="2" * 64)
+    with Ledger(ledger_path(bundle), place) as ledger:
+        ledger.note(Row(file.key, 3, file.sha256, "image/tiff", State.LEFT))
+        remember(ledger, place, [Sent(place=place, node="left", files=(file,))], listed={})
+        assert ledger.rows()[file.key].state is State.PLANNED
 
 
 # --- what the run makes of it -----------------------------------------------------------------------------------------
