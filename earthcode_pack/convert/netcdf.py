@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5netcdf
 import h5py
+import numpy as np
 
 from earthcode_pack.bundle import sha256
 from earthcode_pack.convert.chunks import job_regions
@@ -58,12 +59,14 @@ def write(part: Part) -> Record:
 
 def _make(layout: Layout, job: Job, target: Path) -> list[Chunks]:
     """The file with all but the values of its data variables: closed, so that nothing of it comes behind them."""
-    with _new(target, _page(layout, job)) as raw, h5netcdf.File(raw, "w") as file:
-        _metadata(layout, job, file)
-        datasets = {name: file[name]._h5ds for name in layout.variables}  # noqa: SLF001 - chunks go in directly
-        for dataset in datasets.values():
-            reserve(dataset)
-        return [Chunks(variable, job, datasets[name].name) for name, variable in layout.variables.items()]
+    with _new(target, _page(layout, job)) as raw:
+        _create_axes(raw, layout, job.options["level"])
+        with h5netcdf.File(raw, "w") as file:
+            _metadata(layout, job, file)
+            datasets = {name: file[name]._h5ds for name in layout.variables}  # noqa: SLF001 - chunks go in directly
+            for dataset in datasets.values():
+                reserve(dataset)
+            return [Chunks(variable, job, datasets[name].name) for name, variable in layout.variables.items()]
 
 
 def _fill(every: list[Chunks], job: Job, target: Path, paths: LocalPaths) -> dict[str, Written]:
@@ -113,8 +116,25 @@ def _new(target: Path, page: int) -> h5py.File:
     return h5py.File(h5py.h5f.create(os.fsencode(target), h5py.h5f.ACC_TRUNC, made, access))
 
 
+def _create_axes(raw: h5py.File, layout: Layout, level: int) -> None:
+    """The coordinates of dimensions, each made at once as what it stays.
+
+    h5netcdf makes an empty dataset for every dimension and removes it when its coordinate comes. HDF5 gives away the
+    space of what was removed when the last one who has it open lets go; where a profiler holds frames (Dask's workers
+    have one) that is a moment later, and the same input would not always give the same bytes.
+    """
+    axes = {name: other for name, other in layout.others.items() if other.dims == (name,)}
+    for number, (name, other) in enumerate(axes.items()):
+        stored = _stored(other, level)
+        made = raw.create_dataset(name, other.shape, track_order=True, **stored)
+        made.make_scale(name)
+        made.attrs["_Netcdf4Dimid"] = np.int32(number)
+        if stored["fillvalue"] is not None:
+            made.attrs["_FillValue"] = stored["fillvalue"]
+
+
 def _metadata(layout: Layout, job: Job, file: h5netcdf.File) -> None:
-    file.dimensions = _dimensions(layout)
+    file.dimensions.update({name: size for name, size in _dimensions(layout).items() if name not in file.dimensions})
     for name, other in layout.others.items():
         _create_small(file, name, other, job.options["level"])
     for name, variable in layout.variables.items():
@@ -143,13 +163,22 @@ def _dimensions(layout: Layout) -> dict[str, int]:
 
 
 def _create_small(file: h5netcdf.File, name: str, variable: xr.Variable, level: int) -> None:
-    """A coordinate or the like, whole; deflated where it is large, as the places of a swath are."""
+    """A coordinate or the like, whole."""
+    if name in file.variables:
+        made = file[name]
+    else:
+        made = file.create_variable(name, tuple(map(str, variable.dims)), **_stored(variable, level))
+    values = variable.values
+    made[...] = values.astype(made.dtype) if values.dtype.kind == "b" else values
+    set_attributes(made, variable.attrs, values.dtype)
+
+
+def _stored(variable: xr.Variable, level: int) -> dict[str, Any]:
+    """How a coordinate is kept: deflated where it is large, as the places of a swath are."""
     values, fill = variable.values, None
     if values.dtype.kind in "iuf" and "_FillValue" in variable.attrs:
         fill = values.dtype.type(variable.attrs["_FillValue"])
     kind = h5py.string_dtype() if values.dtype.kind == "O" else disk_type(values.dtype)
     is_large = values.dtype.kind in "iuf" and values.nbytes > _WORTH
     filters = {"compression": "gzip", "compression_opts": level, "shuffle": True} if is_large else {}
-    made = file.create_variable(name, tuple(map(str, variable.dims)), dtype=kind, fillvalue=fill, **filters)
-    made[...] = values.astype(kind) if values.dtype.kind == "b" else values
-    set_attributes(made, variable.attrs, values.dtype)
+    return {"dtype": kind, "fillvalue": fill, **filters}

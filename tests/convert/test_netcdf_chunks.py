@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import h5netcdf
@@ -15,7 +16,7 @@ from builders import Watched, make_nc, profile_of, ramp, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earthcode_pack.convert import netcdf_chunks
+from earthcode_pack.convert import netcdf, netcdf_chunks
 from earthcode_pack.convert.cube import CubeVariable
 from earthcode_pack.convert.deflated import deflated
 from earthcode_pack.convert.netcdf_chunks import Chunks, Written, disk_type, reserve
@@ -189,6 +190,34 @@ def test_little_is_lost_between_large_chunks(tmp_path: Path) -> None:
         assert file.id.get_create_plist().get_file_space_page_size() == 16 * 2**10
         used = sum(file["sst"].id.get_chunk_info(n).size for n in range(8))
     assert used < made.path.stat().st_size <= 1.005 * used
+
+
+def bounded(file: netCDF4.Dataset) -> None:
+    """A dimension without a coordinate, and a coordinate of text."""
+    file.createDimension("nv", 2)
+    file.createVariable("time_bounds", "f8", ("time", "nv"))[:] = np.arange(14).reshape(7, 2)
+    file["time"].bounds = "time_bounds"
+    file.createVariable("station", str, ("lat",))[:] = np.array([f"s{n}" for n in range(10)], object)
+
+
+def test_bytes_do_not_depend_on_who_holds_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a profiler does (Dask's workers have one): what HDF5 has open in a frame then stays open for a while."""
+    source = make_nc(tmp_path / "a.nc", ramp(7, 10, 12), times=range(7), more=bounded)
+    before = run(profile_of(source, "netcdf"), tmp_path / "before").path.read_bytes()
+    held: list[Any] = []
+
+    def make(*args: Any) -> Any:
+        sys.setprofile(lambda *what: held.append(what))
+        try:
+            return real(*args)
+        finally:
+            sys.setprofile(None)
+
+    real = netcdf._make
+    monkeypatch.setattr(netcdf, "_make", make)
+    again = run(profile_of(source, "netcdf"), tmp_path / "again").path.read_bytes()
+    held.clear()
+    assert again == before
 
 
 # --- turns ----------------------------------------------------------------------------------------------------------
