@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
+
+from earthcode_pack.bundle import PARTS, to_json, write_atomic
+from earthcode_pack.sums import sums
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,17 +46,20 @@ class Files:
 
     def forget(self) -> None:
         """As if it had never been uploaded."""
-        shutil.rmtree(self.bundle / ".work", ignore_errors=True)
-        (self.bundle / "receipts.json").unlink(missing_ok=True)
+        for path in (*self.bundle.glob(".work/ledger*"), self.bundle / "receipts.json"):
+            path.unlink(missing_ok=True)
 
 
 def one_file(folder: Path, size: int) -> Files:
-    """A bundle of one file of ``size`` bytes, made where it is missing."""
+    """A bundle of one file of ``size`` bytes, made where it is missing; a run had taken the sums of its parts too."""
     name = f"file-{size}"
     files = Files(folder / name, folder / name / "product/data/big/big.tif")
     if not (files.bundle / "profile.yaml").is_file():
         _write(files.data, size)
         _finish(files.bundle, name)
+    if not (files.bundle / PARTS).is_file():
+        whole, parts = sums(files.data)
+        write_atomic(files.bundle / PARTS, to_json({whole: parts.model_dump()} if parts else {}))
     return files
 
 

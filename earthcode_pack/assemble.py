@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earthcode_pack.bundle import Bundle, media_type, sha256, to_json, values_to_json, write_atomic
+from earthcode_pack.bundle import PARTS, Bundle, media_type, part_sums, sha256, to_json, values_to_json, write_atomic
 from earthcode_pack.model import Artifact, ManifestEntry
 from earthcode_pack.storage.words import shown
 from earthcode_pack.table import Rows
@@ -74,7 +74,16 @@ def assemble(bundle: Bundle, artifacts: list[Artifact], others: Known) -> None:
     """Writes the manifest of the data and of the other files, last of all; what it does not name goes."""
     known = {file.key: (file.size, file.sha256) for artifact in artifacts for file in artifact.files} | others
     remove_strays(bundle.product, {*known, "manifest.json"})
+    _write_part_sums(bundle, artifacts)
     _write_manifest(bundle.product, artifacts, known)
+
+
+def _write_part_sums(bundle: Bundle, artifacts: list[Artifact]) -> None:
+    """Of large files, for the upload: the manifest has those of whole files alone (contract 4.4)."""
+    parts = part_sums(file for artifact in artifacts for file in artifact.files)
+    path = bundle.root / PARTS
+    if parts or path.is_file():
+        write_atomic(path, to_json({sha256: one.model_dump() for sha256, one in sorted(parts.items())}))
 
 
 def _write_manifest(product: Path, artifacts: list[Artifact], known: Known) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from earthcode_pack.errors import OutsideError, UserError
-from earthcode_pack.model import Finding, Level, ManifestEntry, Plan, Receipt, Value
+from earthcode_pack.model import File, Finding, Level, ManifestEntry, PartSums, Plan, Receipt, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,6 +30,8 @@ _MEDIA_TYPES = {
 }  # fmt: skip
 _MANIFEST = TypeAdapter(tuple[ManifestEntry, ...])
 _FINDINGS = TypeAdapter(tuple[Finding, ...])
+PARTS = ".work/parts.json"
+_PARTS = TypeAdapter(dict[str, PartSums])
 _RECEIPTS = TypeAdapter(tuple[Receipt, ...])
 
 
@@ -99,6 +101,11 @@ class Bundle:
         path = self.root / "receipts.json"
         return _RECEIPTS.validate_json(path.read_bytes()) if path.is_file() else ()
 
+    def part_sums(self) -> dict[str, PartSums]:
+        """The sums of the parts of large files of the product, by the sha256 of the whole."""
+        path = self.root / PARTS
+        return _PARTS.validate_json(path.read_bytes()) if path.is_file() else {}
+
     def provenance(self) -> dict[str, Any]:
         """What ran, on what, with what."""
         path = self.root / "provenance.json"
@@ -124,6 +131,11 @@ def open_bundle(path: str | Path) -> Bundle:
     if not (root / "profile.yaml").is_file():
         raise UserError(f"{root}: no bundle (it holds no profile.yaml)", "name the folder that `run` printed")
     return Bundle(root)
+
+
+def part_sums(files: Iterable[File]) -> dict[str, PartSums]:
+    """The sums of the parts of those that have them, by the sha256 of the whole."""
+    return {file.sha256: file.parts for file in files if file.parts is not None}
 
 
 def media_type(key: str) -> str:
@@ -172,6 +184,11 @@ def values_to_json(values: Iterable[Value]) -> str:
     """A list of values as JSON, as ``to_json`` writes it; NaN and infinities in measured values become strings."""
     parts = [indent(to_json(json.loads(value.model_dump_json())).rstrip(), "  ") for value in values]
     return "[\n" + ",\n".join(parts) + "\n]\n" if parts else "[]\n"
+
+
+def receipts_to_json(receipts: tuple[Receipt, ...]) -> bytes:
+    """As ``values_to_json``; there is one for each object, and no number of them can be NaN."""
+    return _RECEIPTS.dump_json(receipts, indent=2) + b"\n"
 
 
 def sha256(path: Path) -> str:

@@ -203,12 +203,20 @@ class Plan(Value):
     failures: tuple[Failure, ...] = ()
 
 
+class PartSums(Value):
+    """The sha256 (hex) of each part of ``size`` bytes of a file, the last one as long as the file lasts."""
+
+    size: int
+    sha256: tuple[str, ...]
+
+
 class File(Value):
-    """One file of the product, as written."""
+    """One file of the product, as written; ``parts`` of a large one, which goes into storage so."""
 
     key: str
     size: int
     sha256: str
+    parts: PartSums | None = None
 
 
 class Histogram(Value):

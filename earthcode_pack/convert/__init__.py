@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see read/__init__.py
 
-from earthcode_pack.bundle import sha256
 from earthcode_pack.convert import afar, work
 from earthcode_pack.errors import EarthcodePackError, OutsideError, SourceError, Unreadable
 from earthcode_pack.model import Artifact, Failure, File, Job
+from earthcode_pack.sums import Sums, sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +151,7 @@ def _finished(job: Job, records: list[Record], folder: Path, product: Path) -> A
         asset=job.asset,
         key=job.key,
         format=job.format,
-        files=_publish(output, job, product, {} if output.suffix == ".zip" else _digests(records)),
+        files=_publish(output, job, product, {} if output.suffix == ".zip" else _sums(records)),
         grid=grid,
         period=job.period,
         variables=variables,
@@ -167,11 +167,11 @@ def _finished(job: Job, records: list[Record], folder: Path, product: Path) -> A
     )
 
 
-def _digests(records: list[Record]) -> dict[str, str]:
-    return {place: digest for record in records for place, digest in record.digests.items()}
+def _sums(records: list[Record]) -> dict[str, Sums]:
+    return {place: Sums(sha256, one.parts) for one in records for place, sha256 in one.digests.items()}
 
 
-def _publish(output: Path, job: Job, product: Path, known: dict[str, str]) -> tuple[File, ...]:
+def _publish(output: Path, job: Job, product: Path, known: dict[str, Sums]) -> tuple[File, ...]:
     """Hashes the files of an output that were not when they were made, and makes all visible by one rename."""
     files = sorted(p for p in output.rglob("*") if p.is_file()) if output.is_dir() else [output]
     hashed = tuple(_hashed(path, path.relative_to(output).as_posix(), job.key, known) for path in files)
@@ -183,9 +183,10 @@ def _publish(output: Path, job: Job, product: Path, known: dict[str, str]) -> tu
     return hashed
 
 
-def _hashed(path: Path, place: str, key: str, known: dict[str, str]) -> File:
-    digest = known.get(place) or sha256(path)
-    return File(key=key if place == "." else f"{key}/{place}", size=path.stat().st_size, sha256=digest)
+def _hashed(path: Path, place: str, key: str, known: dict[str, Sums]) -> File:
+    found = known.get(place) or sums(path)
+    whole = key if place == "." else f"{key}/{place}"
+    return File(key=whole, size=path.stat().st_size, sha256=found.sha256, parts=found.parts)
 
 
 def _now() -> datetime:

@@ -27,6 +27,7 @@ from earthcode_pack.errors import OutsideError
 if TYPE_CHECKING:
     from earthcode_pack.convert.look import Look
     from earthcode_pack.model import Job
+    from earthcode_pack.sums import Sums
 
 Array = np.ndarray[Any, Any]
 
@@ -36,14 +37,14 @@ def write(part: Part) -> Record:
     job, folder = part.job, Path(part.folder)
     target, source = folder / "out.tif", job.inputs[0]
     target.unlink(missing_ok=True)
-    digests: dict[str, str] = {}
+    found: Sums | None = None
     turn = orientation(source.grid)
     with local_sources(job.inputs) as paths, rasterio.Env(**GDAL_OPTIONS):
         path = paths[source.href]
         with open_plane(path, source, turn) as plane:
             if tiff.is_possible(plane.look, job):
                 engine, error = "one pass", 0.0
-                sums, digests["."] = _in_one_pass(plane, job, target)
+                sums, found = _in_one_pass(plane, job, target)
             else:
                 is_direct = isinstance(plane, RasterPlane) and turn.is_identity
                 engine = "GDAL's COG driver"
@@ -56,11 +57,12 @@ def write(part: Part) -> Record:
         max_error=error,
         changes=changes,
         engine=engine,
-        digests=digests,
+        digests={".": found.sha256} if found else {},
+        parts=found.parts if found else None,
     )
 
 
-def _in_one_pass(plane: Plane, job: Job, target: Path) -> tuple[Tally, str]:
+def _in_one_pass(plane: Plane, job: Job, target: Path) -> tuple[Tally, Sums]:
     options = _creation_options(job.options, plane.look)
     return tiff.write_cog(plane, job, target, options, lambda rows: _tally(rows, None, plane, job))
 

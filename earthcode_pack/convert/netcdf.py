@@ -11,7 +11,6 @@ import h5netcdf
 import h5py
 import numpy as np
 
-from earthcode_pack.bundle import sha256
 from earthcode_pack.convert.chunks import job_regions
 from earthcode_pack.convert.fetched import local_sources
 from earthcode_pack.convert.hdf5_clock import stop_clock
@@ -21,6 +20,7 @@ from earthcode_pack.convert.netcdf_attributes import netcdf_attribute, set_attri
 from earthcode_pack.convert.netcdf_chunks import Chunks, Written, disk_type, reserve
 from earthcode_pack.convert.work import Part, Record
 from earthcode_pack.parallel import pool
+from earthcode_pack.sums import sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def write(part: Part) -> Record:
         every = _make(layout, job, target)
         written = _fill(every, job, target, paths)
         stop_clock(target)
-        digest = pool().submit(sha256, target)
+        found = pool().submit(sums, target)
         for chunks in every:
             chunks.compare(target, written[chunks.variable.name], paths)
     return Record(
@@ -53,7 +53,8 @@ def write(part: Part) -> Record:
         compared=sum(one.cells for one in written.values()),
         changes=layout.changes,
         engine="direct",
-        digests={".": digest.result()},
+        digests={".": found.result().sha256},
+        parts=found.result().parts,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from earthcode_pack.convert.statistics import Tally
-from earthcode_pack.model import File, Job, Receipt, Value, Variable
+from earthcode_pack.model import File, Job, PartSums, Receipt, Value, Variable
 
 
 class Part(Value):
@@ -44,6 +44,7 @@ class Record(Value):
     changes: tuple[str, ...] = ()
     engine: str = ""
     digests: dict[str, str] = Field({})  # sha256 of files of the output, by their place in it, "." for itself
+    parts: PartSums | None = None  # of an output that is one large file
     files: tuple[File, ...] = ()  # what was put into the job's folder, where that is a URL; keys relative to it
     sent: Sent | None = None  # what the worker has put into the store as well
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earthcode_pack.errors import OutsideError, UserError
-from earthcode_pack.model import Receipt
+from earthcode_pack.model import PartSums, Receipt
 from earthcode_pack.storage.blocks import checked_blocks
 from earthcode_pack.storage.stores import Listed, Stored, now
 from earthcode_pack.storage.words import in_words, outside, safe_key
@@ -50,6 +50,7 @@ class LocalStore:
         media_type: str,  # noqa: ARG002 - a disk has none
         begun: Begun | None = None,  # noqa: ARG002 - what a killed run left is found by its name
         note: Callable[[Begun], None] | None = None,  # noqa: ARG002
+        parts: PartSums | None = None,  # noqa: ARG002 - what is written here is read back
     ) -> Receipt:
         """As ``Store.put``: to a temporary name beside it, read back, renamed.
 

@@ -15,7 +15,7 @@ MOST = 32
 IN_FLIGHT = 256 * 10**6  # bytes on their way
 _BUSY = 0.5  # of a core: hashing and sending take a tenth of one at 60 MB/s
 _SATURATED = 0.8  # of a core: threads only wait for each other
-_FEWEST = 4.0  # requests at once that are left then
+_FEWEST = 2.0  # requests at once that are left then
 _WINDOW = 0.1  # s over which that is measured
 _CALM = 1.0  # s in which several answers «slow down» count as one
 
@@ -95,7 +95,7 @@ class Pace:
             share = (used - self._looked[1]) / (moment - self._looked[0])
             self._idle, self._looked = share < _BUSY, (moment, used)
             if share > _SATURATED:
-                self._limit = max(min(self._limit, _FEWEST), self._limit - 1)
+                self._limit = max(min(self._limit, _FEWEST), self._limit / 2)
         return self._idle
 
     def slow_down(self) -> None:

@@ -10,23 +10,25 @@ import hashlib
 import logging
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from earthcode_pack.errors import UserError
-from earthcode_pack.model import Receipt
+from earthcode_pack.model import PartSums, Receipt
 from earthcode_pack.profile.rate import bytes_per_second
 from earthcode_pack.storage.blocks import digests, refuse_changed
 from earthcode_pack.storage.pace import MOST, Pace
 from earthcode_pack.storage.retry import Damaged, Patience, Refused
 from earthcode_pack.storage.s3_access import access
 from earthcode_pack.storage.s3_calls import Calls
-from earthcode_pack.storage.s3_parts import PART, NoParts, Sending, etag_of_parts, part_size, put_parts, unless_changed
+from earthcode_pack.storage.s3_parts import NoParts, Sending, etag_of_parts, put_parts, unless_changed
 from earthcode_pack.storage.s3_trial import Trial
 from earthcode_pack.storage.sigv4 import Signer
 from earthcode_pack.storage.stores import Begun, Listed, Stored, now
 from earthcode_pack.storage.wire import Stretch, Timeouts, Wire
 from earthcode_pack.storage.words import outside, safe_key
+from earthcode_pack.sums import LARGE, PART, part_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +41,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger("earthcode_pack")
 
-LARGE = 256 * 10**6  # bytes; what is larger is sent in parts, and resumed
 _NO_ACL = "AccessControlListNotSupported"
 _SENDINGS = 3  # of an object that arrives damaged
 _LARGEST_PUT = 5 * 2**30  # bytes that one request puts (S3 API)
@@ -95,6 +96,7 @@ class S3Store:
         media_type: str,
         begun: Begun | None = None,
         note: Callable[[Begun], None] | None = None,
+        parts: PartSums | None = None,
     ) -> Receipt:
         """As ``Store.put``; ``x-amz-meta-sha256`` carries the sha256. Above 256 MB in parts, which are resumed.
 
@@ -102,9 +104,8 @@ class S3Store:
         """
         name, size = self._name(key), _size(local)
         with outside(self.href(key)):
-            sending = Sending(
-                local, name, size, sha256, self._headers(sha256, media_type), not self._trial.is_proving()
-            )
+            headers, compare = self._headers(sha256, media_type), not self._trial.is_proving()
+            sending = Sending(local, name, size, sha256, headers, compare, None if compare else parts)
             is_large = size > self._settings.large
             etag = self._persist_public(
                 lambda sending: self._put_large(sending, begun, note) if is_large else self._put_small(sending), sending
@@ -113,14 +114,14 @@ class S3Store:
 
     def _put_small(self, sending: Sending) -> str:
         """One request; its ETag. What turns out damaged is sent again, as far as patience goes."""
-        for left in reversed(range(_SENDINGS)):
-            etag, md5 = self._calls.persist(lambda: self._attempt(sending))
-            try:
-                return etag if md5 in (None, etag) else self._confirm(sending, None)
-            except Damaged:
-                if not left:
-                    raise
-        raise AssertionError("the last one returns or raises")
+        for _ in range(_SENDINGS - 1):
+            with suppress(Damaged):
+                return self._put_once(sending)
+        return self._put_once(sending)
+
+    def _put_once(self, sending: Sending) -> str:
+        etag, md5 = self._calls.persist(lambda: self._attempt(sending))
+        return etag if md5 in (None, etag) else self._confirm(sending, None)
 
     def _attempt(self, sending: Sending) -> tuple[str, str | None]:
         """The ETag and, of a server that proves nothing itself, the md5 that it should be."""

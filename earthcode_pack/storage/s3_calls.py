@@ -18,11 +18,12 @@ from xml.sax.saxutils import escape
 from earthcode_pack.storage.retry import Damaged, Patience, Refused, is_busy, persist
 from earthcode_pack.storage.sigv4 import EMPTY, Signer, path_of, query_of
 from earthcode_pack.storage.stores import Listed
-from earthcode_pack.storage.wire import Answer, Request, Wire
+from earthcode_pack.storage.wire import Request, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from earthcode_pack.storage.answers import Answer
     from earthcode_pack.storage.pace import Pace
     from earthcode_pack.storage.wire import Buffer, Stretch
 

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from earthcode_pack.model import PartSums
     from earthcode_pack.storage.s3_calls import Calls, Part
 
-PART = 16 * 2**20  # bytes
-_PARTS = 10_000  # an upload holds no more (S3 API)
 _SENDERS = 16  # threads
 _NO_PARTS = (405, 501)  # MethodNotAllowed, NotImplemented
 
@@ -35,7 +34,10 @@ class NoParts(Exception):
 
 
 class Sending(NamedTuple):
-    """A file and what it becomes. ``compare`` tells that the server proves nothing itself: its ETags must be md5s."""
+    """A file and what it becomes.
+
+    ``compare`` tells that the server proves nothing itself: its ETags must be md5s. ``parts`` are as of ``Store.put``.
+    """
 
     local: Path
     name: str
@@ -43,15 +45,7 @@ class Sending(NamedTuple):
     sha256: str
     headers: Mapping[str, str]
     compare: bool
-
-
-def part_size(size: int, least: int = PART) -> int:
-    """Bytes of each part of an object of ``size`` bytes: 16 MiB, or as many MiB as keep it within 10,000 parts.
-
-    >>> part_size(0) // 2**20, part_size(10**12) // 2**20
-    (16, 96)
-    """
-    return max(least, -(-size // _PARTS // 2**20) * 2**20)
+    parts: PartSums | None = None
 
 
 def etag_of_parts(etags: list[str]) -> str | None:
@@ -126,23 +120,28 @@ def _opened(calls: Calls, sending: Sending) -> str:
 
 
 class _Upload:
-    """The parts of one file. One thread hashes it whole, in its order; others hash and send what it has read."""
+    """The parts of one file.
+
+    Where their sums are known they are sent as they lie: the server refuses a part that has another one. Else one
+    thread hashes the file whole, in its order, and others hash and send what it has read.
+    """
 
     def __init__(self, calls: Calls, sending: Sending, begun: Begun, there: Mapping[int, Part]) -> None:
         self._calls, self._sending, self._begun, self._there = calls, sending, begun, there
+        self._known = _known(sending, begun)
         self._sent: list[Future[str]] = []
         self._stop = Event()
 
     def run(self) -> list[str]:
         """The ETags in order, once every byte is sent and the sha256 of all is the one that was stated.
 
-        A part is signed as it is when it is sent, after it was read for the sum of all: a file that changed in between
-        is seen by its identity.
+        A part whose sum is not known is signed as it is when it is sent, after it was read for the sum of all: a file
+        that changed in between is seen by its identity.
         """
         local, before = self._sending.local, _identity(self._sending.local)
         with ThreadPoolExecutor(_SENDERS, "earthcode-pack-parts") as pool:
             try:
-                refuse_changed(local, self._read(pool), self._sending.sha256)
+                self._begin(pool)
                 etags = [future.result() for future in self._sent]
             except BaseException:
                 self._stop.set()
@@ -153,15 +152,19 @@ class _Upload:
             raise Damaged("the file was touched while it was sent")
         return etags
 
-    def _read(self, pool: ThreadPoolExecutor) -> str:
-        """The sha256 of all; raises what the sending of a part raised, as soon as that is known."""
+    def _begin(self, pool: ThreadPoolExecutor) -> None:
+        """Hands out the parts, and reads the file where their sums are not known.
+
+        Raises ``UserError`` where it is not the one that was meant, and what the sending of a part raised, as soon as
+        that is known.
+        """
         with until(self._stop):
             send = carried(self._send)
-        whole, left = hashlib.sha256(), deque[Future[str]]()
+        whole, left, is_read = hashlib.sha256(), deque[Future[str]](), not self._known
         for number, stretch in self._plan():
             go_on()
             with self._room(stretch):
-                for block in read(stretch):
+                for block in read(stretch) if is_read else ():
                     whole.update(block)
                 future = pool.submit(send, (number, stretch))
             future.add_done_callback(partial(self._give_unsent, stretch))
@@ -170,7 +173,8 @@ class _Upload:
             while left and left[0].done():
                 left.popleft().result()
         wait(left, return_when=FIRST_EXCEPTION)
-        return whole.hexdigest()
+        if is_read:
+            refuse_changed(self._sending.local, whole.hexdigest(), self._sending.sha256)
 
     def _give_unsent(self, stretch: Stretch, future: Future[str]) -> None:
         if future.cancelled():
@@ -203,15 +207,37 @@ class _Upload:
 
     def _is_there(self, number: int, stretch: Stretch) -> bool:
         there = self._there.get(number)
-        return there is not None and there == (stretch.size, digests(stretch, "md5")[0])
+        if there is None or there.size != stretch.size:
+            return False
+        md5, sha256 = digests(stretch, "md5", "sha256")
+        return there.etag == md5 and self._known.get(number, sha256) == sha256
 
     def _attempt(self, number: int, stretch: Stretch) -> str:
-        """Hashed, while it is in the machine's memory from the reading of the whole, and sent by the kernel."""
-        sha256, *md5 = digests(stretch, *(("sha256", "md5") if self._sending.compare else ("sha256",)))
+        """Sent by the kernel; hashed before where that is needed, while it is in memory from the reading of all."""
+        kinds = ("sha256", "md5") if self._sending.compare else ("sha256",)
+        sha256, *md5 = (self._known[number],) if number in self._known else digests(stretch, *kinds)
         query = {"partNumber": str(number), "uploadId": self._begun.upload_id}
-        with unless_changed(self._sending):
+        with self._doubting(number), unless_changed(self._sending):
             answer = self._calls.put(self._sending.name, stretch, sha256, query=query)
         etag = answer.headers.get("etag", "").strip('"')
         if not etag or (md5 and [etag] != md5):
             raise Damaged("the ETag of a part is not that of the bytes sent")
         return etag
+
+    @contextmanager
+    def _doubting(self, number: int) -> Iterator[None]:
+        """A part that is refused, though the file is the one that was meant, is hashed the next time."""
+        try:
+            yield
+        except Refused as error:
+            if is_damaged(error):
+                self._known.pop(number, None)
+            raise
+
+
+def _known(sending: Sending, begun: Begun) -> dict[int, str]:
+    """The sums by part number, where there are any of parts of this size, and as many as the file has."""
+    parts = sending.parts
+    if parts is None or parts.size != begun.part_size or len(parts.sha256) != -(-sending.size // parts.size):
+        return {}
+    return dict(enumerate(parts.sha256, 1))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from earthcode_pack.errors import UserError
-from earthcode_pack.model import Moment, Receipt, Value
+from earthcode_pack.model import Moment, PartSums, Receipt, Value
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage.inputs import BLOCK, ask, filesystem, local_path
 from earthcode_pack.storage.words import outside, safe_key
@@ -77,8 +77,12 @@ class Store(Reader, Protocol):
         media_type: str,
         begun: Begun | None = None,
         note: Callable[[Begun], None] | None = None,
+        parts: PartSums | None = None,
     ) -> Receipt:
         """Publishes a file, whole and verified or not at all. The receipt's sha256 is the one given, in hex.
+
+        ``parts`` are the sums of the parts of what has this sha256, taken in the same reading: with them the file need
+        not be read again where the storage proves what it takes.
 
         ``note`` is told once of a multipart upload that was opened for it, as soon as it is; ``begun`` is what an
         earlier call told of this very key, size and sha256: parts that are there and right are not sent again, and

@@ -1,38 +1,36 @@
-"""HTTP to one server, by the standard library: requests as they were signed, connections kept, given up in time.
+"""HTTP to one server: requests as they were signed, connections kept and shared by threads, given up in time.
 
-What is this module's own: connections that many threads share, the deadline of a whole request, the proxy of the
-environment, and bodies that the kernel sends from a file (sendfile(2)). Whether and when something is tried again is
-decided above it (retry).
+The standard library connects (TCP, TLS, a proxy's tunnel); what goes over a connection is ``line`` and ``answers``.
+Whether and when something is tried again is decided above it (retry).
 """
 
 from __future__ import annotations
 
 import base64
-import select
+import re
 import ssl
 import time
 import weakref
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from earthcode_pack.errors import UserError
-from earthcode_pack.storage.stopping import go_on
+from earthcode_pack.storage.answers import Answer, read_answer
+from earthcode_pack.storage.line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 Buffer = bytes | memoryview
-T = TypeVar("T")
 
 _BLOCK = 2**18  # bytes that are read at once
-_STEP = 2**20  # bytes that the kernel sends between two looks at the clock
-_GOOD = range(200, 300)
+_LINE_BREAKS = re.compile(r"[\r\n]")
 
 
 @dataclass(frozen=True)
@@ -81,14 +79,6 @@ class Request(NamedTuple):
     length: int = 0
 
 
-class Answer(NamedTuple):
-    """Names of headers in lower case."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
 class Wire:
     """Sends requests to one endpoint, ``http(s)://host[:port]``; from many threads, each with a connection.
 
@@ -103,7 +93,7 @@ class Wire:
         is_forwarded = self._proxy is not None and self._context is None
         self._before = f"http://{self.authority}" if is_forwarded else ""
         self._also = _authorization(self._proxy) if self._proxy is not None and is_forwarded else {}
-        self._idle: deque[HTTPConnection] = deque()
+        self._idle: deque[Line] = deque()
         self.close = weakref.finalize(self, _let_go, self._idle)
         """Lets go of the connections that nobody uses; so does the end of this object."""
 
@@ -118,24 +108,23 @@ class Wire:
         seconds = self._timeouts.of(max(request.length, expected))
         deadline = time.monotonic() + seconds
         try:
-            connection = self._connected(seconds)
-            return self._exchange(connection, request, take, deadline)
+            line = self._connected(seconds)
+            line.begin(deadline)
+            return self._exchange(line, request, take)
         except HTTPException:
             raise ConnectionError("the server does not speak HTTP/1.1, or let go") from None
 
-    def _connected(self, seconds: float) -> HTTPConnection:
+    def _connected(self, seconds: float) -> Line:
         """The connection that was used last, while it lives, else a new one."""
         while self._idle:
             with suppress(IndexError):  # another thread was faster
-                connection = self._idle.pop()
-                if not _is_dropped(connection):
-                    connection.sock.settimeout(seconds)
-                    return connection
-                connection.close()
+                line = self._idle.pop()
+                if not line.is_dropped():
+                    return line
+                line.close()
         connection = self._new(min(self._timeouts.connect, seconds))
         connection.connect()
-        connection.sock.settimeout(seconds)
-        return connection
+        return Line(connection)
 
     def _new(self, seconds: float) -> HTTPConnection:
         proxy = self._proxy
@@ -147,31 +136,36 @@ class Wire:
             made.set_tunnel(self.host, self._port or 443, _authorization(proxy))
         return made
 
-    def _exchange(
-        self, connection: HTTPConnection, request: Request, take: Callable[[bytes], object] | None, deadline: float
-    ) -> Answer:
+    def _exchange(self, line: Line, request: Request, take: Callable[[bytes], object] | None) -> Answer:
         try:
-            told = _read(self._answer(connection, request, deadline), take, deadline)
+            answer, is_kept = self._asked(line, request, take)
         except BaseException:
-            connection.close()
+            line.close()
             raise
-        if connection.sock is not None:  # else that was the last answer on it
-            self._idle.append(connection)
-        return told
+        if is_kept:
+            self._idle.append(line)
+        else:
+            line.close()
+        return answer
 
-    def _answer(self, connection: HTTPConnection, request: Request, deadline: float) -> HTTPResponse:
-        """An answer that waits to be read; also one that the server gave before it had heard all, and let go."""
-        connection.putrequest(request.method, self._before + request.target, skip_host=True, skip_accept_encoding=True)
-        for name, value in {**request.headers, **self._also}.items():
-            connection.putheader(name, value)
-        if request.length or request.method in ("PUT", "POST"):
-            connection.putheader("content-length", str(request.length))
+    def _asked(self, line: Line, request: Request, take: Callable[[bytes], object] | None) -> tuple[Answer, bool]:
+        """The answer, also one that the server gave before it had heard all, and let go."""
         try:
-            connection.endheaders()
-            _send(connection, request, deadline)
+            line.send(self._head(request), more=request.length > 0)
+            _send_body(line, request)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
-            return _early(connection, error)
-        return connection.getresponse()
+            return _early(line, request, error), False
+        return read_answer(line.receive, request.method, take)
+
+    def _head(self, request: Request) -> bytes:
+        """Request line and headers. Raises ``ValueError`` for one that would end before its end."""
+        fields = [f"{name}: {value}" for name, value in {**request.headers, **self._also}.items()]
+        if request.length or request.method in ("PUT", "POST"):
+            fields.append(f"content-length: {request.length}")
+        lines = [f"{request.method} {self._before}{request.target} HTTP/1.1", *fields]
+        if any(map(_LINE_BREAKS.search, lines)):
+            raise ValueError("a header with a line break")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def _endpoint(endpoint: str) -> tuple[SplitResult, str, int | None]:
@@ -187,72 +181,28 @@ def _endpoint(endpoint: str) -> tuple[SplitResult, str, int | None]:
     return parts, host, port
 
 
-def _let_go(idle: deque[HTTPConnection]) -> None:
+def _let_go(idle: deque[Line]) -> None:
     while idle:
         idle.pop().close()
 
 
-def _send(connection: HTTPConnection, request: Request, deadline: float) -> None:
-    """A body. Raises ``EOFError`` where a file became shorter."""
-    body, sock = request.body, connection.sock
-    if isinstance(body, Stretch) and not isinstance(connection, HTTPSConnection):
-        _send_from_kernel(sock, body, deadline)
-        return
-    for block in _until(deadline, body.blocks() if isinstance(body, Stretch) else body):
-        sock.settimeout(_left(deadline))
-        sock.sendall(block)
+def _send_body(line: Line, request: Request) -> None:
+    """Raises ``EOFError`` where a file became shorter."""
+    body = request.body
+    if not isinstance(body, Stretch):
+        line.send_blocks(body)
+    elif line.sends_files:
+        line.send_file(body.path, body.first, body.size)
+    else:
+        line.send_blocks(body.blocks())
 
 
-def _send_from_kernel(sock: Any, body: Stretch, deadline: float) -> None:
-    with open(body.path, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
-        for first in _until(deadline, range(body.first, body.first + body.size, _STEP)):
-            size = min(_STEP, body.first + body.size - first)
-            sock.settimeout(_left(deadline))
-            if sock.sendfile(file, first, size) != size:
-                raise EOFError(str(body.path))
-
-
-def _early(connection: HTTPConnection, error: OSError) -> HTTPResponse:
+def _early(line: Line, request: Request, error: OSError) -> Answer:
     """What the server said before it let go. Raises ``error`` where it said nothing."""
     try:
-        answer = connection.getresponse()
-    except (OSError, HTTPException):
+        return read_answer(line.receive, request.method)[0]
+    except OSError:
         raise error from None
-    connection.close()  # the answer can still be read
-    return answer
-
-
-def _until(deadline: float, blocks: Iterable[T]) -> Iterator[T]:
-    for block in blocks:
-        go_on()
-        if time.monotonic() > deadline:
-            raise TimeoutError("timed out")
-        yield block
-
-
-def _left(deadline: float) -> float:
-    """Seconds until then, as a socket takes them: none would be for ever."""
-    return max(0.001, deadline - time.monotonic())
-
-
-def _read(answer: HTTPResponse, take: Callable[[bytes], object] | None, deadline: float) -> Answer:
-    """An answer to its end."""
-    parts: list[bytes] = []
-    wanted = take if take is not None and answer.status in _GOOD else parts.append
-    with answer:
-        for block in _until(deadline, iter(lambda: answer.read1(_BLOCK), b"")):
-            wanted(block)
-        if answer.length:
-            raise ConnectionError("the server let go before the end of its answer")
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    return Answer(answer.status, headers, b"".join(parts))
-
-
-def _is_dropped(connection: HTTPConnection) -> bool:
-    """Whether the other side let go, or said what nobody asked for."""
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _proxy(scheme: str, host: str) -> SplitResult | None:

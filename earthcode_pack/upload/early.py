@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from earthcode_pack.bundle import Bundle
     from earthcode_pack.convert.work import Sent
-    from earthcode_pack.model import File, Receipt
+    from earthcode_pack.model import File, PartSums, Receipt
     from earthcode_pack.profile import Profile
     from earthcode_pack.storage import Listed, Store
     from earthcode_pack.upload.entries import Entry
@@ -72,7 +72,7 @@ class Ahead:
         for file in files:
             entry = entry_of(file.key, file.size, file.sha256)
             if is_data(entry.key) and not self._is_theirs(entry) and not self._stopped.is_set():
-                self._pool.submit(self._send, entry)
+                self._pool.submit(self._send, entry, file.parts)
 
     def adopt(self, sent: Sent) -> None:
         """Takes in what a worker has put: it is not sent again, and taken back with the rest.
@@ -144,7 +144,7 @@ class Ahead:
             self._give_up(error)
             return None
 
-    def _send(self, entry: Entry) -> None:
+    def _send(self, entry: Entry, parts: PartSums | None) -> None:
         sender = self._sender.result()
         if sender is None or self._stopped.is_set() or not self._may_send(entry):
             return
@@ -154,7 +154,7 @@ class Ahead:
             if self._watch is not None:
                 self._watch.glance()
             sender.plan([entry], now=False)
-            sender.send(entry)
+            sender.send(entry, parts)
         except Exception as error:  # noqa: BLE001 - whatever it is, the upload at the end tries again
             self._give_up(error)
 

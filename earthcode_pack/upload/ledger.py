@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import deque
 from contextlib import closing, suppress
 from enum import StrEnum
 from threading import Lock
@@ -85,6 +86,7 @@ class Ledger:
     def __init__(self, path: Path, place: str) -> None:
         self._path, self._place, self._lock = path, place, Lock()
         self._changed: dict[str, Row | None] = {}  # None for what is forgotten
+        self._noted: deque[tuple[str, Row | None]] = deque()  # what is to be among them: no lock is needed for that
         self._error: str | None = None
         self._next = 0.0
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,19 +122,22 @@ class Ledger:
 
     def note(self, *rows: Row, now: bool = False) -> None:
         """Takes rows in; they are on disk within half a second of work, or before this returns where ``now``."""
-        with self._lock:
-            for row in rows:
-                if self._rows.get(row.key) != row:
-                    self._rows[row.key] = self._changed[row.key] = row
-            if now or time.monotonic() >= self._next:
+        for row in rows:
+            if self._rows.get(row.key) != row:
+                self._rows[row.key] = row
+                self._noted.append((row.key, row))
+        if (now or time.monotonic() >= self._next) and self._lock.acquire(blocking=now):
+            try:  # nobody waits for who is writing already
                 self._write()
+            finally:
+                self._lock.release()
 
     def forget(self, keys: Iterable[str]) -> None:
         """Drops rows."""
         with self._lock:
             for key in keys:
                 if self._rows.pop(key, None) is not None:
-                    self._changed[key] = None
+                    self._noted.append((key, None))
 
     def note_error(self, message: str | None) -> None:
         """What the last upload ended with, in words; None where it succeeded."""
@@ -147,6 +152,9 @@ class Ledger:
             self._write()
 
     def _write(self, *, errors: bool = False) -> None:
+        while self._noted:
+            key, row = self._noted.popleft()
+            self._changed[key] = row
         if self._changed or errors:
             try:
                 self._commit(errors=errors)

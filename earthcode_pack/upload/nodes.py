@@ -43,7 +43,7 @@ def upload_part(bundle: Bundle, store: Store, keys: Iterable[str], *, node: str 
     if COLLECTION in listed:
         raise VersionTaken(f"{place.name}: this version is published", "raise product.version")
     with Ledger(ledger_path(bundle, node or platform.node()), place.name) as ledger, noting_errors(ledger):
-        sender = Sender(bundle.product, place, ledger)
+        sender = Sender(bundle.product, place, ledger, bundle.part_sums())
         missing = missing_of(sender, listed, entries)
         with sender.planned(missing):
             sent = each(sender.send, missing, lambda: store.most)

@@ -14,9 +14,10 @@ from earthcode_pack.upload.compare import identity
 from earthcode_pack.upload.ledger import Row, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from earthcode_pack.model import PartSums
     from earthcode_pack.storage import Stored
     from earthcode_pack.upload.compare import Place
     from earthcode_pack.upload.entries import Entry
@@ -26,10 +27,16 @@ logger = logging.getLogger("earthcode_pack")
 
 
 class Sender:
-    """The files of a product on their way to one place. ``send`` may be called from many threads."""
+    """The files of a product on their way to one place. ``send`` may be called from many threads.
 
-    def __init__(self, product: Path, place: Place, ledger: Ledger) -> None:
+    ``parts`` are the sums of the parts of large files, by the sha256 of the whole.
+    """
+
+    def __init__(
+        self, product: Path, place: Place, ledger: Ledger, parts: Mapping[str, PartSums] | None = None
+    ) -> None:
         self.product, self.place, self.ledger = product, place, ledger
+        self._parts = parts or {}
         self._begun: set[str] = set()
 
     @contextmanager
@@ -58,8 +65,11 @@ class Sender:
             rows.append(Row(*entry))
         self.ledger.note(*rows, now=now)
 
-    def send(self, entry: Entry) -> Row:
-        """Puts a planned file. Raises what ``Store.put`` raises; what was sent of a large file until then is kept."""
+    def send(self, entry: Entry, parts: PartSums | None = None) -> Row:
+        """Puts a planned file; ``parts`` are of one whose sums the sender does not know.
+
+        Raises what ``Store.put`` raises; what was sent of a large file until then is kept.
+        """
         planned = self.ledger.get(entry.key) or Row(*entry)
         self._begun.add(entry.key)
         path = self.product / entry.key
@@ -75,6 +85,7 @@ class Sender:
             media_type=entry.media_type,
             begun=begun_of(planned),
             note=note,
+            parts=parts or self._parts.get(entry.sha256),
         )
         sent = Row(*entry, State.SENT, mtime_ns, inode, receipt.etag, verified_at=rfc3339(receipt.verified_at))
         self.ledger.note(sent)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, receipts_to_json, write_atomic
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.model import Receipt, rfc3339
 from earthcode_pack.storage.crew import by_crew, each
@@ -62,8 +62,8 @@ def upload(
         try:
             run.run()
         finally:
-            run.save()
-        return run.receipts()
+            receipts = run.save()
+        return receipts
 
 
 class _Run:
@@ -73,7 +73,7 @@ class _Run:
         self, bundle: Bundle, place: Place, ledger: Ledger, entries: dict[str, Entry], progress: Progress
     ) -> None:
         self._bundle, self._place, self._ledger, self._entries = bundle, place, ledger, entries
-        self._sender = Sender(bundle.product, place, ledger)
+        self._sender = Sender(bundle.product, place, ledger, bundle.part_sums())
         self._stages = order(entries)
         self._listed = listing(place)
         self._is_published = COLLECTION in self._listed
@@ -259,12 +259,14 @@ class _Run:
 
     # --- what is told -----------------------------------------------------------------------------------------------
 
-    def receipts(self) -> tuple[Receipt, ...]:
+    def _receipts(self) -> tuple[Receipt, ...]:
         """Of what is there, in the order of publishing."""
         rows = self._ledger.rows()
         ordered = (rows[key] for stage in self._stages for key in stage if key in rows)
         return tuple(receipt for row in ordered if (receipt := receipt_of(row)) is not None)
 
-    def save(self) -> None:
+    def save(self) -> tuple[Receipt, ...]:
         """Writes ``receipts.json``, whole or not at all."""
-        write_atomic(self._bundle.root / "receipts.json", values_to_json(self.receipts()))
+        receipts = self._receipts()
+        write_atomic(self._bundle.root / "receipts.json", receipts_to_json(receipts))
+        return receipts

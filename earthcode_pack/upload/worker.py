@@ -20,7 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from earthcode_pack import convert
-from earthcode_pack.bundle import Bundle
+from earthcode_pack.bundle import Bundle, part_sums
 from earthcode_pack.convert.work import Sent
 from earthcode_pack.errors import EarthcodePackError, VersionTaken
 from earthcode_pack.mirror_jobs import SENT
@@ -38,10 +38,10 @@ from earthcode_pack.upload.stages import is_data
 from earthcode_pack.upload.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from earthcode_pack.convert.work import Part, Record
-    from earthcode_pack.model import Failure, Receipt
+    from earthcode_pack.model import Failure, PartSums, Receipt
     from earthcode_pack.profile import Profile
     from earthcode_pack.upload.entries import Entry
 
@@ -89,7 +89,7 @@ def _put(errand: Errand, part: Part, folder: Path, files: tuple[File, ...]) -> S
             path.symlink_to(folder / file.key)
         entries = [entry_of(key, file.size, file.sha256) for key, file in sorted(final.items())]
         with _node_of(errand) as node:
-            return node.put(part, Path(product), entries)
+            return node.put(part, Path(product), entries, part_sums(files))
 
 
 _NODES: dict[str, _Node] = {}  # this process's, by run, the one that was used last at the end
@@ -136,15 +136,20 @@ class _Node:
         except Exception as error:  # noqa: BLE001 - the run sends what is not sent here
             self._give_up(error)
 
-    def put(self, part: Part, product: Path, entries: list[Entry]) -> Sent:
-        """Puts files of ``product``, said in the workdir before: whoever takes them back must know of them."""
+    def put(self, part: Part, product: Path, entries: list[Entry], parts: Mapping[str, PartSums]) -> Sent:
+        """Puts files of ``product``, said in the workdir before: whoever takes them back must know of them.
+
+        ``parts`` are the sums of the parts of large ones, by the sha256 of the whole.
+        """
         told = Sent(place=self._errand.place, node=self._name)
         files = tuple(File(key=entry.key, size=entry.size, sha256=entry.sha256) for entry in entries)
         sent = told
         if self._trouble is None and self._ledger is not None:
             try:
                 sent = _said(part, product, told.model_copy(update={"files": files}))
-                sent = told.model_copy(update={"receipts": self._send(self._ledger, product, entries)})
+                sent = told.model_copy(
+                    update={"receipts": self._send(Sender(product, self._place, self._ledger, parts), entries)}
+                )
             except Exception as error:  # noqa: BLE001 - as above
                 self._give_up(error)
         return sent.model_copy(update={"trouble": self._trouble})
@@ -154,8 +159,7 @@ class _Node:
         if self._ledger is not None:
             self._ledger.close()
 
-    def _send(self, ledger: Ledger, product: Path, entries: list[Entry]) -> tuple[Receipt, ...]:
-        sender = Sender(product, self._place, ledger)
+    def _send(self, sender: Sender, entries: list[Entry]) -> tuple[Receipt, ...]:
         missing = missing_of(sender, self._listed, entries)
 
         def send(entry: Entry) -> None:
@@ -164,8 +168,8 @@ class _Node:
 
         with sender.planned(missing):
             each(send, missing)
-        ledger.flush()
-        return receipts_of(ledger, entries)
+        sender.ledger.flush()
+        return receipts_of(sender.ledger, entries)
 
     def _refuse_published(self) -> None:
         """Nothing goes where objects are that refer to data: the version is published, or was begun to be."""

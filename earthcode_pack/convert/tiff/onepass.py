@@ -16,7 +16,6 @@ import xxhash
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from earthcode_pack.bundle import sha256
 from earthcode_pack.checks.equality import compare
 from earthcode_pack.convert.read.raster import GDAL_OPTIONS
 from earthcode_pack.convert.statistics import Tally
@@ -25,6 +24,7 @@ from earthcode_pack.convert.tiff.overviews import Halving, level_shapes, streams
 from earthcode_pack.convert.tiff.tiles import Codec, cut
 from earthcode_pack.errors import NotEqual
 from earthcode_pack.parallel import cores, in_pool, pool
+from earthcode_pack.sums import sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from earthcode_pack.convert.look import Look
     from earthcode_pack.convert.planes import Plane
     from earthcode_pack.model import Job
+    from earthcode_pack.sums import Sums
 
 Array = np.ndarray[Any, Any]
 _RESAMPLING = {"average", "nearest", "mode"}
@@ -92,24 +93,24 @@ class _Block(NamedTuple):
 
 def write_cog(
     plane: Plane, job: Job, target: Path, options: dict[str, Any], tally_of: Callable[[Array], Tally]
-) -> tuple[Tally, str]:
-    """Writes ``target`` and compares every cell of it with the source; the tally of the valid ones, and the sha256.
+) -> tuple[Tally, Sums]:
+    """Writes ``target`` and compares every cell with the source; the tally of the valid ones, and the file's sums.
 
     ``options`` are those of GDAL's COG driver. Raises ``NotEqual``.
     """
-    sums, blocks = Tally(), []
+    tally, blocks = Tally(), []
     with ExitStack() as stack:
         growth = _Growth(plane.look, job, target.parent, stack)
         ahead = stack.enter_context(closing(_read_ahead(plane, job.grid.shape[0], _step(plane, job))))
         for start, stop, rows in ahead:
             growth.feed(rows)
             blocks.append(_Block(start, stop, _digest(rows)))
-            sums += tally_of(rows)
+            tally += tally_of(rows)
         growth.drain(0)
         assemble(target, template(plane.look, job.grid, options), growth.shapes, growth.spools)
-    digest = pool().submit(sha256, target)
+    found = pool().submit(sums, target)
     _verify(target, blocks, plane, job)
-    return sums, digest.result()
+    return tally, found.result()
 
 
 def _digest(rows: Array) -> bytes:

@@ -1,0 +1,116 @@
+"""A connection whose calls wait in the kernel, no longer than a request may take; files are sent by sendfile(2).
+
+On a plain socket the kernel keeps the time (SO_SNDTIMEO, SO_RCVTIMEO: socket(7)): Python's own timeouts ask poll(2)
+before each call, and wake up for each part of a body that fits into the socket's buffer. TLS keeps Python's.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import ssl
+import struct
+import time
+from typing import TYPE_CHECKING
+
+from earthcode_pack.storage.stopping import go_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from http.client import HTTPConnection
+    from pathlib import Path
+
+_BLOCK = 2**18  # bytes that are read at once
+_STEP = 2**20  # bytes that the kernel sends between two looks at the clock
+_NEARLY, _LEAST = 1.1, 0.001  # times, s: no time at all would be for ever
+_MORE = getattr(socket, "MSG_MORE", 0)  # the kernel waits for the body: one packet less
+
+
+class Line:
+    """A connection that one thread at a time uses.
+
+    Its calls raise ``TimeoutError`` at the deadline that was set last, or a tenth of the time later, and ``Stopped``
+    where nobody waits any more.
+    """
+
+    def __init__(self, connection: HTTPConnection) -> None:
+        self._connection, self._socket = connection, connection.sock
+        self._deadline, self._limits = 0.0, dict[int, float]()
+        self._is_plain = not isinstance(self._socket, ssl.SSLSocket)
+        if self._is_plain:
+            self._socket.settimeout(None)
+
+    def close(self) -> None:
+        """Lets go."""
+        self._connection.close()
+
+    def is_dropped(self) -> bool:
+        """Whether the other side let go, or said what nobody asked for."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def begin(self, deadline: float) -> None:
+        """A request, which ends by then (monotonic)."""
+        self._deadline = deadline
+
+    def send(self, data: bytes | memoryview, *, more: bool = False) -> None:
+        """All of it; ``more`` follows at once."""
+        self._limit(socket.SO_SNDTIMEO)
+        try:
+            self._socket.sendall(data, _MORE if more and self._is_plain else 0)
+        except BlockingIOError:
+            raise _late() from None
+
+    def send_blocks(self, blocks: Iterable[bytes | memoryview]) -> None:
+        """One after the other."""
+        for block in blocks:
+            self.send(block)
+
+    def send_file(self, path: Path, first: int, size: int) -> None:
+        """Bytes of a file, over a plain socket. Raises ``EOFError`` where it became shorter."""
+        end = first + size
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
+            while first < end:
+                first += self._send_step(file.fileno(), first, min(_STEP, end - first), path)
+
+    def _send_step(self, file: int, first: int, size: int, path: Path) -> int:
+        self._limit(socket.SO_SNDTIMEO)
+        try:
+            sent = os.sendfile(self._socket.fileno(), file, first, size)
+        except BlockingIOError:
+            raise _late() from None
+        if sent == 0:
+            raise EOFError(str(path))
+        return sent
+
+    def receive(self) -> bytes:
+        """What came, at least a byte; none where the other side let go."""
+        self._limit(socket.SO_RCVTIMEO)
+        try:
+            return self._socket.recv(_BLOCK)
+        except BlockingIOError:
+            raise _late() from None
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether the kernel can: over TLS the bytes must be encrypted here."""
+        return self._is_plain
+
+    def _limit(self, option: int) -> None:
+        """The next call ends by the deadline."""
+        go_on()
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise _late()
+        if not self._is_plain:
+            self._socket.settimeout(left)
+        elif not left <= self._limits.get(option, 0) <= _NEARLY * left:  # each setting waits for the socket's lock
+            self._limits[option] = limit = _NEARLY * left + _LEAST
+            seconds, part = divmod(limit, 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(seconds), int(part * 1e6)))
+
+
+def _late() -> TimeoutError:
+    return TimeoutError("timed out")
