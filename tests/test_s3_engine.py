@@ -454,22 +454,32 @@ def crowd(pace: Pace, number: int, work: float = 0.002) -> int:
     return most[0]
 
 
-def test_eight_at_first_and_more_while_the_server_keeps_up() -> None:
+def test_three_at_first_and_soon_more_where_the_server_is_far() -> None:
     pace = Pace(cpu=lambda: 0.0)
-    assert crowd(pace, 8) <= 8
-    assert 20 < crowd(pace, 1000) <= 32
+    assert crowd(pace, 3) <= 3
+    assert 20 < crowd(pace, 200, work=0.02) <= 32
     assert 20 < pace.limit <= 32
 
 
+def test_once_a_server_asked_for_less_it_gets_more_by_and_by() -> None:
+    now = [0.0]
+    pace = Pace(start=8, clock=lambda: now[0], cpu=lambda: 0.0)
+    now[0] += 1
+    pace.slow_down()
+    assert pace.limit == 4
+    crowd(pace, 24)
+    assert 4 < pace.limit <= 10
+
+
 def test_fewer_where_this_process_is_the_bottleneck() -> None:
-    pace = Pace(cpu=time.monotonic)
+    pace = Pace(start=8, cpu=time.monotonic)
     assert crowd(pace, 1200) <= 8
-    assert 2 <= pace.limit < 8
+    assert pace.limit == 2
 
 
 def test_half_as_much_when_asked_and_once_for_many_answers() -> None:
     now = [0.0]
-    pace = Pace(clock=lambda: now[0], cpu=lambda: now[0])
+    pace = Pace(start=8, clock=lambda: now[0], cpu=lambda: now[0])
     for _ in range(5):
         pace.slow_down()
     assert pace.limit == 4

@@ -14,6 +14,7 @@ from earthcode_pack.cli.commands import app
 from earthcode_pack.cli.logs import listen
 from earthcode_pack.cli.outcome import Outcome, write_json
 from earthcode_pack.errors import EarthcodePackError
+from earthcode_pack.parallel import collect_seldom
 from earthcode_pack.redact import redacted
 
 __all__ = ["app", "main"]
@@ -23,6 +24,7 @@ STOPPED = 130  # what a shell reports of a program that Ctrl-C ended
 
 def main() -> None:
     """The console script: runs the command that was typed and exits with its code."""
+    collect_seldom()
     code = execute(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()

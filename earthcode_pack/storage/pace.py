@@ -1,4 +1,8 @@
-"""How much is on its way at once: more while the server keeps up, half of it when it asks for less."""
+"""How much is on its way at once: more while the server keeps up, half of it when it asks for less.
+
+It begins with few, and doubles with each answer's time as TCP does (RFC 5681, slow start): where the server is near, a
+few threads keep this process busy, and more of them only wait for each other.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-START = 8  # requests at once
+START = 3  # requests at once
 MOST = 32
 IN_FLIGHT = 256 * 10**6  # bytes on their way
 _BUSY = 0.5  # of a core: hashing and sending take a tenth of one at 60 MB/s
@@ -45,6 +49,7 @@ class Pace:
         self._rate, self._clock, self._cpu, self._sleep = rate, clock, cpu, sleep
         self._next = self._calm = clock()
         self._looked, self._idle = (clock(), cpu()), False
+        self._knows_bounds = False  # too many at once were seen
         self._turns, self._rooms = Condition(), Condition()
 
     @property
@@ -84,7 +89,8 @@ class Pace:
                 all_taken, before = self._active >= int(self._limit), int(self._limit)
                 self._active -= 1
                 if ended_well and all_taken and self._waits_for_server():
-                    self._limit = min(float(self.most), self._limit + 1 / self._limit)
+                    step = 1 / self._limit if self._knows_bounds else 1
+                    self._limit = min(float(self.most), self._limit + step)
                 self._turns.notify(max(0, 1 + int(self._limit) - before))
 
     def _waits_for_server(self) -> bool:
@@ -95,12 +101,14 @@ class Pace:
             share = (used - self._looked[1]) / (moment - self._looked[0])
             self._idle, self._looked = share < _BUSY, (moment, used)
             if share > _SATURATED:
+                self._knows_bounds = True
                 self._limit = max(min(self._limit, _FEWEST), self._limit / 2)
         return self._idle
 
     def slow_down(self) -> None:
         """The server asked for less: half as much at once, at least one."""
         with self._turns:
+            self._knows_bounds = True
             if self._clock() >= self._calm:
                 self._limit = max(1.0, self._limit / 2)
                 self._calm = self._clock() + _CALM
