@@ -24,8 +24,6 @@ CHUNKED = (
     b"HTTP/1.1 100 Continue\r\n\r\n"
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\nX: 1\r\nx:2 \r\n\r\n"
     b"5;a=b\r\nab\r\nc\r\n1F\r\n-------------------------------\r\n0\r\nT: 1\r\n\r\n"
-    + b"-" * 31
-    + b"\r\n0\r\nT: 1\r\n\r\n"
 )
 
 
