@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from services.rgw import Rgw
 
@@ -54,6 +54,24 @@ def shared() -> Path:
 def schemas(shared: Path) -> Path:
     """The JSON schemas of STAC and its extensions."""
     return shared / "schemas"
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Makes this process work on another machine: with a scratch folder of its own, empty at first; time stands still.
+
+    So mirrors of workdirs and ledgers of uploads are that machine's alone.
+    """
+    from making import EPOCH
+
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", EPOCH)
+
+    def become(name: str) -> Path:
+        monkeypatch.setenv("EARTHCODE_PACK_SCRATCH", str(tmp_path / "machines" / name))
+        return tmp_path / "machines" / name
+
+    become("first")
+    return become
 
 
 # --- S3 -------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import boto3
 import fsspec
 import numpy as np
 import pytest
-from making import EPOCH, SECRET, cube_profile, every_file, moments, profile_of, write_cube, write_tif
+from making import SECRET, cube_profile, every_file, moments, profile_of, write_cube, write_tif
 
 from earthcode_pack import cli, pipeline
 from earthcode_pack.errors import Locked, OutsideError, ProfileError, UserError
@@ -32,25 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+pytestmark = [pytest.mark.filterwarnings("ignore:Dataset has no geotransform"), pytest.mark.usefixtures("machine")]
 MANIFEST = "product/manifest.json"
 
 
 def netcdf_profile(folder: Path, **changes: Any) -> Any:
     return cube_profile(folder, target__format="netcdf", **changes)
-
-
-@pytest.fixture(autouse=True)
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Makes this process work on another machine: one with a scratch folder of its own, which is empty at first."""
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", EPOCH)
-
-    def become(name: str) -> Path:
-        monkeypatch.setenv("EARTHCODE_PACK_SCRATCH", str(tmp_path / "machines" / name))
-        return tmp_path / "machines" / name
-
-    become("first")
-    return become
 
 
 @pytest.fixture

@@ -9,22 +9,22 @@ import base64
 import hashlib
 import logging
 import re
-from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
-from urllib.parse import unquote, unquote_plus
-from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from earthcode_pack.storage.retry import Damaged, Patience, Refused, is_busy, persist
+from earthcode_pack.storage.s3_pages import key_of, listed, next_objects, next_parts, next_uploads, text, xml
 from earthcode_pack.storage.sigv4 import EMPTY, Signer, path_of, query_of
-from earthcode_pack.storage.stores import Listed
 from earthcode_pack.storage.wire import Request, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from xml.etree import ElementTree as ET
 
     from earthcode_pack.storage.answers import Answer
     from earthcode_pack.storage.pace import Pace
+    from earthcode_pack.storage.stores import Listed
     from earthcode_pack.storage.wire import Buffer, Stretch
 
 T = TypeVar("T")
@@ -134,15 +134,15 @@ class Calls:
             self._delete(waiting[first : first + _MOST_KEYS])
 
     def _delete(self, names: Sequence[str]) -> None:
-        listed = "".join(f"<Object><Key>{escape(name)}</Key></Object>" for name in names)
-        answer = self.post("", {"delete": ""}, f"<Delete><Quiet>true</Quiet>{listed}</Delete>")
-        failed = [entry.findtext("{*}Code") for entry in _xml(answer.body).findall("{*}Error")] if answer.body else []
+        named = "".join(f"<Object><Key>{escape(name)}</Key></Object>" for name in names)
+        answer = self.post("", {"delete": ""}, f"<Delete><Quiet>true</Quiet>{named}</Delete>")
+        failed = [entry.findtext("{*}Code") for entry in xml(answer.body).findall("{*}Error")] if answer.body else []
         if any(code not in _GONE for code in failed):
             raise Refused(500, str(failed[0]))
 
-    def post(self, name: str, query: Mapping[str, str], text: str = "", **headers: str) -> Answer:
+    def post(self, name: str, query: Mapping[str, str], document: str = "", **headers: str) -> Answer:
         """A POST with a document."""
-        body = text.encode()
+        body = document.encode()
         md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
         given = {"content-md5": md5, "content-type": "application/xml"} if body else {}
         digest = hashlib.sha256(body).hexdigest()
@@ -164,27 +164,27 @@ class Calls:
     def listing(self, prefix: str, without: int = 0) -> Iterator[Listed]:
         """The objects of a prefix; keys are names without so many characters at their begin."""
         query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
-        for page in self._pages(query, _next_objects):
-            key_of = _key_of(page)
+        for page in self._pages(query, next_objects):
+            plain = key_of(page)
             for entry in page.findall("{*}Contents"):
-                yield _listed(entry, key_of, without)
+                yield listed(entry, plain, without)
 
     def uploads(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Name and id of each open multipart upload of a prefix."""
         query = {"uploads": "", "prefix": prefix, "encoding-type": "url"}
-        for page in self._pages(query, _next_uploads):
-            key_of = _key_of(page)
+        for page in self._pages(query, next_uploads):
+            plain = key_of(page)
             for entry in page.findall("{*}Upload"):
-                yield key_of(_text(entry, "Key")), _text(entry, "UploadId")
+                yield plain(text(entry, "Key")), text(entry, "UploadId")
 
     def parts(self, name: str, upload: str) -> dict[int, Part] | None:
         """By number the parts of an open upload that are there; None where the server does not know it."""
         found = {}
         try:
-            for page in self._pages({"uploadId": upload}, _next_parts, name):
+            for page in self._pages({"uploadId": upload}, next_parts, name):
                 for entry in page.findall("{*}Part"):
-                    part = Part(int(_text(entry, "Size")), _text(entry, "ETag").strip('"'))
-                    found[int(_text(entry, "PartNumber"))] = part
+                    part = Part(int(text(entry, "Size")), text(entry, "ETag").strip('"'))
+                    found[int(text(entry, "PartNumber"))] = part
         except Refused as error:
             if error.code in _GONE:
                 return None
@@ -196,7 +196,7 @@ class Calls:
     ) -> Iterator[ET.Element]:
         """``following`` gives what asks for the page after one; where that is nothing new: ``Damaged``."""
         while True:
-            page = _xml(self.persist(lambda asked=dict(query): self.send("GET", name, query=asked)).body)  # type: ignore[misc]
+            page = xml(self.persist(lambda asked=dict(query): self.send("GET", name, query=asked)).body)  # type: ignore[misc]
             yield page
             if page.findtext("{*}IsTruncated") != "true":
                 return
@@ -217,7 +217,7 @@ class Calls:
         def attempt() -> None:
             answers.append("")
             answer = self.send("POST", name, query={"uploads": ""}, headers=headers)
-            answers[-1] = _text(_xml(answer.body), "UploadId")
+            answers[-1] = text(xml(answer.body), "UploadId")
 
         self._end_others(name)
         self.persist(attempt)
@@ -262,58 +262,3 @@ def date_of(headers: Mapping[str, str]) -> datetime | None:
         return parsedate_to_datetime(headers.get("date", ""))
     except ValueError:
         return None
-
-
-def _xml(body: bytes) -> ET.Element:
-    try:
-        return ET.fromstring(body)  # noqa: S314 - expat bounds entities; the server is the user's
-    except ET.ParseError:
-        raise Damaged("the server's answer is no XML") from None
-
-
-def _text(element: ET.Element, name: str) -> str:
-    found = element.findtext(f"{{*}}{name}")
-    if found is None:
-        raise Damaged(f"the server's answer has no {name}")
-    return found
-
-
-def _key_of(page: ET.Element) -> Callable[[str], str]:
-    """How keys in a page are read, of which ``encoding-type=url`` was asked.
-
-    A space is ``+`` at Amazon, as forms have it, and a server that does so names the encoding. Ceph RGW lists uploads
-    with ``%20`` and without a word, other servers just as the keys are.
-    """
-    return unquote_plus if page.findtext("{*}EncodingType") == "url" else unquote
-
-
-def _next_objects(page: ET.Element) -> dict[str, str]:
-    """The token is no key: it is sent as it is."""
-    return {"continuation-token": page.findtext("{*}NextContinuationToken") or ""}
-
-
-def _next_uploads(page: ET.Element) -> dict[str, str]:
-    """By the last one of the page: of ``NextKeyMarker`` it is not told whether it is encoded, and on Ceph it is not."""
-    last = page.findall("{*}Upload")[-1:]
-    keys = [_key_of(page)(_text(entry, "Key")) for entry in last]
-    ids = [_text(entry, "UploadId") for entry in last]
-    return {"key-marker": "".join(keys), "upload-id-marker": "".join(ids)}
-
-
-def _next_parts(page: ET.Element) -> dict[str, str]:
-    return {"part-number-marker": page.findtext("{*}NextPartNumberMarker") or ""}
-
-
-def _listed(entry: ET.Element, key_of: Callable[[str], str], without: int) -> Listed:
-    """One pass and no validation, for there are thousands."""
-    told = {child.tag.rpartition("}")[2]: child.text or "" for child in entry}
-    try:
-        modified = told.get("LastModified")
-        return Listed.model_construct(
-            key=key_of(told["Key"])[without:],
-            size=int(told["Size"]),
-            etag=told.get("ETag", "").strip('"') or None,
-            modified=datetime.fromisoformat(modified).replace(microsecond=0) if modified else None,
-        )
-    except (KeyError, ValueError):
-        raise Damaged("the server's listing is not one of S3") from None

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from services.gateway import OfObjects
 
+if TYPE_CHECKING:
     from services.gateway import Gateway
     from services.line import Line
 
@@ -16,7 +16,7 @@ USER, PASSWORD, COLLECTION = "provider", "n0t-to-be-shown", "demo-prr"
 BUCKET = f"sg-{USER}-generic"
 
 
-class Mounted:
+class Mounted(OfObjects):
     """A bucket of moto as its gateway has it, from inside: nothing of it goes over the line."""
 
     def __init__(self, bucket: str = BUCKET) -> None:
@@ -40,21 +40,11 @@ class Mounted:
         """An object that somebody else put there."""
         self._backend.put_object(self._bucket, key, content)
 
-    def size(self, path: str) -> int | None:
-        """As ``StageIn.size`` of the double."""
-        below = self.keys(path)
-        if path in below:
-            return below[path]
-        return -1 if path in ("", ".") or any(key.startswith(f"{path}/") for key in below) else None
-
-    def move(self, path: str, target: Path) -> None:
-        """As ``StageIn.move`` of the double."""
-        for key in self.keys(path):
-            if key == path or key.startswith(f"{path}/"):
-                place = target / key.removeprefix(path).lstrip("/") if key != path else target
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(self._backend.get_object(self._bucket, key).value)
-                self._backend.delete_object(self._bucket, key)
+    def take(self, key: str) -> bytes:
+        """Takes an object out."""
+        found: bytes = self._backend.get_object(self._bucket, key).value
+        self._backend.delete_object(self._bucket, key)
+        return found
 
 
 @dataclass

@@ -13,6 +13,7 @@ import secrets
 import stat
 import threading
 import time
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -68,7 +69,34 @@ class FolderStageIn:
         (self.root / path).rename(target)
 
 
-class BucketStageIn:
+class OfObjects(ABC):
+    """Files and folders as a gateway sees them that has mounted a bucket."""
+
+    @abstractmethod
+    def keys(self, prefix: str = "") -> dict[str, int]:
+        """What is there, with sizes."""
+
+    @abstractmethod
+    def take(self, key: str) -> bytes:
+        """Takes an object out."""
+
+    def size(self, path: str) -> int | None:
+        """As ``StageIn.size``."""
+        below = self.keys(path)
+        if path in below:
+            return below[path]
+        return -1 if path in ("", ".") or any(key.startswith(f"{path}/") for key in below) else None
+
+    def move(self, path: str, target: Path) -> None:
+        """As ``StageIn.move``."""
+        for key in self.keys(path):
+            if key == path or key.startswith(f"{path}/"):
+                place = target / key.removeprefix(path).lstrip("/") if key != path else target
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(self.take(key))
+
+
+class BucketStageIn(OfObjects):
     """A bucket of an S3 server, through boto3."""
 
     def __init__(self, client: Any, bucket: str) -> None:
@@ -79,19 +107,11 @@ class BucketStageIn:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         return {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", ())}
 
-    def size(self, path: str) -> int | None:
-        below = self.keys(path)
-        if path in below:
-            return below[path]
-        return -1 if path in ("", ".") or any(key.startswith(f"{path}/") for key in below) else None
-
-    def move(self, path: str, target: Path) -> None:
-        for key in self.keys(path):
-            if key == path or key.startswith(f"{path}/"):
-                place = target / key.removeprefix(path).lstrip("/") if key != path else target
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read())
-                self.client.delete_object(Bucket=self.bucket, Key=key)
+    def take(self, key: str) -> bytes:
+        """Takes an object out."""
+        found: bytes = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        self.client.delete_object(Bucket=self.bucket, Key=key)
+        return found
 
 
 class Move(NamedTuple):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from earthcode_pack.bundle import Bundle
     from earthcode_pack.profile import Profile
 
-pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+pytestmark = [pytest.mark.filterwarnings("ignore:Dataset has no geotransform"), pytest.mark.usefixtures("machine")]
 
 NODES = ("left", "right")
 PREFIX = "demo/v1.0/"
@@ -102,19 +102,6 @@ def _cluster(rgw: Rgw, folder: Path) -> Iterator[Cluster]:
             for worker in workers:
                 worker.terminate()
                 worker.wait()
-
-
-@pytest.fixture(autouse=True)
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Makes this process run on another machine: one with an empty mirror, and a ledger of its own."""
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", EPOCH)
-
-    def become(name: str) -> Path:
-        monkeypatch.setenv("EARTHCODE_PACK_SCRATCH", str(tmp_path / "machines" / name))
-        return tmp_path / "machines" / name
-
-    become("first")
-    return become
 
 
 @pytest.fixture
