@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from itertools import pairwise
 from types import SimpleNamespace
@@ -100,6 +101,26 @@ def test_a_header_cannot_become_two(value: str) -> None:
         wire = Wire(f"http://127.0.0.1:{server.getsockname()[1]}")
         with pytest.raises(ValueError, match="line break"):
             wire.send(Request("PUT", "/b/k", {"host": "x", "content-type": value}))
+
+
+def test_a_server_that_lets_go_after_each_answer_without_a_word() -> None:
+    """Nobody runs into a connection that has not been seen to be kept."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for _ in range(5):
+                client, _ = server.accept()
+                with client:
+                    client.recv(65536)
+                    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        wire = Wire(f"http://127.0.0.1:{server.getsockname()[1]}")
+        for _ in range(5):
+            assert wire.send(Request("GET", "/b/k", {"host": "x"})).status == 200
+            time.sleep(0.05)
+        thread.join()
 
 
 # --- connections ------------------------------------------------------------------------------------------------------

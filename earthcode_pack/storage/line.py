@@ -49,9 +49,17 @@ class Line:
 
     def is_dropped(self) -> bool:
         """Whether the other side let go, or said what nobody asked for."""
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(0))
+        if not self._is_plain:
+            poll = select.poll()
+            poll.register(self._socket, select.POLLIN)
+            return bool(poll.poll(0))
+        try:
+            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def begin(self, deadline: float) -> None:
         """A request, which ends by then (monotonic)."""
@@ -72,10 +80,12 @@ class Line:
 
     def send_file(self, path: Path, first: int, size: int) -> None:
         """Bytes of a file, over a plain socket. Raises ``EOFError`` where it became shorter."""
-        end = first + size
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
+        end, file = first + size, os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # half the time of a file object
+        try:
             while first < end:
-                first += self._send_step(file.fileno(), first, min(_STEP, end - first), path)
+                first += self._send_step(file, first, min(_STEP, end - first), path)
+        finally:
+            os.close(file)
 
     def _send_step(self, file: int, first: int, size: int, path: Path) -> int:
         self._limit(socket.SO_SNDTIMEO)

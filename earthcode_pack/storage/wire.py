@@ -7,7 +7,6 @@ Whether and when something is tried again is decided above it (retry).
 from __future__ import annotations
 
 import base64
-import re
 import ssl
 import time
 import weakref
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 Buffer = bytes | memoryview
 
 _BLOCK = 2**18  # bytes that are read at once
-_LINE_BREAKS = re.compile(r"[\r\n]")
 
 
 @dataclass(frozen=True)
@@ -162,10 +160,10 @@ class Wire:
         fields = [f"{name}: {value}" for name, value in {**request.headers, **self._also}.items()]
         if request.length or request.method in ("PUT", "POST"):
             fields.append(f"content-length: {request.length}")
-        lines = [f"{request.method} {self._before}{request.target} HTTP/1.1", *fields]
-        if any(map(_LINE_BREAKS.search, lines)):
+        head = "\r\n".join([f"{request.method} {self._before}{request.target} HTTP/1.1", *fields, "", ""])
+        if not head.count("\r") == head.count("\n") == len(fields) + 2:
             raise ValueError("a header with a line break")
-        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+        return head.encode("latin-1")
 
 
 def _endpoint(endpoint: str) -> tuple[SplitResult, str, int | None]:
