@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +14,11 @@ from test_s3_faults import LARGE, PART, SETTINGS, made, noise, open_uploads, sha
 from earthcode_pack import sums as module
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import PartSums
-from earthcode_pack.pipeline import open_bundle, prepare
+from earthcode_pack.pipeline import open_bundle, prepare, publish
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.storage import Begun, s3_parts
+from earthcode_pack.storage import Begun, LocalStore, s3_parts
 from earthcode_pack.storage.s3 import S3Store
 from earthcode_pack.sums import part_size, sums
-from earthcode_pack.upload.early import Ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,24 +60,34 @@ def test_no_more_parts_than_an_upload_holds(size: int) -> None:
     ],
     ids=["cog", "netcdf", "zip"],
 )
-def test_a_run_keeps_them_for_the_upload(
+def test_a_run_takes_them_for_the_upload(
     make: Callable[..., Any], changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """They are beside the product, and reach the store with the file: ahead of the product, and after it."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", EPOCH)
     monkeypatch.setattr(module, "LARGE", 100)
     write_tif(tmp_path / "raw" / "a_20200101.tif", np.full((16, 20), 1, "int16"))
     write_cube(tmp_path / "raw" / "t_0.nc", np.arange(3))
-    offered: list[Any] = []
-    monkeypatch.setattr(Ahead, "offer", lambda _, files: offered.extend(files))
-    bundle = prepare(make(tmp_path, **changes), tmp_path / "work")
-    data = [entry for entry in bundle.manifest() if entry.key.startswith("data/")]
-    expected = {}
-    for entry in data:
-        raw = (bundle.product / entry.key).read_bytes()
-        expected[hashlib.sha256(raw).hexdigest()] = of_parts(raw, 16 * 2**20)
-    assert len(expected) == len(data) > 0
+    real, given = LocalStore.put, {}
+
+    def put(self: LocalStore, local: Path, key: str, *, sha256: str, parts: PartSums | None, **more: Any) -> Any:
+        given.update({sha256: parts} if "/data/" in key else {})
+        return real(self, local, key, sha256=sha256, parts=parts, **more)
+
+    monkeypatch.setattr(LocalStore, "put", put)
+    profile = make(tmp_path, **changes)
+    bundle = prepare(profile, tmp_path / "work")
+    raw = [(bundle.product / entry.key).read_bytes() for entry in bundle.manifest() if entry.key.startswith("data/")]
+    expected = {sha(data): of_parts(data, 16 * 2**20) for data in raw}
+    assert len(expected) == 1
     assert open_bundle(str(bundle.root)).part_sums() == expected
-    assert "parts" not in json.loads((bundle.product / "manifest.json").read_bytes())[0]
+    assert not given
+    publish(bundle)
+    assert given == expected
+    given.clear()
+    shutil.rmtree(tmp_path / "published")
+    prepare(profile, tmp_path / "another", ahead=True)
+    assert given == expected
 
 
 # --- with them --------------------------------------------------------------------------------------------------------
