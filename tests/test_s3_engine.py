@@ -477,6 +477,16 @@ def test_fewer_where_this_process_is_the_bottleneck() -> None:
     assert pace.limit == 2
 
 
+@pytest.mark.parametrize(
+    ("busy", "cores", "is_more"), [(3, 16, True), (3, 3, False), (1.9, 2, False), (1.2, 16, False)]
+)
+def test_more_only_where_cores_are_free_for_what_runs_beside_python(busy: float, cores: int, is_more: bool) -> None:
+    pace = Pace(start=8, cpu=lambda: busy * time.monotonic(), cores=cores)
+    crowd(pace, 600)
+    assert (pace.limit > 8) == is_more
+    assert (pace.limit == 2) == (not is_more)
+
+
 def test_half_as_much_when_asked_and_once_for_many_answers() -> None:
     now = [0.0]
     pace = Pace(start=8, clock=lambda: now[0], cpu=lambda: now[0])

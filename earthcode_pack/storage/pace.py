@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from threading import Condition
 from typing import TYPE_CHECKING
 
+from earthcode_pack.parallel import cores as count_of_cores
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -18,7 +20,8 @@ START = 3  # requests at once
 MOST = 32
 IN_FLIGHT = 256 * 10**6  # bytes on their way
 _BUSY = 0.5  # of a core: hashing and sending take a tenth of one at 60 MB/s
-_SATURATED = 0.8  # of a core: threads only wait for each other
+_SATURATED = 0.8  # of a core, or of all of them: threads only wait for each other
+_BESIDE = 1.5  # cores: threads that take turns at Python use one, the rest is what they hash and encrypt beside it
 _FEWEST = 2.0  # requests at once that are left then
 _WINDOW = 0.1  # s over which that is measured
 _CALM = 1.0  # s in which several answers «slow down» count as one
@@ -40,6 +43,7 @@ class Pace:
         rate: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.process_time,
+        cores: int | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.most = most
@@ -47,6 +51,7 @@ class Pace:
         self._active = 0
         self._bytes, self._in_flight = 0, in_flight
         self._rate, self._clock, self._cpu, self._sleep = rate, clock, cpu, sleep
+        self._cores = cores or count_of_cores()
         self._next = self._calm = clock()
         self._looked, self._idle = (clock(), cpu()), False
         self._knows_bounds = False  # too many at once were seen
@@ -94,13 +99,14 @@ class Pace:
                 self._turns.notify(max(0, 1 + int(self._limit) - before))
 
     def _waits_for_server(self) -> bool:
-        """Whether this process has time to spare: where it is the bottleneck itself, fewer at once are cheaper."""
+        """Whether more at once are quicker: where this process is the bottleneck itself, fewer are cheaper."""
         moment = self._clock()
         if moment - self._looked[0] >= _WINDOW:
             used = self._cpu()
             share = (used - self._looked[1]) / (moment - self._looked[0])
-            self._idle, self._looked = share < _BUSY, (moment, used)
-            if share > _SATURATED:
+            has_cores = _BESIDE < share < _SATURATED * self._cores
+            self._idle, self._looked = share < _BUSY or has_cores, (moment, used)
+            if share > _SATURATED and not has_cores:
                 self._knows_bounds = True
                 self._limit = max(min(self._limit, _FEWEST), self._limit / 2)
         return self._idle
