@@ -131,7 +131,7 @@ def _create_axes(raw: h5py.File, layout: Layout, level: int) -> None:
         made.make_scale(name)
         made.attrs["_Netcdf4Dimid"] = np.int32(number)
         if stored["fillvalue"] is not None:
-            made.attrs["_FillValue"] = stored["fillvalue"]
+            made.attrs["_FillValue"] = np.atleast_1d(stored["fillvalue"])  # as netCDF-C writes it
 
 
 def _metadata(layout: Layout, job: Job, file: h5netcdf.File) -> None:

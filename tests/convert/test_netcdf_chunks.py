@@ -200,6 +200,20 @@ def bounded(file: netCDF4.Dataset) -> None:
     file.createVariable("station", str, ("lat",))[:] = np.array([f"s{n}" for n in range(10)], object)
 
 
+def test_an_axis_keeps_its_fill_value(tmp_path: Path) -> None:
+    with xr.open_dataset(make_nc(tmp_path / "a.nc", ramp(7, 10, 12), times=range(7)), decode_cf=False) as source:
+        source["lat"].encoding["_FillValue"] = -999
+        source.to_netcdf(tmp_path / "b.nc")
+    path = run(profile_of(tmp_path / "b.nc", "netcdf"), tmp_path / "out").path
+    with netCDF4.Dataset(path) as file:
+        assert file["lat"]._FillValue == -999
+        assert file["lat"]._FillValue.dtype == file["lat"].dtype
+        assert {name: dim.size for name, dim in file.dimensions.items()} == {"time": 7, "lat": 10, "lon": 12}
+    with h5py.File(path) as file:
+        assert file["lat"].attrs["_FillValue"].shape == (1,)
+        assert file["lat"].fillvalue == -999
+
+
 def test_bytes_do_not_depend_on_who_holds_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a profiler does (Dask's workers have one): what HDF5 has open in a frame then stays open for a while."""
     source = make_nc(tmp_path / "a.nc", ramp(7, 10, 12), times=range(7), more=bounded)
