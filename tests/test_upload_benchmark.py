@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 
 from benchmarks import upload
@@ -93,3 +94,14 @@ def test_more_than_a_page(sink: Server, tmp_path: Path) -> None:
     for name in names:
         store.put(tmp_path / "a", name, sha256=hashlib.sha256(b"1").hexdigest(), media_type="a/b")
     assert list(store.keys()) == names
+
+
+def test_the_sink_copies_what_it_has(sink: Server) -> None:
+    client = boto3.client("s3", endpoint_url=sink.endpoint)
+    client.put_object(Bucket="bench", Key="a/é", Body=b"some")
+    client.copy_object(Bucket="bench", Key="b", CopySource="bench/a/é", MetadataDirective="REPLACE")
+    assert {found["Key"]: found["Size"] for found in client.list_objects_v2(Bucket="bench")["Contents"]} == {
+        "a/é": 4, "b": 4,
+    }  # fmt: skip
+    with pytest.raises(client.exceptions.ClientError, match="NoSuchKey"):
+        client.copy_object(Bucket="bench", Key="c", CopySource="bench/none")
