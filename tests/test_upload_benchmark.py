@@ -98,10 +98,10 @@ def test_more_than_a_page(sink: Server, tmp_path: Path) -> None:
 
 def test_the_sink_copies_what_it_has(sink: Server) -> None:
     client = boto3.client("s3", endpoint_url=sink.endpoint)
-    client.put_object(Bucket="bench", Key="a/é", Body=b"some")
-    client.copy_object(Bucket="bench", Key="b", CopySource="bench/a/é", MetadataDirective="REPLACE")
+    client.put_object(Bucket="bench", Key="a/e", Body=b"some")
+    client.copy_object(Bucket="bench", Key="b", CopySource="bench/a/e", MetadataDirective="REPLACE")
     assert {found["Key"]: found["Size"] for found in client.list_objects_v2(Bucket="bench")["Contents"]} == {
-        "a/é": 4, "b": 4,
+        "a/e": 4, "b": 4,
     }  # fmt: skip
     with pytest.raises(client.exceptions.ClientError, match="NoSuchKey"):
         client.copy_object(Bucket="bench", Key="c", CopySource="bench/none")
