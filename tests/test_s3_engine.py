@@ -311,11 +311,23 @@ def test_https_through_a_proxy_is_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> N
     server.join()
 
 
-def test_a_proxy_of_another_kind_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("socks5://me:n0t-to-be-shown@127.0.0.1:1", "a proxy by socks5"),
+        ("http://me:n0t-to-be-shown@127.0.0.1:eighty", "no address"),
+        ("http://me:n0t-to-be-shown@127.0.0.1:99999", "no address"),
+        ("http://me:n0t-to-be-shown@[::1", "no address"),
+        ("http://me:n0t-to-be-shown@:80", "no address"),
+    ],
+)
+def test_a_proxy_that_cannot_be_asked_is_refused_without_its_password(
+    proxy: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("http_proxy", "socks5://me:n0t-to-be-shown@127.0.0.1:1")
-    with pytest.raises(UserError, match="http_proxy: a proxy by socks5") as caught:
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(UserError, match=f"http_proxy: {words}") as caught:
         Wire("http://storage.example")
     assert "n0t" not in repr(caught.value)
 

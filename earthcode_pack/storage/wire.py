@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Buffer = bytes | memoryview
 
 _BLOCK = 2**18  # bytes that are read at once
+_PROXY = "name one as http://host:port"
 
 
 @dataclass(frozen=True)
@@ -204,13 +205,19 @@ def _early(line: Line, request: Request, error: OSError) -> Answer:
 
 
 def _proxy(scheme: str, host: str) -> SplitResult | None:
-    """The proxy that the environment names for a host, if it does."""
+    """The proxy that the environment names for a host, if it does; ``UserError`` for one that cannot be asked."""
     found = None if proxy_bypass(host) else getproxies().get(scheme)
     if not found:
         return None
-    parts = urlsplit(found if "://" in found else f"http://{found}")
+    try:
+        parts = urlsplit(found if "://" in found else f"http://{found}")
+        is_address = bool(parts.hostname and (parts.port is None or parts.port))
+    except ValueError:  # its text may hold a password
+        is_address = False
+    if not is_address:
+        raise UserError(f"{scheme}_proxy: no address of a proxy", _PROXY)
     if parts.scheme != "http":
-        raise UserError(f"{scheme}_proxy: a proxy by {parts.scheme}", "name one as http://host:port")
+        raise UserError(f"{scheme}_proxy: a proxy by {parts.scheme}", _PROXY)
     return parts
 
 
