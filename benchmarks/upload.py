@@ -74,8 +74,8 @@ class UploadContest(Contest):
     def round(self) -> None:
         """Each contender once, and the best of the peers.
 
-        An upload that does not count comes first: memory that the server, or the machine, has not used for a while
-        costs whoever needs it first as much as half an upload.
+        An upload that does not count comes first: the first one to a server that had rested was seen to take half as
+        long again, and more.
         """
         with suppress(Failed):
             self._run(OURS)

@@ -182,13 +182,8 @@ def to_json(data: Any) -> str:
 
 def values_to_json(values: Iterable[Value]) -> str:
     """A list of values as JSON, as ``to_json`` writes it; NaN and infinities in measured values become strings."""
-    parts = [indent(to_json(json.loads(value.model_dump_json())).rstrip(), "  ") for value in values]
+    parts = [indent(value.model_dump_json(indent=2), "  ") for value in values]
     return "[\n" + ",\n".join(parts) + "\n]\n" if parts else "[]\n"
-
-
-def receipts_to_json(receipts: tuple[Receipt, ...]) -> bytes:
-    """As ``values_to_json``; there is one for each object, and no number of them can be NaN."""
-    return _RECEIPTS.dump_json(receipts, indent=2) + b"\n"
 
 
 def sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from earthcode_pack.bundle import Bundle, receipts_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.model import Receipt, rfc3339
 from earthcode_pack.storage.crew import by_crew, each
@@ -268,5 +268,5 @@ class _Run:
     def save(self) -> tuple[Receipt, ...]:
         """Writes ``receipts.json``, whole or not at all."""
         receipts = self._receipts()
-        write_atomic(self._bundle.root / "receipts.json", receipts_to_json(receipts))
+        write_atomic(self._bundle.root / "receipts.json", values_to_json(receipts))
         return receipts
