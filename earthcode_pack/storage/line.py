@@ -131,7 +131,7 @@ class Line:
             raise _late()
         if not self._is_plain:
             self._socket.settimeout(left)
-        elif not left <= self._limits.get(option, 0) <= _LONGEST * left:  # a seventh of the samples, if it is set each time
+        elif not left <= self._limits.get(option, 0) <= _LONGEST * left:  # it takes a while
             self._limits[option] = limit = _NEARLY * left + _LEAST
             seconds, part = divmod(limit, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(seconds), int(part * 1e6)))
