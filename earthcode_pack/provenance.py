@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import resource
 import sys
 import time
 from contextlib import contextmanager
@@ -98,5 +97,11 @@ def software() -> dict[str, str]:
 
 def peak_memory_mb() -> int:
     """The largest resident set of this process so far; Linux counts in kilobytes, macOS in bytes (getrusage(2))."""
+    if sys.platform == "win32":
+        import psutil  # noqa: PLC0415
+
+        return int(psutil.Process().memory_info().peak_wset // _KILO**2)
+    import resource  # noqa: PLC0415 - Windows lacks it
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak // _KILO if sys.platform != "darwin" else peak // _KILO**2)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
+from itertools import batched
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 Place = tuple[str, ...]
@@ -50,46 +53,51 @@ class Rows:
         return self._hash.hexdigest()
 
     def write(self, target: Path) -> None:
-        """The table of all rows, whole or not at all: one schema that fits every row, a row group for each batch.
+        """The table of all rows, whole or not at all, with one schema that fits every row.
 
         A column holds one type. Where a field is a number in some rows and text in others, such as ``nodata`` -1 and
         "nan", the table has the numbers; the Items themselves have both.
         """
-        from pyarrow import ArrowInvalid, ArrowTypeError  # noqa: PLC0415 - Arrow takes half a second
-
         self._file.flush()
+        leading, mixed = _survey(self._path)
+        temporary = self._path.with_suffix(".parquet.part")
+        # rustac is asynchronous, and the caller's thread may have an event loop already, as in a notebook
         try:
-            _to_parquet(self._path, target)
-        except (ArrowInvalid, ArrowTypeError):
-            plain = self._path.with_suffix(".numbers.part")
-            try:
-                _without_mixed_text(self._path, plain)
-                _to_parquet(plain, target)
-            finally:
-                plain.unlink(missing_ok=True)
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(asyncio.run, _to_parquet(self._path, temporary, leading, mixed)).result()
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
-def _to_parquet(rows: Path, target: Path) -> None:
-    from stac_geoparquet.arrow import parse_stac_ndjson_to_parquet  # noqa: PLC0415 - Arrow takes half a second
-
-    temporary = rows.with_suffix(".parquet.part")
-    try:
-        parse_stac_ndjson_to_parquet(rows, temporary, chunk_size=_BATCH)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _without_mixed_text(rows: Path, target: Path) -> None:
-    """The rows without the texts that stand where other rows have numbers."""
-    numbers, texts = set[Place](), set[Place]()
+def _survey(rows: Path) -> tuple[frozenset[int], set[Place]]:
+    """The numbers of rows that have every field in each of its types between them, and where types are mixed."""
+    seen, leading = set[tuple[Place, type]](), list[int]()
     with rows.open("rb") as lines:
-        for line in lines:
-            for place, value in _scalars(json.loads(line)):
-                (texts if isinstance(value, str) else numbers).add(place)
-    mixed = numbers & texts
-    with rows.open("rb") as lines, target.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(_pruned(json.loads(line), mixed)) + "\n" for line in lines)
+        for number, line in enumerate(lines):
+            found = {(place, type(value)) for place, value in _scalars(json.loads(line))}
+            if not found <= seen:
+                seen |= found
+                leading.append(number)
+    texts = {place for place, kind in seen if kind is str}
+    return frozenset(leading), texts & {place for place, kind in seen if kind in (int, float)}
+
+
+async def _to_parquet(rows: Path, target: Path, leading: frozenset[int], mixed: set[Place]) -> None:
+    """The schema is that of the first batch, so the rows that have every field lead."""
+    from rustac import geoparquet_writer  # noqa: PLC0415 - a tenth of a second
+
+    async with geoparquet_writer([*_read(rows, mixed, leading.__contains__)], str(target)) as writer:
+        for batch in batched(_read(rows, mixed, lambda number: number not in leading), _BATCH):
+            await writer.write([*batch])
+
+
+def _read(rows: Path, mixed: set[Place], wanted: Callable[[int], bool]) -> Iterator[dict[str, Any]]:
+    """Rows by their number, without the texts that stand where other rows have numbers."""
+    with rows.open("rb") as lines:
+        for number, line in enumerate(lines):
+            if wanted(number):
+                yield _pruned(json.loads(line), mixed) if mixed else json.loads(line)
 
 
 def _scalars(value: Any, place: Place = ()) -> Iterator[tuple[Place, str | float]]:

@@ -1,6 +1,6 @@
 """Units of measure: what UDUNITS reads (CF 3.1), which of them are one unit, and what a misspelt one may mean.
 
-UDUNITS is asked through cf-units, which is loaded where there is something to ask. Nothing here converts a value.
+UDUNITS-2 is asked through gimli.units, whose wheels bring it. It is loaded where there is something to ask.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ _MEANT: dict[str, tuple[str, ...]] = {
     "mm hr-1": ("mm h-1",), "m sec-1": ("m s-1",), "m/sec": ("m s-1",), "msec-1": ("m s-1",), "ms-1": ("m s-1",),
 }  # fmt: skip
 _MISREAD = {"degrees c", "degree c", "degrees k", "degree k", "degrees f", "degree f"}
+_MISREAD |= {text for text, meant in _MEANT.items() if meant in (("1e-3", "1"), ("dB",))}  # known to few releases of it
 
 _COMMON = (
     "1", "%", "1e-3", "K", "degC", "degF", "degree", "degree_north", "degree_east", "radian", "sr", "m", "km", "cm",
@@ -66,7 +67,7 @@ def is_unit(text: str) -> bool:
     (True, False, False, False)
     """
     key = text.strip()
-    return key in _KNOWN or (key.lower() not in _MISREAD and _parsed(key) is not None)
+    return key in _KNOWN or _unit(key) is not None
 
 
 def same(one: str, other: str) -> bool:
@@ -85,11 +86,11 @@ def convertible(one: str, other: str) -> bool:
     >>> convertible("degC", "K"), convertible("m", "s"), convertible("%", "1")
     (True, False, True)
     """
-    a, b = (_parsed(_OF_CF.get(text.strip(), text.strip())) for text in (one, other))
+    a, b = _unit(one.strip()), _unit(other.strip())
     if a is None or b is None:
         return False
     with _PARSING:
-        return bool(a.is_convertible(b))
+        return bool(a.is_convertible_to(b))
 
 
 @lru_cache(maxsize=1024)
@@ -129,21 +130,36 @@ def _is_one(one: str, other: str) -> bool:
     if a is None or b is None:
         return False
     with _PARSING:
-        if a.is_time_reference() or b.is_time_reference():
-            return bool(a == b)
-        return bool(a.is_convertible(b)) and all(math.isclose(a.convert(n, b), n, abs_tol=1e-9) for n in (0.0, 1.0))
+        if _is_time_reference(a) or _is_time_reference(b):
+            return bool(a.compare(b) == 0)
+        if not a.is_convertible_to(b):
+            return False
+        converted = a.to(b)
+        return all(math.isclose(converted(n), n, abs_tol=1e-9) for n in (0.0, 1.0))
+
+
+def _is_time_reference(unit: Any) -> bool:
+    """Whether a unit counts from an instant, which UDUNITS writes as ``day since 1970-01-01 00:00:00 UTC``."""
+    return " since " in str(unit)
+
+
+def _unit(key: str) -> Any:
+    """The unit of a text as CF and UDUNITS read it; None for what is none, or is read as nobody means it."""
+    if key not in _KNOWN and key.lower() in _MISREAD:
+        return None
+    return _parsed(_OF_CF.get(key, key))
 
 
 @lru_cache(maxsize=1024)
 def _parsed(text: str) -> Any:
-    """The unit of cf-units; None for what is none."""
-    from cf_units import Unit, suppress_errors  # noqa: PLC0415 - a fifth of a second, and only for a unit to read
+    """The unit of gimli.units; None for what is none."""
+    from gimli import units  # noqa: PLC0415 - reads the database of units, and only where there is one to look up
+    from gimli.errors import GimliError  # noqa: PLC0415
 
     if not text or len(text) > _LONGEST:
         return None
-    with _PARSING, suppress_errors():  # UDUNITS writes what it cannot read to standard error as well
+    with _PARSING:
         try:
-            unit = Unit(text)
-        except ValueError:
+            return units[text]
+        except GimliError:
             return None
-    return None if unit.is_unknown() or unit.is_no_unit() else unit

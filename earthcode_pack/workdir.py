@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +11,13 @@ from earthcode_pack.bundle import Bundle
 from earthcode_pack.errors import OutsideError, ProfileError, UserError
 from earthcode_pack.mirror import Mirror
 from earthcode_pack.model import File
+from earthcode_pack.portable import locked
 from earthcode_pack.storage import Folder
 from earthcode_pack.storage.scratch import mirrors, stands_here
 from earthcode_pack.storage.words import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
 _READ_ONLY = ("http", "https", "data", "github", "git", "zip", "tar", "reference", "filecache", "simplecache")
 
@@ -91,22 +90,10 @@ def refresh(bundle: Bundle) -> bool:
         return True
     if not mirror.there and not bundle.root.is_dir():
         return False
-    with _if_free(bundle.root / ".work" / "lock") as is_free:
+    with locked(bundle.root / ".work" / "lock") as is_free:
         if is_free:
             mirror.pull()
         return not is_free or "profile.yaml" in mirror.there
-
-
-@contextmanager
-def _if_free(lock: Path) -> Iterator[bool]:
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
 
 
 def with_data(bundle: Bundle, but: Collection[str] = ()) -> Bundle:

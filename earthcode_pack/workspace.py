@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from earthcode_pack.convert.work import Record, Sent
 from earthcode_pack.errors import Locked
 from earthcode_pack.mirror_jobs import JobThere, said_there
 from earthcode_pack.model import Artifact, File, Job
+from earthcode_pack.portable import locked
 from earthcode_pack.storage import each
 from earthcode_pack.workdir import bundle_in, mirror_of
 
@@ -54,14 +54,9 @@ class Workspace:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keeps other runs off the bundle; the lock dies with the process. Raises ``Locked``."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise Locked(
-                    f"{self.bundle.name}: another run holds this bundle", "wait for it to end, then run again"
-                ) from error
+        with locked(self.root / "lock") as is_held:
+            if not is_held:
+                raise Locked(f"{self.bundle.name}: another run holds this bundle", "wait for it to end, then run again")
             for leftover in self.bundle.root.glob(".*.part"):  # of a run that was killed
                 leftover.unlink()
             with self.mirror.held() if self.mirror else nullcontext():

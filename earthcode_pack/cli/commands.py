@@ -273,4 +273,4 @@ def _workdir(profile: str, given: str | None) -> Any:
 
 def _flows() -> Any:
     """The flows, by name: the package stands without Prefect, and its import linter sees to that."""
-    return import_module("flows.deployments")
+    return import_module("earthcode_flows.deployments")

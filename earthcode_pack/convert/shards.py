@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from itertools import product
 from math import prod
 
 import google_crc32c
 import numpy as np
+
+from earthcode_pack.portable import read_at
 
 Shape = tuple[int, ...]
 
@@ -40,7 +41,8 @@ def read_places(file: int, size: int, grid: Shape) -> dict[Shape, tuple[int, int
     Raises ``ValueError`` where the index is damaged.
     """
     length = _ENTRY * prod(grid)
-    data = os.pread(file, length + _CHECKSUM, max(size - length - _CHECKSUM, 0))
+    data = bytearray(length + _CHECKSUM)
+    read_at(file, memoryview(data), max(size - length - _CHECKSUM, 0))
     index = data[:length]
     if data[length:] != struct.pack("<I", google_crc32c.value(index)):
         raise ValueError("the index of the shard has another checksum")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +12,7 @@ import numpy as np
 
 from earthcode_pack.convert.read.plain import exactly
 from earthcode_pack.parallel import in_pool
+from earthcode_pack.portable import write_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ class Spill:
     def _put(self, offset: int, piece: Array) -> None:
         data = np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data
         while data:
-            written = os.pwrite(self._file.fileno(), data, offset)
+            written = write_at(self._file.fileno(), data, offset)
             data, offset = data[written:], offset + written
 
     def read(self, number: int) -> Array:

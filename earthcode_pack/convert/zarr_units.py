@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numcodecs
 import numpy as np
-from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec
 
 from earthcode_pack.checks.equality import compare
 from earthcode_pack.convert import shards
@@ -20,6 +18,7 @@ from earthcode_pack.convert.cells import is_only, is_same, whole_chunk
 from earthcode_pack.convert.scratch import scratch
 from earthcode_pack.convert.statistics import Tally
 from earthcode_pack.errors import NotEqual
+from earthcode_pack.portable import read_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,51 +71,53 @@ class Form:
 
 
 def form_of(array: zarr.Array[Any], folder: Path) -> Form | None:
-    """The form of the array whose objects lie below ``folder``; None for one that only zarr-python can write."""
-    metadata: Any = array.metadata
+    """The form of the array whose objects lie below ``folder``; None for one that only zarr-python can write.
+
+    It is taken from the metadata as the Zarr specification has them, not from zarr-python's classes of codecs.
+    """
     if not array.dtype.isnative or array.dtype.kind not in "biuf" or not array.shape:
         return None
-    found = _v2(metadata) if metadata.zarr_format == 2 else _v3(metadata)  # noqa: PLR2004 - the Zarr version
-    if found is None:
+    metadata: dict[str, Any] = array.metadata.to_dict()
+    codec = _v2(metadata, array.dtype) if metadata["zarr_format"] == 2 else _v3(metadata)  # noqa: PLR2004 - the version
+    if codec is None:
         return None
-    chunk, codec = found
     value = 0 if array.fill_value is None else array.fill_value  # as zarr-python takes none
     fill = np.asarray(value, array.dtype).view(f"u{array.dtype.itemsize}")
-    unit = array.shards or array.chunks
-    return Form(folder, unit, chunk, fill, codec, metadata.encode_chunk_key, is_sharded=array.shards is not None)
+    key = array.metadata.encode_chunk_key
+    return Form(folder, array.shards or array.chunks, array.chunks, fill, codec, key, array.shards is not None)
 
 
-def _v2(metadata: Any) -> tuple[Shape, Blosc] | None:
-    codec = metadata.compressor
-    if not isinstance(codec, numcodecs.Blosc) or metadata.filters or metadata.order != "C":
+def _v2(metadata: dict[str, Any], dtype: np.dtype[Any]) -> Blosc | None:
+    codec = metadata["compressor"] or {}
+    if codec.get("id") != "blosc" or metadata["filters"] or metadata["order"] != "C":
         return None
-    size = metadata.dtype.to_native_dtype().itemsize
-    return metadata.chunks, Blosc(codec.cname, codec.clevel, codec.shuffle, codec.blocksize, size)
+    return Blosc(codec["cname"], codec["clevel"], codec["shuffle"], codec["blocksize"], dtype.itemsize)
 
 
-def _v3(metadata: Any) -> tuple[Shape, Blosc] | None:
-    codecs, chunk = metadata.codecs, metadata.chunk_grid.chunk_shape
-    if len(codecs) == 1 and isinstance(codecs[0], ShardingCodec):
-        sharding = codecs[0]
-        if sharding.index_location.value != "end" or not _is_plain_index(sharding.index_codecs):
+def _v3(metadata: dict[str, Any]) -> Blosc | None:
+    codecs = metadata["codecs"]
+    if len(codecs) == 1 and codecs[0]["name"] == "sharding_indexed":
+        sharding = codecs[0]["configuration"]
+        if sharding.get("index_location", "end") != "end" or not _is_plain_index(sharding["index_codecs"]):
             return None
-        codecs, chunk = sharding.codecs, sharding.chunk_shape
+        codecs = sharding["codecs"]
     match codecs:
-        case (BytesCodec() as plain, BloscCodec() as codec) if _is_native(plain):
-            shuffle = _SHUFFLES[codec.shuffle.value]
-            return chunk, Blosc(codec.cname.value, codec.clevel, shuffle, codec.blocksize, codec.typesize)
+        case [{"name": "bytes"} as plain, {"name": "blosc", "configuration": codec}] if _endian(plain) == sys.byteorder:
+            shuffle = _SHUFFLES[codec["shuffle"]]
+            return Blosc(codec["cname"], codec["clevel"], shuffle, codec["blocksize"], codec["typesize"])
     return None
 
 
 def _is_plain_index(codecs: Any) -> bool:
     match codecs:
-        case (BytesCodec(endian=endian), Crc32cCodec()):
-            return endian is not None and endian.value == "little"
+        case [{"name": "bytes"} as plain, {"name": "crc32c"}]:
+            return _endian(plain) == "little"
     return False
 
 
-def _is_native(codec: BytesCodec) -> bool:
-    return codec.endian is None or codec.endian.value == sys.byteorder
+def _endian(codec: dict[str, Any]) -> str:
+    """The byte order that a codec states; this machine's where it states none, as it does for single bytes."""
+    return str(codec.get("configuration", {}).get("endian", sys.byteorder))
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -197,7 +198,7 @@ def _compare_chunks(form: Form, cells: Array, file: int, where: str) -> None:
 
 def _read_chunk(form: Form, file: int, start: int, size: int) -> Array:
     data = scratch("file", size)
-    if os.preadv(file, [data.data], start) != size:
+    if read_at(file, data.data, start) != size:
         raise ValueError(f"ends before {start + size}")
     chunk = scratch("decoded", form.nbytes)
     decode_into(data, chunk)

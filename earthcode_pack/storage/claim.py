@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 from pydantic import ValidationError
 
 from earthcode_pack.errors import Locked, OutsideError
@@ -129,7 +130,7 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
-        return str(os.getuid())
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
 def _machine() -> str:
@@ -143,12 +144,8 @@ def _machine() -> str:
 
 def _began(process: int) -> str | None:
     """When a process of this machine began, in ticks where /proc tells (proc(5)); None where there is none."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+    if not psutil.pid_exists(process):
         return None
-    except PermissionError:
-        pass  # another user's
     stat = Path(f"/proc/{process}/stat")
     try:
         return stat.read_text().rpartition(")")[2].split()[19]

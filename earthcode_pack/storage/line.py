@@ -1,16 +1,18 @@
 """A connection whose calls wait in the kernel, no longer than a request may take; files are sent by sendfile(2).
 
-On a plain socket the kernel keeps the time (SO_SNDTIMEO, SO_RCVTIMEO: socket(7)): Python's own timeouts ask poll(2)
-before each call, and wake up for each part of a body that fits into the socket's buffer. TLS keeps Python's.
+On a plain socket of Linux the kernel keeps the time (SO_SNDTIMEO, SO_RCVTIMEO: socket(7)): Python's own timeouts ask
+poll(2) before each call, and wake up for each part of a body that fits into the socket's buffer. TLS and other systems
+keep Python's.
 """
 
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import socket
 import ssl
 import struct
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -39,7 +41,7 @@ class Line:
     def __init__(self, connection: HTTPConnection) -> None:
         self._connection, self._socket = connection, connection.sock
         self._deadline, self._limits, self._has_received = 0.0, dict[int, float](), False
-        self._is_plain = not isinstance(self._socket, ssl.SSLSocket)
+        self._is_plain = sys.platform == "linux" and not isinstance(self._socket, ssl.SSLSocket)
         if self._is_plain:
             self._socket.settimeout(None)
 
@@ -50,9 +52,10 @@ class Line:
     def is_dropped(self) -> bool:
         """Whether the other side let go, or said what nobody asked for."""
         if not self._is_plain:
-            poll = select.poll()
-            poll.register(self._socket, select.POLLIN)
-            return bool(poll.poll(0))
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._socket, selectors.EVENT_READ)
+                return bool(selector.select(0))
+        assert sys.platform == "linux"
         try:
             self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -80,6 +83,7 @@ class Line:
 
     def send_file(self, path: Path, first: int, size: int) -> None:
         """Bytes of a file, over a plain socket. Raises ``EOFError`` where it became shorter."""
+        assert sys.platform == "linux"
         end, file = first + size, os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # half the time of a file object
         try:
             while first < end:
@@ -88,6 +92,7 @@ class Line:
             os.close(file)
 
     def _send_step(self, file: int, first: int, size: int, path: Path) -> int:
+        assert sys.platform == "linux"
         self._limit(socket.SO_SNDTIMEO)
         try:
             sent = os.sendfile(self._socket.fileno(), file, first, size)

@@ -6,7 +6,6 @@ the part: what is not put here the run puts in the end, and says so.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import platform
@@ -25,6 +24,7 @@ from earthcode_pack.convert.work import Sent
 from earthcode_pack.errors import EarthcodePackError, VersionTaken
 from earthcode_pack.mirror_jobs import SENT
 from earthcode_pack.model import File, Value
+from earthcode_pack.portable import locked
 from earthcode_pack.profile.model import StoreSpec  # noqa: TC001 - pydantic reads it
 from earthcode_pack.storage import Folder, each, open_store
 from earthcode_pack.storage.inputs import local_path
@@ -194,7 +194,5 @@ def _ledger(errand: Errand, node: str) -> Ledger:
     """The node's own, in scratch; one process after the other opens it."""
     folder = mirrors().parent / "nodes" / hashlib.sha256(errand.place.encode()).hexdigest()[:16]
     path = ledger_path(Bundle(folder), node)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(path.parent / "lock", wait=True):
         return Ledger(path, errand.place)

@@ -14,8 +14,8 @@ from earthcode_pack.errors import UserError
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import open_store
 from earthcode_pack.upload import verify
-from flows.credentials import S3Keys, _grant, keys_in_force
-from flows.package import batch, package, publish
+from earthcode_flows.credentials import S3Keys, _grant, keys_in_force
+from earthcode_flows.package import batch, package, publish
 
 pytestmark = pytest.mark.usefixtures("prefect")
 

@@ -32,7 +32,7 @@ def test_the_entrypoints_of_prefect_yaml_are_flows(written):
 
 
 def test_prefect_yaml_and_deploy_say_the_same(written):
-    from flows.deployments import deployments
+    from earthcode_flows.deployments import deployments
 
     made = deployments({}, "earthcode")
     assert [(one.name, one.entrypoint, one.tags) for one in made] == [
@@ -47,7 +47,7 @@ def test_prefect_yaml_and_deploy_say_the_same(written):
 def test_deploy_makes_the_pool_and_gives_runs_their_settings(monkeypatch):
     from prefect.client.orchestration import get_client
 
-    from flows.deployments import deploy
+    from earthcode_flows.deployments import deploy
 
     monkeypatch.setenv("EARTHCODE_PACK_CLUSTER_CLASSES", "a.B")
     for _ in range(2):  # done again, it changes nothing

@@ -4,7 +4,7 @@ import pytest
 
 from earthcode_pack.errors import UserError
 from earthcode_pack.profile import load_profile
-from flows.limits import CLUSTER_CLASSES, SOURCE_ROOTS, refuse_what_is_not_allowed
+from earthcode_flows.limits import CLUSTER_CLASSES, SOURCE_ROOTS, refuse_what_is_not_allowed
 
 
 def reads(profile, *hrefs, **compute):

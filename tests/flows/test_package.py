@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-import flows.package
+import earthcode_flows.package
 from earthcode_pack import pipeline
 from earthcode_pack.errors import NotApproved, ProfileError
-from flows.package import Unfinished, batch, package, publish
+from earthcode_flows.package import Unfinished, batch, package, publish
 
 pytestmark = pytest.mark.usefixtures("prefect")
 
@@ -193,7 +193,7 @@ def test_approval_waits_for_a_person_and_binds_to_the_digest(profile, tmp_path, 
         seen.update(asked=wait_for_input, published=(tmp_path / "published").exists(), timeout=timeout, key=key)
         return wait_for_input(approver="Jane Doe")
 
-    monkeypatch.setattr(flows.approval, "pause_flow_run", answer)
+    monkeypatch.setattr(earthcode_flows.approval, "pause_flow_run", answer)
     state = package(profile, base=str(tmp_path), approval=True, return_state=True)
     digest = state.result()["digest"]
     assert state.type.value == "COMPLETED"
@@ -203,7 +203,7 @@ def test_approval_waits_for_a_person_and_binds_to_the_digest(profile, tmp_path, 
     assert digest in seen["asked"]._description
     shutil.rmtree(tmp_path / "published")
     monkeypatch.setattr(
-        flows.approval,
+        earthcode_flows.approval,
         "pause_flow_run",
         lambda wait_for_input, **_: wait_for_input(approver="J", digest="sha256:" + "0" * 64),
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from earthcode_pack.convert.scratch import scratch
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.portable import read_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,9 +36,9 @@ class Work(NamedTuple):
 
 @contextmanager
 def opened(path: Path) -> Iterator[int]:
-    """A file descriptor for ``os.pread``, which threads may share. Raises ``Unreadable`` where there is none."""
+    """A file descriptor for ``read_at``, which threads may share. Raises ``Unreadable`` where there is none."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     except OSError as error:
         raise Unreadable(f"{path.name}: {error.strerror}", REMEDY) from error
     try:
@@ -50,7 +51,7 @@ def exactly(descriptor: int, offset: int, out: Array) -> None:
     """Fills contiguous bytes from there on. Raises ``EOFError`` where the file ends before."""
     left = out.data
     while left:
-        count = os.preadv(descriptor, [left], offset)  # Linux gives 2 GiB at most in one call
+        count = read_at(descriptor, left, offset)
         if not count:
             raise EOFError(f"the file ends {len(left)} bytes too early")
         left, offset = left[count:], offset + count

@@ -6,7 +6,7 @@ are new. Formats: TIFF 6.0, BigTIFF (libtiff), «COG — Cloud Optimized GeoTIFF
 
 from __future__ import annotations
 
-import os
+import shutil
 import struct
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -31,6 +31,7 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _CLASSIC, _BIG = 42, 43
 _LARGEST_CLASSIC = 2**32 - 2**16
 _IN_MEMORY = 16 * 2**20  # bytes of tiles of a level
+_COPIED = 2**20  # bytes that are copied at once
 
 
 class Field(NamedTuple):
@@ -76,22 +77,23 @@ class Spool:
             self._written = self.size
 
     def append_to(self, target: IO[bytes]) -> None:
-        """Writes the level where ``target`` stands; what lies in the file is copied inside the kernel."""
+        """Writes the level where ``target`` stands."""
         self._file.flush()
         target.flush()
-        start, copied = target.tell(), 0
-        while copied < self._written:
-            copied += os.sendfile(target.fileno(), self._file.fileno(), copied, self._written - copied)
-        target.seek(start + copied)
+        self._file.seek(0)
+        shutil.copyfileobj(self._file, target, _COPIED)
         target.writelines(self._held)
 
 
 # --- the template ---------------------------------------------------------------------------------------------------
 
 
-def template(look: Look, grid: Grid, options: dict[str, Any]) -> Template:
-    """What GDAL writes for such a map, but for its size: of two small tiles, so that there is one overview."""
-    width, height = 2 * _SMALL, 2
+def template(look: Look, grid: Grid, options: dict[str, Any], levels: int) -> Template:
+    """The tags that GDAL writes for a map of so many levels, taken from a small one.
+
+    It has two tiles, so that there is an overview, or one: GDAL notes the resampling only where there are overviews.
+    """
+    width, height = (2 if levels > 1 else 1) * _SMALL, 2
     profile = {
         "driver": "GTiff", "dtype": look.dtype, "count": look.count, "height": height, "width": width,
         "crs": CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*(grid.transform or ())), "nodata": look.nodata,
@@ -111,8 +113,7 @@ def read_template(data: bytes, blocksize: int) -> Template:
     while at:
         directory, at = _read_directory(data, at)
         directories.append(directory)
-    full, overview = directories
-    return Template(_ghost(data), full, overview, blocksize)
+    return Template(_ghost(data), directories[0], directories[-1], blocksize)
 
 
 def _ghost(data: bytes) -> bytes:

@@ -107,7 +107,7 @@ def write_cog(
             blocks.append(_Block(start, stop, _digest(rows)))
             tally += tally_of(rows)
         growth.drain(0)
-        assemble(target, template(plane.look, job.grid, options), growth.shapes, growth.spools)
+        assemble(target, template(plane.look, job.grid, options, len(growth.shapes)), growth.shapes, growth.spools)
     found = pool().submit(sums, target)
     _verify(target, blocks, plane, job)
     return tally, found.result()

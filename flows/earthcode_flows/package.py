@@ -18,11 +18,11 @@ from earthcode_pack.errors import EarthcodePackError
 from earthcode_pack.model import Summary
 from earthcode_pack.profile import load_profile
 from earthcode_pack.workdir import open_bundle
-from flows import show
-from flows.approval import approved_digest
-from flows.credentials import keys_in_force
-from flows.limits import refuse_what_is_not_allowed
-from flows.logs import logs_to_prefect
+from earthcode_flows import show
+from earthcode_flows.approval import approved_digest
+from earthcode_flows.credentials import keys_in_force
+from earthcode_flows.limits import refuse_what_is_not_allowed
+from earthcode_flows.logs import logs_to_prefect
 
 T = TypeVar("T")
 logger = logging.getLogger("earthcode_pack.flows")
