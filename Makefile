@@ -1,11 +1,13 @@
-# make demo and make test need Python 3.11 or newer and nothing else; both set up .venv here, once, without root.
-PYTHON ?= python3
+# make demo and make test need Python 3.12 or newer and nothing else; both set up .venv here, once, without root.
+# The newest Python that is on the path, or among pyenv's versions, is taken; PYTHON=/path/to/python3 names another.
+PYTHON ?= $(shell sh requirements/find-python.sh)
 BIN := .venv/bin
-READY := .venv/ready
 WORKDIR := .earthcode-pack
 PROFILES := $(sort $(wildcard profiles/*.yaml))
-COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --fork-strategy fewest --python-version 3.11 \
+COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --fork-strategy fewest --python-version 3.12 \
 	--generate-hashes --no-strip-extras --no-emit-index-url
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
+export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: help demo test lint format docs bench samples lock
 .DEFAULT_GOAL := help
@@ -13,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --fork-strategy
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(READY) ## package the three sample products, end to end, into .earthcode-pack
+demo: .venv/core ## package the three sample products, end to end, into .earthcode-pack
 	@set -e; for profile in $(PROFILES); do \
 		printf '\n== earthcode-pack run %s\n' "$$profile"; \
 		$(BIN)/earthcode-pack run "$$profile" --workdir $(WORKDIR); \
@@ -22,42 +24,62 @@ demo: $(READY) ## package the three sample products, end to end, into .earthcode
 	@printf '  what was published   %s\n' $(WORKDIR)/published/*/v*
 	@printf '  the report on it     %s\n' $(WORKDIR)/*/v*/report.html
 
-test: $(READY) ## run the tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: .venv/dev ## run the tests, on every core
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
-lint: $(READY) ## ruff, mypy --strict, the direction of imports
+lint: .venv/dev ## ruff, mypy --strict, the direction of imports, declared dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin
+	$(BIN)/mypy --platform win32
 	$(BIN)/lint-imports
+	$(BIN)/deptry earthcode_pack flows
 
-format: $(READY) ## let ruff format and mend what it can
+format: .venv/dev ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY) ## write the generated pages of docs/ again
+docs: .venv/dev ## write the generated pages of docs/ again
 	$(BIN)/python -m earthcode_pack.profile.markdown docs/profile.md
 	$(BIN)/python -m earthcode_pack.checks.rules docs/rules.md
 
-bench: $(READY) ## measure beside the peers: takes an hour (docs/performance.md)
+bench: .venv/dev ## measure beside the peers: takes an hour (docs/performance.md)
 	$(BIN)/python -m benchmarks cog
 	$(BIN)/python -m benchmarks zarr
 	$(BIN)/python -m benchmarks netcdf
 
-samples: $(READY) ## make sample_data/ again
+samples: .venv/dev ## make sample_data/ again
 	$(BIN)/python sample_data/make.py
 
-lock: $(READY) ## resolve requirements/ again from pyproject.toml (add UPGRADE=--upgrade for newer versions)
-	$(BIN)/python -m pip install --quiet 'uv>=0.13'
-	$(COMPILE) $(UPGRADE) pyproject.toml requirements/extra.in --group dev --output-file requirements/dev.txt
-	$(COMPILE) pyproject.toml requirements/extra.in --no-annotate --constraints requirements/dev.txt --output-file requirements/run.txt
-	echo 'hatchling' | $(COMPILE) - --no-annotate --constraints requirements/dev.txt --output-file requirements/build.txt
+lock: .venv/core ## resolve requirements/ again from pyproject.toml (add UPGRADE=--upgrade for newer versions)
+	$(COMPILE) $(UPGRADE) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --all-extras --no-annotate --constraints requirements/dev.txt --output-file requirements/run.txt
+	$(COMPILE) pyproject.toml --no-annotate --constraints requirements/dev.txt --output-file requirements/core.txt
+	$(COMPILE) requirements/build.in --no-annotate --constraints requirements/dev.txt --output-file requirements/build.txt
 
 # Everything is pinned and checked by hash, the tools that build the package included.
-$(READY): requirements/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo 'earthcode-pack needs Python 3.11 or newer: make PYTHON=/path/to/python3'; exit 2; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+.venv/bin/uv: requirements/build.txt
+	@test -n '$(PYTHON)' || { \
+		echo 'earthcode-pack needs Python 3.12 or newer, and there is none on the path nor in the versions of pyenv.'; \
+		echo 'Install one (Debian: apt install python3 python3-venv; anywhere: pyenv install 3.13), or name it:'; \
+		echo '  make PYTHON=/path/to/python3 $(MAKECMDGOALS)'; exit 2; } >&2
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' || \
+		{ echo 'earthcode-pack needs Python 3.12 or newer, and $(PYTHON) is older' >&2; exit 2; }
+	@if command -v uv >/dev/null; then \
+		uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
+		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/build.txt; \
+	else \
+		$(PYTHON) -m venv .venv && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt; \
+	fi
+	@touch $@
+
+.venv/core: .venv/bin/uv requirements/core.txt pyproject.toml
+	$(INSTALL) --require-hashes -r requirements/core.txt
+	$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev: .venv/core requirements/dev.txt
+	$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from functools import lru_cache
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from weakref import WeakSet
 
-from earthcode_pack.errors import EarthcodePackError, OutsideError, SourceError, UserError
+from earthcode_pack.errors import EarthcodePackError, MissingExtra, OutsideError, SourceError, UserError
 from earthcode_pack.parallel import allow, cores
 
 if TYPE_CHECKING:
@@ -29,6 +33,10 @@ R = TypeVar("R")
 ONE_THREAD = {"GDAL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 CONNECT_SECONDS = 20
+WORKERLESS_SECONDS = 120.0  # after which a cluster that had workers is given up; nannies restart them in seconds
+
+# Packages of cluster managers, and the extra of this package that brings each.
+_EXTRAS = {"dask_jobqueue": "slurm", "dask_kubernetes": "kubernetes", "dask_gateway": "gateway"}
 
 
 class Mapper(Protocol):
@@ -42,7 +50,7 @@ class Mapper(Protocol):
         ...
 
 
-def serial(function: Callable[[A], R], items: Sequence[A]) -> Iterator[tuple[int, R | Exception]]:
+def serial[A, R](function: Callable[[A], R], items: Sequence[A]) -> Iterator[tuple[int, R | Exception]]:
     """One after the other in this thread: for debugging."""
     for index, item in enumerate(items):
         try:
@@ -66,14 +74,14 @@ def mapper(compute: Compute) -> Iterator[Mapper]:
         yield _Dask(compute, stack)
 
 
-def threads(function: Callable[[A], R], items: Sequence[A]) -> Iterator[tuple[int, R | Exception]]:
+def threads[A, R](function: Callable[[A], R], items: Sequence[A]) -> Iterator[tuple[int, R | Exception]]:
     """A thread for each core; GDAL gets the cores that fewer items than cores would leave idle."""
     workers = max(1, min(cores(), len(items)))
     with _environment({"GDAL_NUM_THREADS": str(max(1, cores() // workers))}):
         yield from _in_threads(ThreadPoolExecutor(workers, "earthcode-pack"), workers, function, items)
 
 
-def _in_threads(
+def _in_threads[A, R](
     pool: ThreadPoolExecutor, workers: int, function: Callable[[A], R], items: Sequence[A]
 ) -> Iterator[tuple[int, R | Exception]]:
     """As many in flight as workers and one more each, so that a long list takes no memory ahead of its turn."""
@@ -96,7 +104,7 @@ def _in_threads(
         pool.shutdown(wait=not interrupted, cancel_futures=True)
 
 
-def _outcome(future: Future[R]) -> R | Exception:
+def _outcome[R](future: Future[R]) -> R | Exception:
     error = future.exception()
     if error is None:
         return future.result()
@@ -193,12 +201,15 @@ def _kwargs(compute: Compute) -> dict[str, Any]:
 def _cluster_class(path: str) -> Any:
     """The class by its import path; a class that is no cluster is refused before anything of it runs."""
     module, _, name = path.rpartition(".")
+    package = module.partition(".")[0]
+    if package in _EXTRAS and find_spec(package) is None:
+        raise MissingExtra(f"compute.cluster_class {path}", _EXTRAS[package])
     try:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise UserError(
             f"compute.cluster_class: {path} cannot be imported ({error})",
-            "correct the name, or install what holds it: the extras slurm, kubernetes and gateway of earthcode-pack",
+            "correct the name, or install the package that holds it",
         ) from error
     if not isinstance(found, type) or not all(hasattr(found, verb) for verb in ("scale", "adapt", "close")):
         raise UserError(
@@ -225,10 +236,46 @@ class _Dask:
         futures = client.map(function, items, pure=False)  # our fingerprints decide what is done, not Dask's keys
         indexes = {future.key: index for index, future in enumerate(futures)}
         as_completed: Any = distributed.as_completed
-        waiting = as_completed(futures, loop=client.loop)
+        waiting, running = as_completed(futures, loop=client.loop), WeakSet(futures)
         futures.clear()  # each result leaves the workers as soon as it was taken
-        for future in waiting:
-            yield indexes[future.key], _dask_outcome(future)
+        with _cancelling_without_workers(client, running) as are_lost:
+            for future in waiting:
+                yield indexes[future.key], _no_workers() if are_lost.is_set() else _dask_outcome(future)
+
+
+@contextmanager
+def _cancelling_without_workers(client: Any, running: WeakSet[Any]) -> Iterator[threading.Event]:
+    """Cancels what runs once a cluster has had no worker for ``WORKERLESS_SECONDS``, and sets the event.
+
+    Dask waits for a next worker for ever. One that has had none yet may stand in the queue of a batch system.
+    """
+    lost, ended = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        last_seen: float | None = None
+        while not ended.wait(min(WORKERLESS_SECONDS / 4, 5)):
+            now = time.monotonic()
+            if client.scheduler_info(n_workers=-1)["workers"]:
+                last_seen = now
+            elif last_seen is not None and now - last_seen > WORKERLESS_SECONDS:
+                lost.set()
+                client.cancel(list(running))
+                return
+
+    watcher = threading.Thread(target=watch, name="earthcode-pack-workers", daemon=True)
+    watcher.start()
+    try:
+        yield lost
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _no_workers() -> OutsideError:
+    return OutsideError(
+        f"the Dask cluster has had no worker for {WORKERLESS_SECONDS:g} s",
+        "see the logs of its workers, start some, and run again: what is done stays done",
+    )
 
 
 def _dask_outcome(future: Any) -> Any:

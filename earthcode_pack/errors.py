@@ -6,6 +6,7 @@
     ├── UserError            the profile or the command line is wrong by itself     exit 2
     │   ├── ProfileError     the profile: file, line, key, remedy
     │   ├── NotApproved      the bundle's digest is not the approved one
+    │   ├── MissingExtra     an optional part of the package is not installed
     │   ├── VersionTaken     this version is published with another digest
     │   └── UnknownId        an id that the Open Science Catalog does not hold
     ├── SourceError          one input cannot be used; the others go on             exit 1
@@ -48,6 +49,27 @@ class UserError(EarthcodePackError):
 
 class ProfileError(UserError):
     """The profile cannot be used as it is written."""
+
+
+class MissingExtra(UserError):
+    """What was asked for needs an extra of the package that is not installed; the remedy is the command for pip."""
+
+    def __init__(self, purpose: str, extra: str) -> None:
+        super().__init__(f"{purpose} needs the extra {extra}, which is not installed", install_extra(extra))
+        self.purpose, self.extra = purpose, extra
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        """With its own arguments, where it travels between processes."""
+        return type(self), (self.purpose, self.extra)
+
+
+def install_extra(extra: str) -> str:
+    """The command that installs an extra of the package.
+
+    >>> install_extra("grib")
+    "pip install 'earthcode-pack[grib]'"
+    """
+    return f"pip install 'earthcode-pack[{extra}]'"
 
 
 class NotApproved(UserError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack import convert
 from earthcode_pack.compute import mapper
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from earthcode_pack.profile import Profile
     from earthcode_pack.storage import IdentityCache
     from earthcode_pack.workspace import Workspace
-
-T = TypeVar("T")
 
 
 class Converted(NamedTuple):
@@ -173,7 +171,7 @@ def _failure_of(part: Part, result: Failure | Exception) -> Failure:
     )
 
 
-def counted(
+def counted[T](
     results: Iterator[tuple[int, T]], total: int, progress: Callable[[int, int], None]
 ) -> Iterator[tuple[int, T]]:
     """The results as they come, each told to ``progress``."""

@@ -9,13 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-A = TypeVar("A")
-R = TypeVar("R")
 
 _ALLOWED: list[int] = []  # set by a Dask worker, whose threads are what its scheduler says
 
@@ -37,7 +35,7 @@ def pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_ALLOWED[0] if _ALLOWED else cores(), "earthcode-pack-pool")
 
 
-def in_pool(work: Callable[[A], R], items: Iterable[A]) -> list[R]:
+def in_pool[A, R](work: Callable[[A], R], items: Iterable[A]) -> list[R]:
     """``work`` on each item in the pool, in their order. Raises what the first of them raises."""
     return list(pool().map(work, items))
 
@@ -50,7 +48,7 @@ def collect_seldom() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def carried(work: Callable[[A], R]) -> Callable[[A], R]:
+def carried[A, R](work: Callable[[A], R]) -> Callable[[A], R]:
     """``work`` as it is in the present context, for other threads: they begin without."""
     context = copy_context()
     return lambda item: context.copy().run(work, item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ def read_at(descriptor: int, buffer: memoryview, offset: int) -> int:
         the number of bytes read: fewer than asked for at the end of the file and, on Linux, beyond 2 GiB.
 
     """
-    if hasattr(os, "preadv"):
+    if sys.platform != "win32":
         return os.preadv(descriptor, [buffer], offset)
     with _SEEKING:
         os.lseek(descriptor, offset, os.SEEK_SET)
@@ -64,7 +65,7 @@ def write_at(descriptor: int, data: Buffer, offset: int) -> int:
         the number of bytes written, which may be fewer than given.
 
     """
-    if hasattr(os, "pwrite"):
+    if sys.platform != "win32":
         return os.pwrite(descriptor, data, offset)
     with _SEEKING:
         os.lseek(descriptor, offset, os.SEEK_SET)

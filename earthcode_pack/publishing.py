@@ -38,7 +38,7 @@ class Step(Protocol):
         """Returns what ``work`` returns."""
 
 
-def call(name: str, work: Callable[[], T]) -> T:  # noqa: ARG001 - a step has a name
+def call[T](name: str, work: Callable[[], T]) -> T:  # noqa: ARG001 - a step has a name
     """A step that only runs."""
     return work()
 

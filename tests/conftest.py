@@ -26,13 +26,28 @@ for _name in ("http_proxy", "https_proxy", "all_proxy"):
     os.environ[_name] = os.environ[_name.upper()] = "http://127.0.0.1:9"
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost,::1"
 
-# STAC schemas come from the material beside the checkout, or are said to be missing; they are never fetched by a test.
-os.environ["EARTHCODE_PACK_OFFLINE"] = "1"
-if (ROOT.parent / "shared" / "schemas").is_dir():
-    os.environ["EARTHCODE_PACK_SCHEMAS"] = str(ROOT.parent / "shared" / "schemas")
+os.environ["EARTHCODE_PACK_OFFLINE"] = "1"  # no test fetches a schema of STAC: the fixture schemas has them
 
 settings.register_profile("project", deadline=None)  # a busy machine is no failure
 settings.load_profile("project")
+
+
+_SERVERS = ("rgw", "prefect")  # fixtures that start a server
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need one server run in one process of pytest-xdist, so that it is started once."""
+    for item in items:
+        asked = {*getattr(item, "fixturenames", ()), *_parameters(item)}
+        for server in _SERVERS:
+            if server in asked:
+                item.add_marker(pytest.mark.xdist_group(server))
+
+
+def _parameters(item: pytest.Item) -> set[str]:
+    call = getattr(item, "callspec", None)
+    return {value for value in call.params.values() if isinstance(value, str)} if call else set()
 
 
 @pytest.fixture(scope="session")
@@ -46,14 +61,30 @@ def shared() -> Path:
     """The material beside the checkout; a test that needs it is skipped where it is not."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
-        pytest.skip("needs the folder shared beside the checkout: schemas, real data, a catalogue")
+        pytest.skip("needs the folder shared beside the checkout: published schemas, real data, the real catalogue")
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def schemas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The JSON schemas of STAC and its extensions, which every test has: as published, or made where they are not."""
+    folder = ROOT.parent / "shared" / "schemas"
+    if not folder.is_dir():
+        from stac_schemas import write_schemas
+
+        folder = write_schemas(tmp_path_factory.mktemp("schemas"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EARTHCODE_PACK_SCHEMAS", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
-def schemas(shared: Path) -> Path:
-    """The JSON schemas of STAC and its extensions."""
-    return shared / "schemas"
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Open Science Catalog as a tarball: the real one as of July 2026, or a small one made where it is not."""
+    from osc_checkout import packed
+
+    snapshot = ROOT.parent / "shared" / "osc-catalog.tar.gz"
+    return snapshot if snapshot.is_file() else packed(tmp_path_factory.mktemp("catalogue"))
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextvars import ContextVar
@@ -209,6 +211,24 @@ def test_an_item_that_kills_its_workers_is_a_failure_and_the_others_go_on():
     assert {index: outcomes[index] for index in (0, 1, 3)} == {0: 1, 1: 4, 3: 16}
     assert isinstance(outcomes[2], SourceError)
     assert "memory" in outcomes[2].remedy
+
+
+def test_a_cluster_whose_last_worker_is_gone_is_given_up(monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(compute, "WORKERLESS_SECONDS", 2.0)
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--no-nanny", "--nthreads", "1", "--no-dashboard"]
+    with (
+        LocalCluster(n_workers=0, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0") as cluster,
+        subprocess.Popen([*worker, cluster.scheduler_address], stderr=subprocess.DEVNULL) as process,
+        mapper(Compute(address=cluster.scheduler_address)) as each,
+    ):
+        outcomes = dict(each(_kill_or_square, [-1, -2]))
+        process.kill()
+    assert sorted(outcomes) == [0, 1]
+    assert {type(outcome) for outcome in outcomes.values()} == {OutsideError}
+    assert "no worker for 2 s" in outcomes[0].message
+    assert "run again" in outcomes[0].remedy
 
 
 def _kill_or_square(number):

@@ -2,12 +2,14 @@
 # typer reads these signatures as the program starts, so they are not postponed
 
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from earthcode_pack.cli.outcome import Outcome
+from earthcode_pack.errors import MissingExtra
 
 app = typer.Typer(
     name="earthcode-pack",
@@ -273,4 +275,6 @@ def _workdir(profile: str, given: str | None) -> Any:
 
 def _flows() -> Any:
     """The flows, by name: the package stands without Prefect, and its import linter sees to that."""
+    if find_spec("prefect") is None:
+        raise MissingExtra("deploying flows", "prefect")
     return import_module("earthcode_flows.deployments")

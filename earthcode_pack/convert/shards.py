@@ -43,7 +43,7 @@ def read_places(file: int, size: int, grid: Shape) -> dict[Shape, tuple[int, int
     length = _ENTRY * prod(grid)
     data = bytearray(length + _CHECKSUM)
     read_at(file, memoryview(data), max(size - length - _CHECKSUM, 0))
-    index = data[:length]
+    index = bytes(data[:length])
     if data[length:] != struct.pack("<I", google_crc32c.value(index)):
         raise ValueError("the index of the shard has another checksum")
     entries = np.frombuffer(index, "<u8").reshape(-1, 2).tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import wait
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from earthcode_pack.parallel import cores, pool
 
@@ -13,11 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
-A = TypeVar("A")
-R = TypeVar("R")
 
-
-def in_turn(work: Callable[[A], R], items: Iterable[A]) -> Iterator[R]:
+def in_turn[A, R](work: Callable[[A], R], items: Iterable[A]) -> Iterator[R]:
     """The results of ``work`` in the order of ``items``; a few are done ahead, so that few results are in memory.
 
     When it ends, in whatever way, no piece of work is under way any more.

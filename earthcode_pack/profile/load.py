@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,7 +14,6 @@ from earthcode_pack.profile.model import Profile
 from earthcode_pack.profile.written import MAX_SIZE, Written, parse
 from earthcode_pack.redact import shown
 
-P = TypeVar("P", bound=BaseModel)
 _ABSENT = (404, 410)
 
 
@@ -95,7 +94,7 @@ def _resolve(profile: Profile, base: str) -> Profile:
     return profile.model_copy(update=changes)
 
 
-def _with_paths(part: P, keys: tuple[str, ...], base: str) -> P:
+def _with_paths[P: BaseModel](part: P, keys: tuple[str, ...], base: str) -> P:
     given = {key: getattr(part, key) for key in keys if getattr(part, key) is not None}
     return part.model_copy(update={key: _absolute(href, base) for key, href in given.items()})
 

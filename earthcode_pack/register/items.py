@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.bundle import read_json
 from earthcode_pack.errors import UserError
@@ -20,14 +20,12 @@ if TYPE_CHECKING:
     from earthcode_pack.bundle import Bundle
     from earthcode_pack.register.settings import Prr
 
-A = TypeVar("A")
-R = TypeVar("R")
 Item = dict[str, Any]
 
 _THREADS = 8  # questions at once
 
 
-def each(work: Callable[[A], R], things: Iterable[A]) -> list[R]:
+def each[A, R](work: Callable[[A], R], things: Iterable[A]) -> list[R]:
     """``work``, which waits for a server, on each thing."""
     with ThreadPoolExecutor(_THREADS, "earthcode-pack-prr") as pool:
         return list(pool.map(work, things))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 from earthcode_pack.parallel import carried
 from earthcode_pack.storage.stopping import until
@@ -16,8 +16,6 @@ from earthcode_pack.storage.stopping import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-T = TypeVar("T")
-R = TypeVar("R")
 
 _MOST = 64  # threads
 _FEW = 8  # calls at once that any server bears; they wait for it most of the time
@@ -25,7 +23,7 @@ _NONE = object()  # no item is left
 _LOOK = 0.05  # s between two looks at what is done, and at how many may work
 
 
-def each(work: Callable[[T], R], items: Iterable[T], most: Callable[[], int] = lambda: _FEW) -> list[R]:
+def each[T, R](work: Callable[[T], R], items: Iterable[T], most: Callable[[], int] = lambda: _FEW) -> list[R]:
     """``work``, which waits for a server, on each item. Raises what one of them raises."""
     waiting = list(items)
     if len(waiting) < 2:  # noqa: PLR2004 - nothing to do at once
@@ -34,7 +32,7 @@ def each(work: Callable[[T], R], items: Iterable[T], most: Callable[[], int] = l
     return [done[place] for place in range(len(waiting))]
 
 
-def by_crew(work: Callable[[T], R], items: Iterable[T], most: Callable[[], int]) -> Iterator[R]:
+def by_crew[T, R](work: Callable[[T], R], items: Iterable[T], most: Callable[[], int]) -> Iterator[R]:
     """What ``work`` gives for each item, as it comes; ``most`` tells how many calls at once are worth it, now.
 
     After a failure, or where the caller goes, no other item is begun, and what is under way is left where it looks at
@@ -52,7 +50,7 @@ def by_crew(work: Callable[[T], R], items: Iterable[T], most: Callable[[], int])
     crew.raise_failure()
 
 
-class _Crew(Generic[T, R]):
+class _Crew[T, R]:
     def __init__(self, work: Callable[[T], R], items: Iterable[T], most: Callable[[], int]) -> None:
         self._over, self._most = Event(), most
         with until(self._over):

@@ -6,7 +6,7 @@ import os
 import threading
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.bundle import sha256
 from earthcode_pack.errors import OutsideError
@@ -20,8 +20,6 @@ from earthcode_pack.storage.words import code_of, outside, safe_key, shown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-A = TypeVar("A")
-R = TypeVar("R")
 
 _MARKS = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "modified", "LastModified", "last_modified", "created")
 _OBJECT_STORES = ("s3://", "gs://", "gcs://", "abfs://", "abfss://", "az://", "oss://")

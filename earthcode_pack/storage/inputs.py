@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from earthcode_pack.errors import OutsideError, Unreadable, UserError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from earthcode_pack.storage.granted import Grant
 
-T = TypeVar("T")
 
 BLOCK = 8 * 2**20
 INSTEAD_OF_SIGNED = "fetch what it leads to and name the copy, or its plain URL, with credentials in the environment"
@@ -242,7 +241,7 @@ def _asked(fs: Any, path: str) -> Any:
         raise error.__cause__ from None
 
 
-def ask(question: Callable[[str], T], path: str, href: str) -> T | None:
+def ask[T](question: Callable[[str], T], path: str, href: str) -> T | None:
     """The answer of a file system; None where there is nothing. Errors are in words."""
     with outside(href):
         try:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from earthcode_pack.storage.stopping import go_on, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-T = TypeVar("T")
 
 _DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody", "InvalidDigest"}
 _PASSING_CODES = _DAMAGED | {
@@ -73,7 +72,7 @@ def is_busy(error: BaseException) -> bool:
     return isinstance(error, Refused) and (error.code in _BUSY or error.status in (429, 503))
 
 
-def persist(
+def persist[T](
     attempt: Callable[[], T],
     patience: Patience,
     *,

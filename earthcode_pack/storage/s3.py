@@ -12,7 +12,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import PartSums, Receipt
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from earthcode_pack.profile.model import StoreSpec
     from earthcode_pack.storage.sigv4 import Keys
 
-T = TypeVar("T")
 
 logger = logging.getLogger("earthcode_pack")
 

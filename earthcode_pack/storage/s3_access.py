@@ -68,9 +68,9 @@ def whereabouts(spec: StoreSpec) -> Whereabouts:
         return Whereabouts(endpoint, region)
     with outside(str(spec.href)):
         session = _session(spec)
-        region = region or session.region_name
+        region = region or _region(session)
         none = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}  # else they are looked for, on the net
-        client = session.client("s3", region_name=region or _DEFAULT_REGION, **none)
+        client = session.create_client("s3", region_name=region or _DEFAULT_REGION, **none)
         return Whereabouts(client.meta.endpoint_url, region)
 
 
@@ -84,9 +84,9 @@ def _by_botocore(
     spec: StoreSpec, endpoint: str | None, region: str | None, keys: Keys | None, ca: str | None
 ) -> Access:
     session = _session(spec)
-    region = region or session.region_name or _DEFAULT_REGION
+    region = region or _region(session) or _DEFAULT_REGION
     return Access(
-        endpoint or session.client("s3", region_name=region).meta.endpoint_url,
+        endpoint or session.create_client("s3", region_name=region).meta.endpoint_url,
         region,
         (lambda: keys) if keys else _provider(session, spec),
         ca,
@@ -110,14 +110,22 @@ def _provider(session: Any, spec: StoreSpec) -> Callable[[], Keys]:
 
 
 def _session(spec: StoreSpec) -> Any:
-    import boto3  # noqa: PLC0415 - heavy
-    from botocore.exceptions import ProfileNotFound  # noqa: PLC0415
+    from botocore.exceptions import ProfileNotFound  # noqa: PLC0415 - heavy
+    from botocore.session import Session  # noqa: PLC0415
 
     try:
-        return boto3.Session(profile_name=spec.profile)
+        session = Session(profile=spec.profile)
+        session.get_scoped_config()  # only this finds that there is no such profile
     except ProfileNotFound:
         name = spec.profile or os.environ.get("AWS_PROFILE")
         raise OutsideError(f"the AWS files have no profile {name}", "correct store.profile or AWS_PROFILE") from None
+    return session
+
+
+def _region(session: Any) -> str | None:
+    """The region of the AWS files or the environment."""
+    region: str | None = session.get_config_variable("region")
+    return region
 
 
 def _keys_of_environment(spec: StoreSpec) -> Keys | None:

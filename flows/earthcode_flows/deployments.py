@@ -16,9 +16,9 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
-from earthcode_pack.errors import OutsideError
 from earthcode_flows.limits import CLUSTER_CLASSES, SOURCE_ROOTS
 from earthcode_flows.package import batch, package, publish
+from earthcode_pack.errors import OutsideError
 
 LOGGING = {
     "PREFECT_LOGGING_EXTRA_LOGGERS": "earthcode_pack",

@@ -12,17 +12,17 @@ from prefect import flow, runtime, tags, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed
 
+from earthcode_flows import show
+from earthcode_flows.approval import approved_digest
+from earthcode_flows.credentials import keys_in_force
+from earthcode_flows.limits import refuse_what_is_not_allowed
+from earthcode_flows.logs import logs_to_prefect
 from earthcode_pack import pipeline
 from earthcode_pack.bundle import Bundle
 from earthcode_pack.errors import EarthcodePackError
 from earthcode_pack.model import Summary
 from earthcode_pack.profile import load_profile
 from earthcode_pack.workdir import open_bundle
-from earthcode_flows import show
-from earthcode_flows.approval import approved_digest
-from earthcode_flows.credentials import keys_in_force
-from earthcode_flows.limits import refuse_what_is_not_allowed
-from earthcode_flows.logs import logs_to_prefect
 
 T = TypeVar("T")
 logger = logging.getLogger("earthcode_pack.flows")

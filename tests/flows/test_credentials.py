@@ -9,13 +9,13 @@ import pytest
 from prefect.blocks.core import Block
 from pydantic import SecretStr
 
+from earthcode_flows.credentials import S3Keys, _grant, keys_in_force
+from earthcode_flows.package import batch, package, publish
 from earthcode_pack import pipeline
 from earthcode_pack.errors import UserError
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import open_store
 from earthcode_pack.upload import verify
-from earthcode_flows.credentials import S3Keys, _grant, keys_in_force
-from earthcode_flows.package import batch, package, publish
 
 pytestmark = pytest.mark.usefixtures("prefect")
 

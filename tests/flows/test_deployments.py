@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from clockless import LONG
 
 
 @pytest.fixture
@@ -114,12 +115,22 @@ class Server:
             yield
         finally:
             process.terminate()
-            process.wait(30)
-            log.close()
+            try:
+                process.wait(LONG)
+            finally:
+                process.kill()  # where it does not end by itself
+                process.wait(LONG)
+                log.close()
 
     def do(self, *arguments: str, cwd: Path) -> str:
         ended = subprocess.run(
-            self.prefect(*arguments), env=self.environment, cwd=cwd, capture_output=True, text=True, check=False
+            self.prefect(*arguments),
+            env=self.environment,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=LONG,
+            check=False,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
@@ -132,26 +143,26 @@ class Server:
 
     def ask(self, method: str, path: str, body=None) -> httpx.Response:
         """Asks again while SQLite is busy with somebody else, which the server calls 503."""
-        for _ in range(20):
-            answer = httpx.request(method, f"{self.api}{path}", json=body, timeout=60, trust_env=False)
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                break
+        end = time.monotonic() + LONG
+        while True:
+            answer = httpx.request(method, f"{self.api}{path}", json=body, timeout=LONG, trust_env=False)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > end:
+                return answer.raise_for_status()
             time.sleep(0.5)
-        return answer.raise_for_status()
 
-    def wait(self, what, seconds: float = 120):
+    def wait(self, what, name: str):
         """Asks until there is an answer."""
-        end = time.monotonic() + seconds
+        end, last = time.monotonic() + LONG, None
         while time.monotonic() < end:
             try:
-                answer = what()
-            except httpx.TransportError:
-                answer = None
-            if answer:
-                return answer
+                if answer := what():
+                    return answer
+            except httpx.TransportError as error:
+                last = error
             time.sleep(0.5)
         logs = {path.name: path.read_text()[-3000:] for path in self.folder.glob("*.log")}
-        raise TimeoutError(json.dumps(logs, indent=1))
+        said = f"waited {LONG:.0f} s for {name}, the last error was {last!r}; the logs end with"
+        raise TimeoutError(f"{said}\n{json.dumps(logs, indent=1)}")
 
     def state(self, run: str, *wanted: str):
         """The run, once it is in one of these states, or in any that is final."""
@@ -160,18 +171,19 @@ class Server:
             found = self.get(f"/flow_runs/{run}")
             return found if found["state"]["name"] in (*wanted, "Failed", "Crashed", "Cancelled") else None
 
-        return self.wait(look)
+        return self.wait(look, f"run {run} to be {' or '.join(wanted) or 'at its end'}")
 
 
 @pytest.fixture
 def server(tmp_path):
     made = Server(tmp_path)
     with made.running("server", "start", "--host", "127.0.0.1", "--port", str(made.port), "--no-ui"):
-        made.wait(lambda: made.get("/health"))
+        made.wait(lambda: made.get("/health"), "the server's health")
         yield made
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a server, a worker and three runs: a minute where nothing else is going on
 def test_prefect_yaml_on_a_real_server_with_a_real_worker(server, profile, root, tmp_path):
     server.do("work-pool", "create", "--type", "process", "earthcode", cwd=tmp_path)
     server.do("deploy", "--all", cwd=root)
@@ -201,7 +213,7 @@ def test_prefect_yaml_on_a_real_server_with_a_real_worker(server, profile, root,
         event = {"event": "experiment.finished", "resource": {"prefect.resource.id": "experiment.1"}, "id": EVENT_ID}
         event |= {"occurred": now(), "payload": {"profile": other, "base": str(tmp_path)}}
         server.ask("POST", "/events", [event])
-        triggered = server.wait(lambda: named(server, "package-demo-event"))
+        triggered = server.wait(lambda: named(server, "package-demo-event"), "a run that the event triggers")
         assert server.state(triggered, "Completed")["state"]["name"] == "Completed"
         assert (tmp_path / "published" / "demo-event").is_dir()
 

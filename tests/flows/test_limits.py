@@ -2,9 +2,9 @@
 
 import pytest
 
+from earthcode_flows.limits import CLUSTER_CLASSES, SOURCE_ROOTS, refuse_what_is_not_allowed
 from earthcode_pack.errors import UserError
 from earthcode_pack.profile import load_profile
-from earthcode_flows.limits import CLUSTER_CLASSES, SOURCE_ROOTS, refuse_what_is_not_allowed
 
 
 def reads(profile, *hrefs, **compute):

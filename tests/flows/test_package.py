@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 
 import earthcode_flows.package
+from earthcode_flows.package import Unfinished, batch, package, publish
 from earthcode_pack import pipeline
 from earthcode_pack.errors import NotApproved, ProfileError
-from earthcode_flows.package import Unfinished, batch, package, publish
 
 pytestmark = pytest.mark.usefixtures("prefect")
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-V = TypeVar("V")
 
-
-class _Entry(Generic[V]):
+class _Entry[V]:
     """``value`` is empty until it is made; who waits for it waits for the lock."""
 
     def __init__(self) -> None:
@@ -21,7 +19,7 @@ class _Entry(Generic[V]):
         self.size = 0
 
 
-class Kept(Generic[V]):
+class Kept[V]:
     """Values by key, of at most ``limit`` bytes in all. Each is made once, however many threads ask for it at once."""
 
     def __init__(self, limit: int, size: Callable[[V], int]) -> None:

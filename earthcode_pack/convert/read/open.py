@@ -6,11 +6,12 @@ import threading
 import zipfile
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from earthcode_pack.errors import Unreadable
+from earthcode_pack.errors import Unreadable, install_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +111,12 @@ def _grib(path: Path) -> xr.Dataset:
 
 @lru_cache(maxsize=4)  # the index of the messages costs far more than a map, and every map of a cube needs it
 def _grib_index(path: Path, _changed: int) -> xr.Dataset:
-    """One hypercube; ``errors=raise`` drops no message in silence, and no index file is left beside the GRIB."""
+    """One hypercube; ``errors=raise`` drops no message in silence, and no index file is left beside the GRIB.
+
+    Raises ``Unreadable`` where the reader of GRIB is not installed.
+    """
+    if find_spec("cfgrib") is None:
+        raise Unreadable(f"{path.name}: GRIB needs the extra grib, which is not installed", install_extra("grib"))
     keys = ["radius", "earthMajorAxisInMetres", "earthMinorAxisInMetres"]
     dataset = _raw(
         path, "cfgrib", lock=_OPENING, backend_kwargs={"indexpath": "", "errors": "raise", "read_keys": keys}
