@@ -1,10 +1,14 @@
-"""The names of colour maps that a profile may use: matplotlib's, and cmocean's, which ocean people know."""
+"""Colour maps that a profile may name: those of matplotlib and of cmocean, from the package cmap."""
 
 from __future__ import annotations
 
 import difflib
+from typing import TYPE_CHECKING
 
 from earthcode_pack.errors import ProfileError
+
+if TYPE_CHECKING:
+    from cmap import Colormap
 
 DEFAULT = "viridis"
 DIVERGING = "RdBu_r"  # blue below zero, red above, which people tell apart whose eyes have two kinds of cones
@@ -12,12 +16,10 @@ _EVEN = 0.5
 
 Range = tuple[float, float]
 
-# cmocean is not a dependency; each of its maps is drawn with the matplotlib map of the same kind and a like hue.
-CMOCEAN = {
-    "algae": "YlGn", "amp": "Reds", "balance": "RdBu_r", "curl": "PRGn", "deep": "GnBu", "delta": "BrBG_r",
-    "dense": "BuPu", "diff": "PuOr", "haline": "viridis", "ice": "Blues_r", "matter": "RdPu", "oxy": "YlOrRd_r",
-    "phase": "twilight", "rain": "YlGnBu", "solar": "YlOrBr_r", "speed": "YlGn", "tarn": "BrBG", "tempo": "GnBu",
-    "thermal": "inferno", "topo": "terrain", "turbid": "YlOrBr",
+# The collections of cmap that matplotlib's names come from, and cmocean: rio-tiler and what uses it know both.
+_COLLECTIONS = {
+    "bids", "cividis", "cmap", "cmocean", "colorbrewer", "crameri", "cubehelix", "gnuplot", "google", "matlab",
+    "matplotlib", "okabeito", "petroff", "tableau", "yorick",
 }  # fmt: skip
 
 
@@ -45,53 +47,32 @@ def class_color(color: str | None, number: int) -> tuple[int, int, int]:
     if color:
         red, green, blue = bytes.fromhex(color.removeprefix("#"))
         return red, green, blue
-    from matplotlib import colormaps  # noqa: PLC0415 - a quarter of a second
-
-    spare = colormaps["tab20"]
-    red, green, blue, _ = (round(255 * part) for part in spare(number % spare.N))
+    spare = named_colormap("tab20").lut()
+    red, green, blue = (round(255 * float(part)) for part in spare[number % len(spare)][:3])
     return red, green, blue
 
 
-def known_colormap(name: str) -> None:
-    """Raises ``ProfileError`` with the nearest names where ``name`` is neither matplotlib's nor cmocean's.
+def named_colormap(name: str) -> Colormap:
+    """The colour map of matplotlib or cmocean of that name; ``_r`` at its end reverses it.
 
-    >>> known_colormap("thermal")
+    >>> [named_colormap(name).name for name in ("thermal", "balance_r", "RdBu")]
+    ['cmocean:thermal', 'cmocean:balance_r', 'colorbrewer:rdbu']
+
+    Raises ``ProfileError`` with the nearest names where there is none.
     """
-    matplotlib_colormap(name)
+    import cmap  # noqa: PLC0415 - a third of a second
 
-
-def matplotlib_colormap(name: str) -> str:
-    """The matplotlib name that a name stands for; ``_r`` at its end turns a map round.
-
-    >>> matplotlib_colormap("thermal"), matplotlib_colormap("balance_r"), matplotlib_colormap("magma_r")
-    ('inferno', 'RdBu', 'magma_r')
-
-    Raises ``ProfileError`` as ``known_colormap`` does.
-    """
-    from matplotlib import colormaps  # noqa: PLC0415 - a quarter of a second
-
-    base = name.removesuffix("_r")
-    if name in colormaps:
-        return name
-    if base in CMOCEAN:
-        return CMOCEAN[base] if base == name else _reversed(CMOCEAN[base])
-    near = difflib.get_close_matches(name, [*colormaps, *CMOCEAN], n=3, cutoff=0.5) or [DEFAULT]
-    raise ProfileError(
-        f"product.preview.colormap: {name!r} is no colour map of matplotlib or cmocean; "
-        f"did you mean {' or '.join(near)}?",
-        "correct or remove product.preview.colormap",
-    )
-
-
-def colormap_note(name: str) -> str | None:
-    """What to tell a reader where the map that is drawn is not the one that was named; None where it is.
-
-    >>> colormap_note("thermal")
-    "colour map thermal (cmocean) is drawn with matplotlib's inferno"
-    """
-    drawn = matplotlib_colormap(name)
-    return None if drawn == name else f"colour map {name} (cmocean) is drawn with matplotlib's {drawn}"
-
-
-def _reversed(name: str) -> str:
-    return name.removesuffix("_r") if name.endswith("_r") else f"{name}_r"
+    catalog, base = cmap.Colormap.catalog(), name.removesuffix("_r")
+    try:
+        full = catalog.resolve(base)
+    except KeyError:
+        full = ""
+    if full.partition(":")[0] not in _COLLECTIONS:
+        known = [key for key in catalog.short_keys() if catalog.resolve(key).partition(":")[0] in _COLLECTIONS]
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or [DEFAULT]
+        raise ProfileError(
+            f"product.preview.colormap: {name!r} is no colour map of matplotlib or cmocean; "
+            f"did you mean {' or '.join(near)}?",
+            "correct or remove product.preview.colormap",
+        )
+    return cmap.Colormap(full + name[len(base) :])

@@ -150,7 +150,7 @@ def _draw(
     bundle: Bundle, artifact: Artifact, variable: WrittenVariable, style: Preview | None, key: str
 ) -> Drawing | None:
     """Writes the thumbnail; a variable that is no picture has none."""
-    from earthcode_pack.describe.preview import draw  # noqa: PLC0415 - matplotlib's colour maps
+    from earthcode_pack.describe.preview import draw  # noqa: PLC0415 - colour maps
 
     colormap, value_range = chosen(style)
     look: dict[str, Any] = {"colormap": colormap, "value_range": value_range, "dims": artifact.grid.dims}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from earthcode_pack import storage
 from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
-from earthcode_pack.colormap import known_colormap
+from earthcode_pack.colormap import named_colormap
 from earthcode_pack.entry import published_collection
 from earthcode_pack.errors import NotApproved
 from earthcode_pack.execute import Forward
@@ -50,7 +50,7 @@ def silent(_stage: str, _done: int, _total: int) -> None:
 def check_profile(profile: Profile) -> None:
     """What is wrong by itself, before any work is done: a colour map, ids of the catalogue."""
     if profile.product.preview is not None:
-        known_colormap(profile.product.preview.colormap)
+        named_colormap(profile.product.preview.colormap)
     if profile.catalog is not None:
         from earthcode_pack.handoff import check_ids, open_catalog  # noqa: PLC0415 - only where there is a catalogue
 

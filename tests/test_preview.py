@@ -11,7 +11,7 @@ import rasterio
 import xarray as xr
 from rasterio.io import MemoryFile
 
-from earthcode_pack.colormap import CMOCEAN, colormap_note, known_colormap, matplotlib_colormap
+from earthcode_pack.colormap import named_colormap
 from earthcode_pack.describe import preview
 from earthcode_pack.describe.preview import LONG_SIDE, MAX_BYTES, picture_size
 from earthcode_pack.errors import ProfileError, Unreadable
@@ -341,15 +341,29 @@ def test_a_file_of_another_kind_is_unreadable(tmp_path, kind):
         draw(path, kind, written())
 
 
-def test_every_cmocean_name_stands_for_a_map_that_exists():
-    from matplotlib import colormaps
+# https://matplotlib.org/stable/users/explain/colors/colormaps.html and https://matplotlib.org/cmocean
+OF_MATPLOTLIB = ("viridis plasma inferno magma cividis Greys Blues YlOrRd YlGnBu binary gray bone hot copper PiYG RdBu "
+    "RdYlGn Spectral coolwarm bwr seismic berlin twilight hsv Pastel1 Set3 tab10 tab20 flag ocean gist_earth terrain "
+    "gist_stern gnuplot CMRmap cubehelix brg rainbow jet turbo nipy_spectral").split()  # fmt: skip
+OF_CMOCEAN = ("algae amp balance curl deep delta dense diff haline ice matter oxy phase rain solar speed tarn tempo "
+    "thermal topo turbid").split()  # fmt: skip
 
-    assert {matplotlib_colormap(name) for name in CMOCEAN} <= set(colormaps)
-    assert {matplotlib_colormap(f"{name}_r") for name in CMOCEAN} <= set(colormaps)
-    assert colormap_note("thermal") == "colour map thermal (cmocean) is drawn with matplotlib's inferno"
-    assert colormap_note("viridis") is None
+
+@pytest.mark.parametrize("name", [*OF_MATPLOTLIB, *OF_CMOCEAN])
+def test_every_map_of_matplotlib_and_cmocean_is_known_and_can_be_reversed(name, caplog):
+    there, back = (named_colormap(one).lut(256) for one in (name, f"{name}_r"))
+    assert np.allclose(there, back[::-1])
+    assert ("cmocean:" in named_colormap(name).name) == (name in OF_CMOCEAN)
+    assert not caplog.records
+
+
+def test_thermal_is_that_of_cmocean():
+    """The ends of its table (cmocean's rgb/thermal-rgb.txt)."""
+    low, high = named_colormap("thermal").lut(256)[[0, -1], :3].tolist()
+    assert low == pytest.approx([0.0156, 0.1382, 0.2018], abs=1e-4)
+    assert high == pytest.approx([0.9090, 0.9822, 0.3555], abs=1e-4)
 
 
 def test_an_unknown_colormap_is_refused_with_the_nearest():
     with pytest.raises(ProfileError, match=r"'viridris' is no colour map.*did you mean viridis"):
-        known_colormap("viridris")
+        named_colormap("viridris")

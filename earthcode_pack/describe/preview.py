@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from earthcode_pack.colormap import class_color, known_colormap, look, matplotlib_colormap
+from earthcode_pack.colormap import class_color, look, named_colormap
 from earthcode_pack.describe.preview_read import LONG_SIDE, Array, Field, Rgba, picture_size, read_field
 from earthcode_pack.describe.renders import PERCENTILES
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from earthcode_pack.colormap import Range
     from earthcode_pack.model import Format, WrittenVariable
 
-__all__ = ["LONG_SIDE", "MAX_BYTES", "Drawing", "draw", "known_colormap", "picture_size"]
+__all__ = ["LONG_SIDE", "MAX_BYTES", "Drawing", "draw", "picture_size"]
 
 MAX_BYTES = 500_000
 _CLEAR: Rgba = (0, 0, 0, 0)
@@ -75,11 +75,10 @@ def _painted(
     return _quantity(values, name, (low, high)), f"{low:.4g} to {high:.4g}{unit} ({name})"
 
 
-def _quantity(values: Array, colormap: str, value_range: Range) -> Picture:
-    from matplotlib import colormaps  # noqa: PLC0415 - heavy
-
-    colors = colormaps[matplotlib_colormap(colormap)].resampled(_PALETTE - 1)  # one is left for «no data»
-    picture: Picture = colors(_stretched(values, value_range), bytes=True)
+def _quantity(values: Array, name: str, value_range: Range) -> Picture:
+    stretched = _stretched(values, value_range)
+    colors: Any = named_colormap(name)
+    picture: Picture = colors(stretched, N=_PALETTE - 1, bytes=True)  # one colour is left for «no data»
     return _cleared(picture, np.ma.getmaskarray(values))
 
 

@@ -123,7 +123,6 @@ def _context(bundle: Bundle) -> dict[str, Any]:
         "items": items,
         "maps": _maps(items),
         "pictures": _pictures(bundle, items, manifest),
-        "note": _note(profile),
         "fair": forecast(record, offer),
         "provenance": provenance,
         "files": gather_files(manifest),
@@ -232,11 +231,3 @@ def _picture(data: bytes, shown: Thumbnail | None) -> Picture:
     of = shown.item if shown else "the product"
     words = shown.words if shown and shown.words else ""
     return Picture(source, f"Preview of {of}{f': {words}' if words else ''}", of, words)
-
-
-def _note(profile: Profile) -> str | None:
-    """What to know of the colours that the profile asked for."""
-    from earthcode_pack.colormap import colormap_note  # noqa: PLC0415 - heavy
-
-    preview = profile.product.preview
-    return colormap_note(preview.colormap) if preview else None
