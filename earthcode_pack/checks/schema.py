@@ -2,7 +2,7 @@
 
 A validator is compiled once for each URL; what it refers to is read beforehand, so that validating needs no look-up.
 Of many Items that the schemas cannot tell apart (``shape.py``) the first is validated, where it is valid.
-A part that cannot be had accepts anything, and one finding of level info for its URL says so.
+A part that cannot be had accepts anything, and a finding of level info says so.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ class SchemaBook:
         return found
 
     def unavailable_findings(self) -> list[Finding]:
-        """One finding for each schema that could not be had so far."""
-        return [
-            rules.SCHEMA_UNAVAILABLE.finding(url, f"{url} could not be had, so nothing was checked against it: {why}")
-            for url, why in sorted(self.unavailable.items())
-        ]
+        """One finding for each reason why schemas could not be read so far, with all of them."""
+        by_reason: dict[str, list[str]] = {}
+        for url, why in sorted(self.unavailable.items()):
+            by_reason.setdefault(why, []).append(url)
+        return [_unavailable(urls, why) for why, urls in by_reason.items()]
 
     def _against(self, url: str, stac: dict[str, Any], subject: str) -> Iterator[Finding]:
         compiled = _compile(url, self.folder)
@@ -73,6 +73,13 @@ class SchemaBook:
         for cause in list(causes.values())[:_MOST]:
             message = f"{cause.json_path}: {_short(cause.message)} ({url})"
             yield rules.SCHEMA.finding(subject, message, cause.json_path, _short(str(cause.validator_value)))
+
+
+def _unavailable(urls: list[str], why: str) -> Finding:
+    if len(urls) == 1:
+        return rules.SCHEMA_UNAVAILABLE.finding(urls[0], f"nothing was checked against {urls[0]}: {why}", urls)
+    message = f"nothing was checked against {len(urls)} schemas of STAC and its extensions: {why}"
+    return rules.SCHEMA_UNAVAILABLE.finding("STAC schemas", message, urls)
 
 
 @dataclass(frozen=True)
