@@ -1,15 +1,17 @@
 """Deployments of the flows: the same as prefect.yaml, for who has the wheel and no checkout."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 from prefect import serve as serve_deployments
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.exceptions import ObjectAlreadyExists
@@ -20,6 +22,9 @@ from earthcode_flows.limits import CLUSTER_CLASSES, SOURCE_ROOTS
 from earthcode_flows.package import batch, package, publish
 from earthcode_pack.errors import OutsideError
 
+logger = logging.getLogger("earthcode_pack.flows")
+
+_PAGE = 200  # deployments; the most that Prefect's API lists at once
 LOGGING = {
     "PREFECT_LOGGING_EXTRA_LOGGERS": "earthcode_pack",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # threads of a library have no run
@@ -66,6 +71,7 @@ def deploy(pool: str, source_roots: list[str], cluster_classes: list[str]) -> li
         _make_pool(pool)
         for deployment in made:
             deployment.apply(work_pool_name=pool)
+        _move_existing()
     return [f"{deployment.flow_name}/{deployment.name}" for deployment in made]
 
 
@@ -94,6 +100,21 @@ def _settings(source_roots: list[str], cluster_classes: list[str]) -> dict[str, 
     given = {SOURCE_ROOTS: ",".join(roots), CLUSTER_CLASSES: ",".join(cluster_classes)}
     settings = {name: value or os.environ.get(name, "") for name, value in given.items()}
     return {name: value for name, value in settings.items() if value}
+
+
+def _move_existing() -> None:
+    """Moves deployments that operators made themselves from the import name of before 0.2, ``flows``, to today's."""
+    with get_client(sync_client=True) as client:
+        for number in count():
+            page = client.read_deployments(limit=_PAGE, offset=number * _PAGE)
+            for deployment in page:
+                module, _, flow = (deployment.entrypoint or "").rpartition(".")
+                if module == "flows.package" and flow in {"package", "publish", "batch"}:
+                    moved = DeploymentUpdate(entrypoint=f"earthcode_flows.package.{flow}")
+                    client.update_deployment(deployment.id, moved)
+                    logger.info("%s is moved to %s", deployment.name, moved.entrypoint)
+            if len(page) < _PAGE:
+                return
 
 
 def _make_pool(name: str) -> None:

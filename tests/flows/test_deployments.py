@@ -68,6 +68,30 @@ def test_deploy_makes_the_pool_and_gives_runs_their_settings(monkeypatch):
     assert "relative paths" in schema["base"]["description"]
 
 
+@pytest.mark.usefixtures("prefect")
+def test_deploy_moves_deployments_of_the_old_import_name_and_nothing_else_of_them():
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas.schedules import CronSchedule
+
+    from earthcode_flows.deployments import deploy
+
+    with get_client(sync_client=True) as client:
+        flow = client.create_flow_from_name("package")
+        nightly = client.create_deployment(
+            flow, "nightly", entrypoint="flows.package.package", parameters={"profile": "a.yaml"}, tags=["mine"],
+            schedules=[DeploymentScheduleCreate(schedule=CronSchedule(cron="0 3 * * *"))],
+        )  # fmt: skip
+        other = client.create_deployment(flow, "other", entrypoint="flows.other.package")
+        deploy("a-pool", [], [])
+        moved, kept = client.read_deployment(nightly), client.read_deployment(other)
+        client.delete_deployment(nightly)
+        client.delete_deployment(other)
+    assert (moved.entrypoint, kept.entrypoint) == ("earthcode_flows.package.package", "flows.other.package")
+    assert (moved.parameters, moved.tags) == ({"profile": "a.yaml"}, ["mine"])
+    assert [schedule.schedule.cron for schedule in moved.schedules] == ["0 3 * * *"]
+
+
 def test_a_prefect_that_does_not_answer_is_3():
     program = Path(sys.executable).with_name("earthcode-pack")
     nowhere = os.environ | {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
