@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).absolute()
+CLUSTERS = {
+    "dask_jobqueue.SLURMCluster": "slurm",
+    "dask_kubernetes.operator.KubeCluster": "kubernetes",
+    "dask_gateway.GatewayCluster": "gateway",
+}
 PROFILE = """
 product:
   {{id: demo, title: DEMO, description: A demonstration., license: CC-BY-4.0, version: "1.0", status: completed,
@@ -35,8 +40,7 @@ def main() -> None:
         code, told = asked(program, command, *(["--json"] if command == "deploy" else []))
         assert code == 2, told
         assert "pip install 'earthcode-pack[prefect]'" in str(told), told
-    for cluster, extra in (("dask_jobqueue.SLURMCluster", "slurm"), ("dask_kubernetes.operator.KubeCluster", "kubernetes"),
-                           ("dask_gateway.GatewayCluster", "gateway")):  # fmt: skip
+    for cluster, extra in CLUSTERS.items():
         code, told = run_sample(program, f"compute: {{cluster_class: {cluster}}}")
         assert code == 2, told
         assert told["error"]["remedy"] == f"pip install 'earthcode-pack[{extra}]'", told
