@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from earthcode_pack.profile import Profile
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"
 SECRET = "n0t-to-be-shown"  # that no message, file or log may hold
 EPOCH = "1767225600"  # 2026-01-01
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -100,6 +101,21 @@ def osc_checkout(root: Path) -> Catalogue:
     children = [_link("child", f"./{kind}/catalog.json", TITLES[kind]) for kind in FILES]
     documents["catalog.json"] = _stac("osc", "Open Science Catalog") | {"links": children}
     return Catalogue(root, copy.deepcopy(documents))
+
+
+def packed(folder: Path) -> Path:
+    """The same as a tarball, all below one folder, with another project, theme and mission that a product may name."""
+    osc = osc_checkout(folder / "open-science-catalog-metadata")
+    osc.move("demo", "4dmed-sea")
+    osc["projects/4dmed-sea/collection.json"]["description"] = "What the sea does, told by satellites. " * 4
+    for kind, name, title in (("themes", "land", "Land"), ("eo-missions", "sentinel-2", "Sentinel-2")):
+        record = _catalog(kind, name, title)
+        record["links"] = [link for link in record["links"] if link["rel"] not in {"child", "preview"}]
+        osc.documents[f"{kind}/{name}/catalog.json"] = record
+        osc[f"{kind}/catalog.json"]["links"].append(_link("child", f"./{name}/catalog.json", title))
+    with tarfile.open(folder / "osc-catalog.tar.gz", "w:gz") as archive:
+        archive.add(osc.save(), osc.root.name)
+    return folder / "osc-catalog.tar.gz"
 
 
 def _link(relation: str, href: str, title: str, kind: str = "application/json") -> dict[str, Any]:

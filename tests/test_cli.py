@@ -6,12 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
 import pytest
+from clockless import LONG
 
 from earthcode_pack import cli
 from earthcode_pack.bundle import Bundle, to_json, values_to_json
@@ -111,18 +111,39 @@ def command(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False, **options)
 
 
-def test_help_answers_in_half_a_second():
-    def seconds() -> float:
-        begin = time.perf_counter()
-        assert command("--help").returncode == 0
-        return time.perf_counter() - begin
+HEAVY = {
+    *("asyncio", "boto3", "botocore", "cfgrib", "dask", "distributed", "earthcode_flows", "fsspec", "h5py", "httpx"),
+    *(
+        "jinja2",
+        "jsonschema",
+        "matplotlib",
+        "netCDF4",
+        "numcodecs",
+        "numpy",
+        "pandas",
+        "prefect",
+        "pyarrow",
+        "pydantic",
+    ),
+    *("pyproj", "pystac", "rasterio", "scipy", "shapely", "urllib3", "xarray", "yaml", "zarr"),
+}
 
-    assert min(seconds() for _ in range(3)) < 0.5
+
+def test_help_answers_at_once_as_it_brings_little():
+    """Of the program as it is installed: some 340 modules, a third of a second on a slow machine."""
+    program = Path(sys.executable).with_name("earthcode-pack")
+    watched = [sys.executable, "-X", "importtime", str(program), "--help"]
+    ended = subprocess.run(watched, capture_output=True, text=True, check=True)
+    assert "Usage" in ended.stdout
+    modules = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines() if line.startswith("import time:")}
+    assert "earthcode_pack.cli.commands" in modules
+    assert {name.partition(".")[0] for name in modules} & HEAVY == set()
+    assert len(modules) < 500
+    assert sum(name.startswith("earthcode_pack") for name in modules) < 20
 
 
 def test_help_brings_nothing_heavy():
-    heavy = "pydantic, numpy, xarray, rasterio, zarr, distributed, prefect, boto3, matplotlib, jsonschema, yaml"
-    code = f"import sys, earthcode_pack.cli; print(set(sys.modules) & set({heavy.split(', ')}))"
+    code = f"import sys, earthcode_pack.cli; print(set(sys.modules) & {HEAVY})"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "set()"
 
@@ -383,7 +404,7 @@ def in_terminal(code: str, columns: int = 60) -> str:
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")} | {"TERM": "xterm"}
     with subprocess.Popen([sys.executable, "-c", code], stderr=child, env=environment) as process:
-        process.wait(20)
+        process.wait(LONG)
     os.close(child)
     text = b""
     try:
@@ -580,7 +601,7 @@ def test_ctrl_c_ends_a_run_at_once_and_the_next_goes_on(profile):
     ) as process:
         process.stderr.readline()  # it is at work
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=LONG)
     assert process.returncode == 130
     assert "Run it again" in err
     assert "Traceback" not in err

@@ -10,6 +10,7 @@ import time
 from contextvars import ContextVar
 
 import pytest
+from clockless import LONG
 
 from earthcode_pack import compute
 from earthcode_pack.compute import cores, mapper, serial, threads
@@ -58,7 +59,7 @@ def test_the_first_to_finish_comes_first():
     if cores() < 2:
         pytest.skip("one core runs one after the other")
     second_was_seen = threading.Event()
-    outcomes = threads(lambda index: index == 1 or second_was_seen.wait(10), [0, 1])
+    outcomes = threads(lambda index: index == 1 or second_was_seen.wait(LONG), [0, 1])
     assert next(outcomes) == (1, True)
     second_was_seen.set()
     assert list(outcomes) == [(0, True)]
@@ -95,7 +96,7 @@ def test_a_persons_own_number_of_threads_stays(monkeypatch):
     assert os.environ["GDAL_NUM_THREADS"] == "3"
 
 
-def test_a_local_dask_cluster_works_and_its_workers_keep_to_one_thread(monkeypatch):
+def test_a_local_dask_cluster_works_and_its_workers_keep_to_one_thread(monkeypatch, tmp_path):
     monkeypatch.delenv("GDAL_NUM_THREADS", raising=False)
     with mapper(LOCAL) as each:
         assert {i: str(outcome) for i, outcome in each(int, ["1", "two", "3"])} == {
@@ -104,16 +105,22 @@ def test_a_local_dask_cluster_works_and_its_workers_keep_to_one_thread(monkeypat
             2: "3",
         }
         assert dict(each(os.getenv, ["GDAL_NUM_THREADS", "OMP_NUM_THREADS"])) == {0: "1", 1: "1"}
-        pids = {outcome for _, outcome in each(_pid_after_a_moment, range(6))}
+        files = [f"{tmp_path}/{number}" for number in range(6)]
+        pids = {outcome for _, outcome in each(_pid_once_two_are_at_work, files)}
     assert len(pids) == 2
     assert os.getpid() not in pids
 
 
-def _pid_after_a_moment(_):
+def _pid_once_two_are_at_work(path):
+    """Of this process, which says in a file that it is here."""
     import os
     import time
+    from pathlib import Path
 
-    time.sleep(0.1)
+    Path(path).write_text(str(os.getpid()))
+    end = time.monotonic() + 200
+    while len({file.read_text() for file in Path(path).parent.iterdir()} - {""}) < 2 and time.monotonic() < end:
+        time.sleep(0.02)
     return os.getpid()
 
 

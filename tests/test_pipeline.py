@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import yaml
-from making import EPOCH, ROOT, cube_profile, errors, every_file, moments, profile_of, sample, write_cube, write_tif
+from clockless import LONG
+from making import EPOCH, cube_profile, errors, every_file, moments, profile_of, sample, write_cube, write_tif
 
 from earthcode_pack.errors import Locked, NotApproved, OutsideError, ProfileError, UnknownId, VersionTaken
 from earthcode_pack.model import Finding, Level, Sources
@@ -30,14 +31,6 @@ if TYPE_CHECKING:
 # rasterio silences this one where it writes, and in threads one silence ends another's.
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 SAMPLES = ("sst-zarr", "ndvi-cog", "landcover-cog")
-
-
-@pytest.fixture(autouse=True)
-def _schemas(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EARTHCODE_PACK_OFFLINE", "1")
-    folder = ROOT.parent / "shared" / "schemas"
-    if folder.is_dir():
-        monkeypatch.setenv("EARTHCODE_PACK_SCHEMAS", str(folder))
 
 
 @pytest.fixture
@@ -218,6 +211,7 @@ def _written(folder: Path, make: Callable[..., Any]) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("make", [profile_of, cube_profile])
 def test_killed_at_any_moment_and_run_again_gives_the_same_bytes(make: Callable[..., Any], tmp_path: Path) -> None:
     for day in range(1, 9):
@@ -229,7 +223,7 @@ def test_killed_at_any_moment_and_run_again_gives_the_same_bytes(make: Callable[
     profile = _written(tmp_path, make)
     began = time.monotonic()
     whole = _start(profile, tmp_path / "whole")
-    assert whole.wait() == 0
+    assert whole.wait(LONG) == 0
     seconds = time.monotonic() - began
     expected = every_file(tmp_path / "whole" / "demo" / "v1.0" / "product")
 
@@ -238,11 +232,11 @@ def test_killed_at_any_moment_and_run_again_gives_the_same_bytes(make: Callable[
         run = _start(profile, tmp_path / "killed")
         time.sleep(chance.uniform(0.1, seconds))
         run.send_signal(signal.SIGKILL)
-        run.wait()
+        run.wait(LONG)
         assert run.stdout is not None
         run.stdout.close()
     last = _start(profile, tmp_path / "killed")
-    assert last.wait() == 0
+    assert last.wait(LONG) == 0
     for run in (whole, last):
         assert run.stdout is not None
         run.stdout.close()
@@ -307,7 +301,7 @@ def test_second_run_at_the_same_time_is_refused(scenes: Path) -> None:
                 work()
             assert isinstance(caught.value, OutsideError)
             assert caught.value.exit_code == 3
-        other.communicate("\n")
+        other.communicate("\n", timeout=LONG)
     assert publish(bundle)
 
 
@@ -447,17 +441,17 @@ def test_what_sources_leave_open_is_found_once(scenes: Path, monkeypatch: pytest
 # --- the catalogue ----------------------------------------------------------------------------------------------------
 
 
-def _catalogued(folder: Path, shared: Path, **changes: Any) -> Any:
+def _catalogued(folder: Path, catalogue: Path, **changes: Any) -> Any:
     known = {
         "product__themes": ["land"], "product__missions": ["sentinel-2"], "project__id": "4dmed-sea",
         "product__documentation": "https://example.org/handbook.pdf", "store__public_href": "https://example.org/data",
-        "catalog__metadata": str(shared / "osc-catalog.tar.gz"),
+        "catalog__metadata": str(catalogue),
     }  # fmt: skip
     return profile_of(folder, **(known | changes))
 
 
-def test_hand_off_is_there_after_publishing(scenes: Path, shared: Path) -> None:
-    profile = _catalogued(scenes, shared)
+def test_hand_off_is_there_after_publishing(scenes: Path, catalogue: Path) -> None:
+    profile = _catalogued(scenes, catalogue)
     bundle = prepare(profile, scenes / "work")
     assert not bundle.standing_errors()
     assert publish(bundle) == "https://example.org/data/demo/v1.0/collection.json"
@@ -472,8 +466,8 @@ def test_hand_off_is_there_after_publishing(scenes: Path, shared: Path) -> None:
     assert every_file(bundle.root) == before
 
 
-def test_unknown_theme_is_refused_before_any_work(scenes: Path, shared: Path) -> None:
-    profile = _catalogued(scenes, shared, product__themes=["lnad"])
+def test_unknown_theme_is_refused_before_any_work(scenes: Path, catalogue: Path) -> None:
+    profile = _catalogued(scenes, catalogue, product__themes=["lnad"])
     for work in (dry_run, prepare):
         with pytest.raises(UnknownId, match="lnad") as caught:
             work(profile, scenes / "work")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import yaml
+from clockless import LONG, until
 from making import profile_of, write_tif
 from services.faults import Fault, FaultProxy
 from services.s3 import client
@@ -193,7 +194,7 @@ def on_a_small_disk(disk: Path, size: str, *command: object) -> tuple[list[int],
         pytest.skip("needs user namespaces, for a disk that is full")
     disk.mkdir()
     program = [sys.executable, "-c", textwrap.dedent(ON_A_SMALL_DISK), str(disk), size, *map(str, command)]
-    done = subprocess.run([*mounting, *program], capture_output=True, text=True, check=False)
+    done = subprocess.run([*mounting, *program], capture_output=True, text=True, timeout=LONG, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1]), " ".join(done.stderr.split())
 
@@ -244,7 +245,7 @@ def portal(link: Callable[[], str]) -> Iterator[str]:
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
-    thread.join()
+    thread.join(LONG)
     server.server_close()
 
 
@@ -263,15 +264,16 @@ def expired(link: str) -> str:
     from urllib.error import HTTPError
     from urllib.request import ProxyHandler, build_opener
 
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
+    def is_refused() -> bool:
         try:
-            build_opener(ProxyHandler({})).open(link).close()
+            build_opener(ProxyHandler({})).open(link, timeout=LONG).close()
         except HTTPError as error:
             error.close()
-            return link
-        time.sleep(0.2)
-    raise AssertionError("the link does not expire")
+            return True
+        return False
+
+    until(is_refused, "a link that has expired")
+    return link
 
 
 def test_a_source_behind_a_signed_link_that_has_expired(

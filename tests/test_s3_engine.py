@@ -8,13 +8,16 @@ import socket
 import threading
 import time
 import traceback
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from clockless import LONG, until
 
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.profile.model import StoreSpec
@@ -103,7 +106,8 @@ class Script:
         return bool(heard)
 
     def join(self) -> None:
-        self._thread.join(5)
+        self._thread.join(LONG)
+        assert not self._thread.is_alive(), "the server waits for a request that never came"
 
 
 def _is_whole(heard: bytes) -> bool:
@@ -141,7 +145,7 @@ def test_answers_of_every_form(said: bytes, status: int, body: bytes) -> None:
 def test_what_is_no_answer(said: bytes) -> None:
     server = Script(said + b"" if said else b"close")
     with pytest.raises(ConnectionError):
-        Wire(server.endpoint, timeouts=Timeouts(request=2)).send(GET)
+        Wire(server.endpoint, timeouts=Timeouts(request=LONG)).send(GET)
 
 
 def test_connections_are_kept_and_a_dead_one_is_left() -> None:
@@ -150,7 +154,7 @@ def test_connections_are_kept_and_a_dead_one_is_left() -> None:
     for _ in range(3):
         assert wire.send(GET).status == 200
     assert server.connections == 1
-    time.sleep(0.05)  # the server has let go of it meanwhile
+    until(wire._idle[-1].is_dropped, "a connection that the server let go of")
     assert wire.send(GET).status == 200
     assert server.connections == 2
     server.join()
@@ -208,30 +212,47 @@ def test_what_the_server_wrote_is_in_no_message() -> None:
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
+# The servers here never come to an end by themselves: that a test ends tells that they were left.
+
+
 def slowly(seconds: float) -> Iterator[bytes]:
-    for _ in range(5):
+    while True:
         time.sleep(seconds)
         yield b"abc"
 
 
+@pytest.mark.timeout(60)  # half of the time that a request has where nothing else is said
 def test_a_request_that_takes_too_long_is_given_up() -> None:
-    server = Script(OK)
-    with pytest.raises(TimeoutError):
-        Wire(server.endpoint, timeouts=Timeouts(request=0.2)).send(Request("PUT", "/b/k", {}, slowly(0.1), 15))
-    server.join()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        wire = Wire(f"http://127.0.0.1:{server.getsockname()[1]}", timeouts=Timeouts(request=0.2))
+        with pytest.raises(TimeoutError):
+            wire.send(Request("PUT", "/b/k", {}, slowly(0.1), 9_999))
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"])
 def test_an_answer_that_takes_too_long_is_given_up(said: bytes) -> None:
-    server = Script(said, OK)
-    begin = time.monotonic()
-    with pytest.raises(TimeoutError):
-        Wire(server.endpoint, timeouts=Timeouts(request=0.2)).send(GET)
-    assert time.monotonic() - begin < 2
-    Wire(server.endpoint).send(GET)
-    server.join()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for answer in (said, OK):
+                client, _ = server.accept()
+                with client, suppress(OSError):
+                    if client.recv(65536):
+                        client.sendall(answer)
+                    while client.recv(65536):
+                        pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        wire = Wire(f"http://127.0.0.1:{server.getsockname()[1]}", timeouts=Timeouts(request=0.2))
+        with pytest.raises(TimeoutError):
+            wire.send(GET)
+        assert Wire(f"http://{wire.authority}").send(GET).status == 200  # by a connection of its own
+        thread.join(LONG)
 
 
+@pytest.mark.timeout(60)
 def test_a_body_that_trickles_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         wire = Wire(f"http://127.0.0.1:{server.getsockname()[1]}", timeouts=Timeouts(request=0.3))
@@ -240,53 +261,51 @@ def test_a_body_that_trickles_is_given_up() -> None:
             client, _ = server.accept()
             with client, suppress(OSError):
                 client.recv(65536)
-                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n")
-                for _ in range(99):
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+                while True:
                     client.sendall(b"x")
                     time.sleep(0.05)
 
-        thread = threading.Thread(target=trickle)
+        thread = threading.Thread(target=trickle, daemon=True)
         thread.start()
-        begin = time.monotonic()
         with pytest.raises(TimeoutError):
             wire.send(GET)
-        assert time.monotonic() - begin < 2
-        thread.join()
+        thread.join(LONG)
+        assert not thread.is_alive(), "the connection stayed open"
 
 
+@pytest.mark.timeout(60)
 def test_a_server_that_says_nothing_of_tls_is_left_soon() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        wire = Wire(f"https://127.0.0.1:{server.getsockname()[1]}", timeouts=Timeouts(connect=0.2))
-        begin = time.monotonic()
+        timeouts = Timeouts(connect=0.2, request=1000)
         with pytest.raises(TimeoutError):
-            wire.send(GET)
-        assert time.monotonic() - begin < 2
+            Wire(f"https://127.0.0.1:{server.getsockname()[1]}", timeouts=timeouts).send(GET)
 
 
 def test_a_server_that_listens_late_has_the_time_of_the_request() -> None:
     """Also on a connection that is used again: the time for connecting is none for sending."""
     size = 20_000_000  # more than lies between client and server
     with socket.create_server(("127.0.0.1", 0)) as server:
-        wire = Wire(f"http://127.0.0.1:{server.getsockname()[1]}", timeouts=Timeouts(connect=0.2, request=20))
+        wire = Wire(f"http://127.0.0.1:{server.getsockname()[1]}", timeouts=Timeouts(connect=0.2, request=1000))
 
         def late() -> None:
             client, _ = server.accept()
             with client:
                 for _ in range(2):
                     time.sleep(0.5)
-                    heard = b""
-                    while b"\r\n\r\n" not in heard:
-                        heard += client.recv(65536)
+                    heard = bytearray()
+                    while b"\r\n\r\n" not in heard and (more := client.recv(65536)):
+                        heard += more
                     left = size - len(heard.partition(b"\r\n\r\n")[2])
-                    while left:
-                        left -= len(client.recv(2**20))
+                    while left and (more := client.recv(2**20)):
+                        left -= len(more)
                     client.sendall(OK)
 
-        thread = threading.Thread(target=late)
+        thread = threading.Thread(target=late, daemon=True)
         thread.start()
         for _ in range(2):
             assert wire.send(Request("PUT", "/b/k", {}, (bytes(size),), size)).status == 200
-        thread.join()
+        thread.join(LONG)
 
 
 def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -448,80 +467,110 @@ def test_a_listing_without_an_end_is_left(ask: Callable[[Calls], Iterable[object
 # --- pace -------------------------------------------------------------------------------------------------------------
 
 
-def crowd(pace: Pace, number: int, work: float = 0.002) -> int:
-    """How many were at it at once, at most, when so many requests were made by as many threads as are worth having."""
-    lock, at_once, most = threading.Lock(), [0], [0]
+class Server:
+    """Answers many requests, each by a thread, on a clock that only its answers move: the first once all came that may.
 
-    def one(_: int) -> None:
-        with pace.turn():
-            with lock:
-                at_once[0] += 1
-                most[0] = max(most[0], at_once[0])
-            time.sleep(work)
-            with lock:
-                at_once[0] -= 1
+    Without a word of how busy the machine is: ``cpu`` is the share of a core that this process is said to use.
+    """
 
-    with ThreadPoolExecutor(pace.most) as pool:
-        list(pool.map(one, range(number)))
-    return most[0]
+    def __init__(self, *, cpu: float = 0.0, cores: int = 16, start: int = 3) -> None:
+        self.now = 0.0
+        self.pace = Pace(start=start, clock=lambda: self.now, cpu=lambda: cpu * self.now, cores=cores)
+        self._changed = threading.Condition()
+        self._waiting: deque[threading.Event] = deque()
+        self._gone = 0
+
+    def _one(self, _: int) -> None:
+        answered = threading.Event()
+        with self.pace.turn():
+            with self._changed:
+                self._waiting.append(answered)
+                self._changed.notify()
+            answered.wait(LONG)
+        with self._changed:
+            self._gone += 1
+            self._changed.notify()
+
+    def crowd(self, number: int, work: float = 0.002) -> int:
+        """How many were at it at once, at most, of so many requests; each takes the server ``work`` seconds."""
+        most, self._gone = 0, 0
+        with ThreadPoolExecutor(self.pace.most) as pool:
+            futures = [pool.submit(self._one, n) for n in range(number)]
+            try:
+                for done in range(number):
+                    most = max(most, self._answer(done, number, work))
+            finally:
+                while not all(future.done() or future.cancel() for future in futures):
+                    for waiting in list(self._waiting):
+                        waiting.set()
+        return most
+
+    def _answer(self, done: int, number: int, work: float) -> int:
+        with self._changed:
+            came = self._changed.wait_for(
+                lambda: self._gone == done and len(self._waiting) >= min(self.pace.limit, number - done), LONG
+            )
+            assert came, f"{len(self._waiting)} came, where {self.pace.limit} may"
+            at_once = len(self._waiting)
+            self.now += work / at_once
+            self._waiting.popleft().set()
+        return at_once
 
 
 def test_three_at_first_and_soon_more_where_the_server_is_far() -> None:
-    pace = Pace(cpu=lambda: 0.0)
-    assert crowd(pace, 3) <= 3
-    assert 20 < crowd(pace, 200, work=0.02) <= 32
-    assert 20 < pace.limit <= 32
+    server = Server()
+    assert server.crowd(3) == 3
+    assert server.crowd(200, work=0.02) == 32
+    assert server.pace.limit == 32
 
 
 def test_once_a_server_asked_for_less_it_gets_more_by_and_by() -> None:
-    now = [0.0]
-    pace = Pace(start=8, clock=lambda: now[0], cpu=lambda: 0.0)
-    now[0] += 1
-    pace.slow_down()
-    assert pace.limit == 4
-    crowd(pace, 24)
-    assert 4 < pace.limit <= 10
+    server = Server(start=8)
+    server.now += 1
+    server.pace.slow_down()
+    assert server.pace.limit == 4
+    assert server.crowd(24, work=0.2) > 4
+    assert 4 < server.pace.limit <= 10
 
 
 def test_fewer_where_this_process_is_the_bottleneck() -> None:
-    pace = Pace(start=8, cpu=time.monotonic)
-    assert crowd(pace, 1200) <= 8
-    assert pace.limit == 2
+    server = Server(start=8, cpu=1.0)
+    assert server.crowd(1200) == 8
+    assert server.pace.limit == 2
 
 
 @pytest.mark.parametrize(
     ("busy", "cores", "is_more"), [(3, 16, True), (3, 3, False), (1.9, 2, False), (1.2, 16, False)]
 )
 def test_more_only_where_cores_are_free_for_what_runs_beside_python(busy: float, cores: int, is_more: bool) -> None:
-    pace = Pace(start=8, cpu=lambda: busy * time.monotonic(), cores=cores)
-    crowd(pace, 600)
-    assert (pace.limit > 8) == is_more
-    assert (pace.limit == 2) == (not is_more)
+    server = Server(start=8, cpu=busy, cores=cores)
+    server.crowd(1200)
+    assert (server.pace.limit > 8) == is_more
+    assert (server.pace.limit == 2) == (not is_more)
 
 
 def test_half_as_much_when_asked_and_once_for_many_answers() -> None:
-    now = [0.0]
-    pace = Pace(start=8, clock=lambda: now[0], cpu=lambda: now[0])
+    server = Server(start=8, cpu=1.0)
     for _ in range(5):
-        pace.slow_down()
-    assert pace.limit == 4
+        server.pace.slow_down()
+    assert server.pace.limit == 4
     for _ in range(5):
-        now[0] += 2
-        pace.slow_down()
-    assert pace.limit == 1
-    assert crowd(pace, 3) == 1
+        server.now += 2
+        server.pace.slow_down()
+    assert server.pace.limit == 1
+    assert server.crowd(3) == 1
 
 
 def test_bytes_in_memory_are_bounded_and_what_is_larger_goes_alone() -> None:
     pace = Pace(in_flight=100)
     pace.take(60)
     came = threading.Event()
-    thread = threading.Thread(target=lambda: (pace.take(500), came.set()))
+    thread = threading.Thread(target=lambda: (pace.take(500), came.set()), daemon=True)
     thread.start()
     assert not came.wait(0.05)
     pace.give(60)
-    assert came.wait(2)
-    thread.join()
+    assert came.wait(LONG)
+    thread.join(LONG)
 
 
 def test_a_rate_is_a_queue() -> None:
@@ -586,17 +635,23 @@ def test_waits_grow_with_jitter_and_end() -> None:
     assert len(set(slept)) == 8
 
 
-def test_no_attempt_begins_after_its_time() -> None:
-    tried: list[int] = []
+def test_no_attempt_begins_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, began = [0.0], list[float]()
+    monkeypatch.setattr("earthcode_pack.storage.retry.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def pass_by(seconds: float) -> None:
+        now[0] += seconds
 
     def attempt() -> None:
-        tried.append(1)
-        time.sleep(0.05)
+        began.append(now[0])
+        pass_by(50)
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        persist(attempt, Patience(seconds=0.12, attempts=100, first=0.001, longest=0.001))
-    assert 2 <= len(tried) <= 4
+        persist(attempt, Patience(seconds=120, attempts=100, first=1, longest=1), sleep=pass_by)
+    assert began == sorted(began)
+    assert len(began) == 3
+    assert began[-1] <= 120
 
 
 def test_what_stays_is_tried_once() -> None:

@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
+from clockless import LONG
 from services.faults import Fault, FaultProxy
 
 from earthcode_pack.errors import OutsideError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from earthcode_pack.storage.stores import Begun
 
 SIZE = 6 * 2**20 + 5
-SETTINGS = Settings(large=2**20, part=5 * 2**20, patience=Patience(seconds=5, attempts=3, first=0.01))
+SETTINGS = Settings(large=2**20, part=5 * 2**20, patience=Patience(seconds=LONG, attempts=3, first=0.01))
 
 
 @pytest.fixture

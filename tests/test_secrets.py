@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from clockless import LONG
 from making import SECRET, profile_of, write_cube, write_tif
 
 from earthcode_pack.cli import execute
@@ -86,14 +87,13 @@ def test_a_chained_href_is_looked_at_link_by_link() -> None:
     assert shown(href) == "zip://*.nc::simplecache::https://host/a.zip"
 
 
-@pytest.mark.parametrize("text", ["x://" + "a:" * 10**5, "http://" * 10**4, "://a:" * 10**4, "?x-amz-" * 10**5 + "://"])
+@pytest.mark.timeout(60)  # seconds, where the square of the length would be minutes
+@pytest.mark.parametrize(
+    "text", ["x://" + "a:" * 10**6, "http://" * 50_000, "://a:" * 50_000, "?x-amz-" * 200_000 + "://"]
+)
 def test_a_long_text_of_a_stranger_takes_no_long_time(text: str) -> None:
-    import time
-
-    begin = time.process_time()
     assert redacted(text) is not None
     assert unsigned(text) is not None
-    assert time.process_time() - begin < 2
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     thread.start()
     yield Web(f"http://127.0.0.1:{server.server_port}", handler.folder)
     server.shutdown()
-    thread.join()
+    thread.join(LONG)
     server.server_close()
 
 

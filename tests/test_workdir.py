@@ -17,6 +17,7 @@ import boto3
 import fsspec
 import numpy as np
 import pytest
+from clockless import LONG
 from making import SECRET, cube_profile, every_file, moments, profile_of, write_cube, write_tif
 
 from earthcode_pack import cli, pipeline
@@ -291,6 +292,7 @@ def _many(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("make", MAKERS)
 def test_killed_and_resumed_on_machines_that_share_nothing(make: Any, tmp_path: Path, bucket: str) -> None:
     _many(tmp_path)
@@ -425,10 +427,11 @@ def scheduler(tmp_path: Path, bucket: str) -> Iterator[str]:
         finally:
             for worker in workers:
                 worker.terminate()
-                worker.wait()
+                worker.wait(LONG)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_workers_need_no_disk_in_common(raw: Path, bucket: str, scheduler: str) -> None:
     for make in MAKERS:
         expected = prepare(make(raw), raw / "folder")

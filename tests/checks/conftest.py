@@ -21,18 +21,14 @@ if TYPE_CHECKING:
 
     from earthcode_pack.model import Finding
 
-SCHEMAS = Path(__file__).parents[3] / "shared" / "schemas"
 EXTENSION = "https://stac-extensions.github.io/{}/schema.json"
 UTM = pyproj.CRS("EPSG:32631")
 UTM_BOX = (500000, 4589000, 510000, 4600000)
 
 
 @pytest.fixture(autouse=True)
-def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("EARTHCODE_PACK_OFFLINE", "1")
+def _empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    if SCHEMAS.is_dir():
-        monkeypatch.setenv("EARTHCODE_PACK_SCHEMAS", str(SCHEMAS))
 
 
 @pytest.fixture

@@ -29,7 +29,6 @@ from earthcode_pack.checks.measured import measure_cog, measure_cube, valid_box
         ("FACT-MEDIA-TYPE", ("assets", "sst", "type"), "application/netcdf"),
     ],
 )
-@pytest.mark.usefixtures("schemas")
 def test_one_fact_of_a_cog_wrong_is_the_one_finding(product, broken, rule, path, value):
     target = product.item
     for key in path[:-1]:
@@ -38,7 +37,6 @@ def test_one_fact_of_a_cog_wrong_is_the_one_finding(product, broken, rule, path,
     assert broken(check(product.save().root)) == {rule}
 
 
-@pytest.mark.usefixtures("schemas")
 def test_a_scale_that_only_the_file_states(product, make_cog, broken):
     make_cog(product.root / "data/demo_20200101/demo_20200101_sst.tif", scale=0.5)
     assert broken(check(product.seal().root)) == {"FACT-SCALE"}
@@ -49,7 +47,6 @@ def test_a_scale_that_only_the_file_states(product, make_cog, broken):
 @pytest.mark.parametrize(
     "by", [(-5, -5, 5, 5), (0.0005, 0, 0, 0), (0, 0, 0, -0.0005)], ids=["far too large", "a bit west", "a bit north"]
 )
-@pytest.mark.usefixtures("schemas")
 def test_a_bbox_that_is_not_the_datas(product, broken, by):
     for item in product.items.values():
         item["bbox"] = [a + b for a, b in zip(item["bbox"], by, strict=True)]
@@ -58,7 +55,6 @@ def test_a_bbox_that_is_not_the_datas(product, broken, by):
     assert broken(check(product.save().root)) == {"FACT-EXTENT"}
 
 
-@pytest.mark.usefixtures("schemas")
 def test_a_footprint_of_the_valid_cells_may_be_smaller_than_the_grid(product, make_cog, broken):
     values = np.full((1, 1100, 1000), -9999, "float32")
     values[:, 300:600, 200:500] = 1
@@ -176,7 +172,6 @@ def test_the_30th_of_february_is_the_last_day_of_its_month(cube, write_netcdf):
     assert measure_cube(write_netcdf(cube)).times == ("2001-02-28T12:00:00", "2001-02-28T12:00:00")
 
 
-@pytest.mark.usefixtures("schemas")
 def test_data_without_a_crs_cannot_be_held_against_a_bbox(product, make_cog, broken):
     make_cog(product.root / "data/demo_20200101/demo_20200101_sst.tif", crs=None)
     assert broken(check(product.seal().root)) == {"COG-CRS", "FACT-CRS", "FACT-EXTENT-UNKNOWN"}

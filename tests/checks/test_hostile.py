@@ -18,8 +18,6 @@ from earthcode_pack.errors import EarthcodePackError, UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("schemas")
-
 ODD = st.sampled_from(
     [
         None, True, 0, -1, 10**400, float("nan"), float("inf"), "", "..", "../../../../etc/passwd", "/etc/passwd",

@@ -16,8 +16,6 @@ from earthcode_pack.errors import UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("schemas")
-
 MAY_BE_RIGHT = {"OSC-DATA-DESCRIBED", "HREF-REMOTE"}  # what a good record has all the same
 
 

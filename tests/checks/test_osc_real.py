@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from earthcode_pack.model import Finding
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("schemas")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

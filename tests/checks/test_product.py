@@ -10,8 +10,6 @@ from earthcode_pack.checks import check
 from earthcode_pack.checks.files import parse_multihash
 from earthcode_pack.errors import UserError
 
-pytestmark = pytest.mark.usefixtures("schemas")
-
 
 def test_a_good_product_keeps_every_rule(product):
     assert check(product.root) == ()

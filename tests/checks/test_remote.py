@@ -10,8 +10,6 @@ from services.web import serving
 from earthcode_pack.checks import check
 from earthcode_pack.checks.remote import Probe, probe_for
 
-pytestmark = pytest.mark.usefixtures("schemas")
-
 
 @pytest.fixture
 def web(product):

@@ -74,7 +74,6 @@ def test_what_is_told_apart(one, other, same):
     assert (shape(one) == shape(other)) is same
 
 
-@pytest.mark.usefixtures("schemas")
 def test_of_items_of_one_form_the_first_is_validated_and_a_bad_one_is_found(product, monkeypatch):
     calls = []
     real = SchemaBook._against
@@ -87,7 +86,6 @@ def test_of_items_of_one_form_the_first_is_validated_and_a_bad_one_is_found(prod
     assert [finding.rule for finding in book.findings(items[7], "x")] == ["STAC-SCHEMA"]
 
 
-@pytest.mark.usefixtures("schemas")
 @given(st.data())
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_remembered_shape_never_hides_an_error_of_a_real_item(product, data):

@@ -6,8 +6,6 @@ import pytest
 from earthcode_pack.checks import check
 from earthcode_pack.checks.statistics import Sums
 
-pytestmark = pytest.mark.usefixtures("schemas")
-
 
 def stated(product, make_cog, values, statistics, **given):
     """The product with other values in its first COG, whose band states these statistics."""

@@ -53,7 +53,6 @@ def test_the_worst_come_first():
     assert text.index("HREF-MISSING") < text.index("STAC-REC-05") < text.index("HREF-REMOTE")
 
 
-@pytest.mark.usefixtures("schemas")
 def test_a_checkout_by_the_command_line(tmp_path, capsys):
     osc = osc_checkout(tmp_path / "osc")
     assert execute(["check", str(osc.save()), "--json"]) == 0

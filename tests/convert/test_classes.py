@@ -148,6 +148,7 @@ def test_masks_that_are_no_fields(attrs: dict[str, Any]) -> None:
 
 def test_bit_fields_keep_the_schema_of_their_extension(tmp_path: Path, schemas: Path) -> None:
     from earthcode_pack.describe.assets import bands_of
+    from earthcode_pack.describe.stac import EXTENSIONS
 
     flags = {"flag_masks": np.array([1, 6, 6], "u1"), "flag_values": np.array([1, 2, 4], "u1")}
     attrs = {"long_name": "quality", **flags, "flag_meanings": "land cloud snow"}
@@ -155,7 +156,10 @@ def test_bit_fields_keep_the_schema_of_their_extension(tmp_path: Path, schemas: 
     (variable,) = made.one.variables
     assert (variable.classes, len(variable.bitfields)) == ((), 2)
     (band,) = bands_of(variable, among=2)
+    fields = {"classification:bitfields": band["classification:bitfields"]}
     schema = json.loads((schemas / "stac-extensions.github.io/classification/v1.1.0/schema.json").read_text())
-    fields = {"$ref": "#/definitions/fields", "definitions": schema["definitions"]}
-    jsonschema.Draft7Validator(fields).validate({"classification:bitfields": band["classification:bitfields"]})
+    item = {"type": "Feature", "stac_extensions": [EXTENSIONS["classification"]], "properties": fields, "assets": {}}
+    jsonschema.Draft7Validator(schema).validate(item)
+    fields["classification:bitfields"][0]["length"] = 0
+    assert not jsonschema.Draft7Validator(schema).is_valid(item)
     assert class_findings(made.artifacts) == []

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from builders import PERIOD, make_nc, make_tiff, planned, profile_of, ramp
+from clockless import LONG
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -349,11 +350,11 @@ def test_regions_side_by_side_share_a_chunk(tmp_path: Path, monkeypatch: pytest.
         def one(number: int) -> None:
             found[number] = read_block(variable, parts[number], "time", paths)
 
-        threads = [threading.Thread(target=one, args=(number,)) for number in range(12)]
+        threads = [threading.Thread(target=one, args=(number,), daemon=True) for number in range(12)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(LONG)
     assert np.array_equal(np.concatenate([found[number] for number in range(12)]), values)
     assert decoded.often == {1}
 

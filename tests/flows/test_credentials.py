@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from clockless import LONG
 from prefect.blocks.core import Block
 from pydantic import SecretStr
 
@@ -56,7 +57,7 @@ def told_by_prefect(state) -> str:
     from prefect.client.schemas import filters
     from prefect.logging.handlers import APILogWorker
 
-    APILogWorker.drain_all(timeout=10)
+    APILogWorker.drain_all(timeout=LONG)
     run = state.state_details.flow_run_id
     with get_client(sync_client=True) as api:
         logs = filters.LogFilter(flow_run_id=filters.LogFilterFlowRunId(any_=[run]))

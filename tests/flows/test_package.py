@@ -5,6 +5,7 @@ import shutil
 from uuid import UUID
 
 import pytest
+from clockless import LONG
 
 import earthcode_flows.package
 from earthcode_flows.package import Unfinished, batch, package, publish
@@ -166,7 +167,7 @@ def test_the_log_of_the_package_is_in_the_run(profile, tmp_path):
     from prefect.logging.handlers import APILogWorker
 
     state = package(profile, base=str(tmp_path), return_state=True)
-    APILogWorker.drain_all(timeout=10)
+    APILogWorker.drain_all(timeout=LONG)
     with client() as api:
         logs = api.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_of(state).id])))
     assert any(log.name == "earthcode_pack" and "convert" in log.message for log in logs)

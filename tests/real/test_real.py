@@ -17,7 +17,7 @@ from earthcode_pack.model import Level
 if TYPE_CHECKING:
     from earthcode_pack.bundle import Bundle
 
-pytestmark = pytest.mark.usefixtures("shared", "schemas")
+pytestmark = pytest.mark.usefixtures("shared")
 HERE = Path(__file__).parent
 GIGABYTE = 1024**2  # in kB
 CLASSES = {0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100}

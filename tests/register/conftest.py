@@ -26,6 +26,7 @@ for _folder in (HERE, HERE.parent, HERE.parent / "handoff"):  # for prr_places, 
 @pytest.fixture(scope="session")
 def _s3() -> Iterator[StageIn]:
     """moto, behind a line of its own."""
+    from clockless import LONG
     from moto.server import create_backend_app
     from prr_places import StageIn
     from services.line import Line
@@ -52,7 +53,7 @@ def _s3() -> Iterator[StageIn]:
     thread.start()
     yield held
     server.shutdown()
-    thread.join()
+    thread.join(LONG)
     server.server_close()
 
 
@@ -99,12 +100,14 @@ def prr(
 
 
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    from clockless import LONG
+
     import earthcode_pack.register.published
     import earthcode_pack.register.staging
     import earthcode_pack.register.web
     from earthcode_pack.storage.retry import Patience
 
-    hurried = Patience(seconds=5, attempts=3, first=0.01, longest=0.02)
+    hurried = Patience(seconds=LONG, attempts=3, first=0.01, longest=0.02)
     monkeypatch.setattr(earthcode_pack.register.web, "PATIENCE", hurried)
     monkeypatch.setattr(earthcode_pack.register.staging, "PATIENCE", hurried)
     monkeypatch.setattr(earthcode_pack.register.staging, "FIRST_CONTACT", hurried)

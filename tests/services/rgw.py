@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROGRAMS = ("radosgw", "radosgw-admin", "ceph", "ceph-mon", "ceph-osd", "monmaptool")
-PATIENCE = 60.0  # s until it answers
+PATIENCE = 200.0  # s until it answers: a few, where nothing else is going on
 _PLENTY = 8 * 2**30  # bytes of memory for objects: several uploads of half a gigabyte at once, and what is deleted
 _DIES_WITH_PARENT = 1  # prctl(2): PR_SET_PDEATHSIG
 
@@ -184,7 +184,7 @@ class Rgw:
         while time.monotonic() < end and all(process.poll() is None for process in self._processes):
             with suppress(URLError, OSError):
                 with suppress(HTTPError):  # an answer, too
-                    ask(self.http, timeout=1).close()
+                    ask(self.http, timeout=20).close()
                 return
             time.sleep(0.05)
         raise RuntimeError(f"Ceph RGW does not answer:\n{self._logs()}")

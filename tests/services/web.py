@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clockless import LONG
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -74,5 +76,5 @@ def serving(folder: Path) -> Iterator[Web]:
         yield handler.web
     finally:
         server.shutdown()
-        thread.join()
+        thread.join(LONG)
         server.server_close()

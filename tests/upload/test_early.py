@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from clockless import LONG
 from making import EPOCH, cube_profile, every_file, profile_of, write_cube, write_tif
 from tiny import PREFIX, make_bundle
 
@@ -73,8 +74,8 @@ def _settle() -> None:
     """Waits for the queue of those that send ahead."""
     for one in _RUNNING[-1:]:
         meeting = Barrier(2)  # of its two threads, once they have nothing else to do
-        for meets in [one._pool.submit(meeting.wait, 20) for _ in range(2)]:
-            meets.result()
+        for meets in [one._pool.submit(meeting.wait, LONG) for _ in range(2)]:
+            meets.result(LONG)
 
 
 def _there(folder: Path) -> set[str]:
@@ -212,7 +213,7 @@ def test_a_version_that_another_machine_publishes_meanwhile_is_not_touched(
     monkeypatch.setattr("earthcode_pack.upload.watch._AGAIN", -1.0)
     bundle = make_bundle(tmp_path / "bundle", str(tmp_path / "published"))
     ahead = Ahead(bundle, bundle.profile())
-    ahead._sender.result()
+    ahead._sender.result(LONG)
     theirs = tmp_path / "published" / PREFIX / "collection.json"
     theirs.parent.mkdir(parents=True)
     theirs.write_text("{}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from clockless import LONG, until
 from making import EPOCH, cube_profile, every_file, profile_of, write_cube, write_tif
 from tiny import FILES, PREFIX, Watched, inventory, make_bundle, store_of, whole
 
@@ -50,7 +51,7 @@ def _start(bundle: Bundle) -> subprocess.Popen[str]:
 def _end(run: subprocess.Popen[str]) -> int:
     assert run.stdout is not None
     run.stdout.close()
-    return run.wait()
+    return run.wait(LONG)
 
 
 @pytest.fixture
@@ -77,11 +78,16 @@ def _seconds(bundle: Bundle) -> float:
 
 
 def _killed_and_run_again(bundle: Bundle, times: int, undisturbed: float) -> list[int]:
-    """The objects that are there after each kill, at a moment of the time that an undisturbed upload takes."""
+    """The objects that are there after each kill, at a moment of the time that an undisturbed upload takes.
+
+    The last kill waits for an object, where none of that time was enough.
+    """
     chance, seen = random.Random(3), []
-    for _ in range(times):
+    for number in range(times):
         run = _start(bundle)
         time.sleep(chance.uniform(0, undisturbed))
+        if number == times - 1:
+            until(lambda: _there(bundle), "an object that was sent")
         run.send_signal(signal.SIGKILL)
         _end(run)
         seen.append(_whole_up_to_a_stage(bundle))
@@ -90,9 +96,13 @@ def _killed_and_run_again(bundle: Bundle, times: int, undisturbed: float) -> lis
     return seen
 
 
+def _there(bundle: Bundle) -> set[str]:
+    return {key.removeprefix(PREFIX) for key in store_of(bundle).keys()}  # noqa: SIM118 - no mapping
+
+
 def _whole_up_to_a_stage(bundle: Bundle) -> int:
     """Nothing is there that refers to what is not; how many objects are."""
-    there = {key.removeprefix(PREFIX) for key in store_of(bundle).keys()}  # noqa: SIM118 - no mapping
+    there = _there(bundle)
     stages = [set(stage) for stage in order(key.removeprefix(PREFIX) for key in whole(bundle))]
     begun = max((number for number, stage in enumerate(stages) if stage & there), default=0)
     assert all(stage <= there for stage in stages[:begun])
@@ -118,12 +128,14 @@ def test_killed_a_few_times(store_href: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("store_href", ["local", "moto", "rgw"], indirect=True)
 def test_killed_twenty_times(store_href: str, tmp_path: Path) -> None:
     undisturbed = _seconds(_many(tmp_path / "first", f"{store_href}-first", 200))
     bundle = _many(tmp_path / "bundle", store_href, 200)
     seen = _killed_and_run_again(bundle, 20, undisturbed)
-    assert len(set(seen)) > 1, "killed at different moments"
+    assert seen == sorted(seen)
+    assert seen[-1] > 0, "killed in the middle, or at the end"
     _is_as_undisturbed(bundle)
 
 
@@ -201,6 +213,7 @@ def _run(profile: Path, work: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("make", [profile_of, cube_profile])
 def test_a_run_that_sends_ahead_killed_and_run_again(make: Callable[..., Profile], tmp_path: Path) -> None:
     for day in range(1, 9):
@@ -209,7 +222,7 @@ def test_a_run_that_sends_ahead_killed_and_run_again(make: Callable[..., Profile
     profile = tmp_path / "profile.yaml"
     profile.write_text(make(tmp_path, store__href="expected").to_yaml())
     began = time.monotonic()
-    assert _run(profile, tmp_path / "undisturbed").wait() == 0
+    assert _run(profile, tmp_path / "undisturbed").wait(LONG) == 0
     seconds = time.monotonic() - began
 
     profile.write_text(make(tmp_path).to_yaml())
@@ -218,6 +231,6 @@ def test_a_run_that_sends_ahead_killed_and_run_again(make: Callable[..., Profile
         run = _run(profile, tmp_path / "killed")
         time.sleep(chance.uniform(0.3, 1) * seconds)
         run.kill()
-        run.wait()
-    assert _run(profile, tmp_path / "killed").wait() == 0
+        run.wait(LONG)
+    assert _run(profile, tmp_path / "killed").wait(LONG) == 0
     assert every_file(tmp_path / "published") == every_file(tmp_path / "expected")

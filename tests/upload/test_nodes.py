@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from clockless import LONG
 from tiny import FILES, ORDERED, PREFIX, Watched, inventory, make_bundle, store_of, whole
 
 from earthcode_pack.errors import OutsideError, UserError, VersionTaken
@@ -48,7 +49,7 @@ def _node(bundle: Bundle, name: str, keys: list[str], folder: Path) -> subproces
 
 
 def _receipts(run: subprocess.Popen[str]) -> list[Receipt]:
-    out, _ = run.communicate()
+    out, _ = run.communicate(timeout=LONG)
     assert run.returncode == 0
     return [Receipt.model_validate(one) for one in json.loads(out)]
 

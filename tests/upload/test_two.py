@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from clockless import LONG
 from tiny import FILES, ORDERED, PREFIX, Watched, inventory, make_bundle, sha, store_of, whole
 
 from earthcode_pack.errors import OutsideError, VersionTaken
@@ -187,7 +188,7 @@ def test_what_goes_ahead_is_not_put_over_what_was_published_since(
 ) -> None:
     late = other(OTHER_DATA)
     ahead = Ahead(late, late.profile())
-    ahead._sender.result()
+    ahead._sender.result(LONG)
     upload(bundle, store_of(bundle))
     ahead.offer(File(key=key, size=len(data), sha256=sha(data)) for key, data in OTHER_DATA.items())
     ahead._pool.shutdown()
@@ -237,7 +238,7 @@ def test_nothing_is_taken_back_while_anothers_manifest_is_there(
             removed.extend(clean_store(late).objects)
             return
         ahead = Ahead(late, late.profile())
-        ahead._sender.result()
+        ahead._sender.result(LONG)
         removed.extend(ahead.withdraw().objects)
         ahead.close()
 

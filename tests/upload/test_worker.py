@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from clockless import LONG
 from making import EPOCH, cube_profile, every_file, profile_of, write_cube, write_tif
 from tiny import Watched, make_bundle
 
@@ -262,7 +263,7 @@ def test_receipts_of_what_is_gone_are_not_believed(tmp_path: Path) -> None:
     file = File(key="data/b.tif", size=3, sha256="2" * 64)
     known = [_sent(bundle.profile(), "0" * 64), _sent(bundle.profile(), "0" * 64).model_copy(update={"files": (file,)})]
     ahead = Ahead(bundle, bundle.profile(), known)
-    ahead._sender.result()
+    ahead._sender.result(LONG)
     ahead.close()
     rows, _ = read_ledger(ledger_path(bundle), place_name(bundle.profile()))
     assert {key: row.state for key, row in rows.items()} == {"data/b.tif": State.PLANNED}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import boto3
 import numpy as np
 import pytest
+from clockless import LONG, until
 from making import EPOCH, cube_profile, every_file, profile_of, write_cube, write_tif
 from services.rgw import TESTER
 
@@ -44,12 +45,19 @@ NODES = ("left", "right")
 PREFIX = "demo/v1.0/"
 
 _WORKER = """
-import asyncio, platform, sys
+import asyncio, platform, sys, threading
 import pyproj
 from distributed import Worker
+from earthcode_pack.storage.s3 import S3Store
 
-name = sys.argv[3]
+name, left, put = sys.argv[3], [int(sys.argv[4])], S3Store.put
 platform.node = lambda: name
+
+def so_many(*given, **more):
+    left[0] -= 1
+    return put(*given, **more) if left[0] >= 0 else threading.Event().wait()
+
+S3Store.put = so_many
 
 async def work():
     async with Worker(sys.argv[1], nthreads=1, host="127.0.0.1", local_directory=sys.argv[2]) as worker:
@@ -79,7 +87,8 @@ def cluster(rgw: Rgw, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clus
 
 
 @contextmanager
-def _cluster(rgw: Rgw, folder: Path) -> Iterator[Cluster]:
+def _cluster(rgw: Rgw, folder: Path, **puts: int) -> Iterator[Cluster]:
+    """``puts`` are how many objects a node may put before it hangs; without end where it is not named."""
     from distributed import Client, LocalCluster
 
     settings = {"AWS_ENDPOINT_URL": rgw.http, "AWS_ACCESS_KEY_ID": rgw.user.access, "AWS_DEFAULT_REGION": "us-east-1"}
@@ -92,16 +101,24 @@ def _cluster(rgw: Rgw, folder: Path) -> Iterator[Cluster]:
             home = folder / name
             home.mkdir()
             environment = os.environ | settings | {"EARTHCODE_PACK_SCRATCH": str(home / "scratch")}
-            command = [sys.executable, "-c", _WORKER, made.scheduler_address, str(home), name]
+            command = [
+                sys.executable,
+                "-c",
+                _WORKER,
+                made.scheduler_address,
+                str(home),
+                name,
+                str(puts.get(name, 10**9)),
+            ]
             workers.append(subprocess.Popen(command, env=environment, cwd=home))
         try:
             with Client(made.scheduler_address, set_as_default=False) as client:
-                client.wait_for_workers(2, timeout=60)
+                client.wait_for_workers(2, timeout=LONG)
             yield Cluster(made.scheduler_address, folder, workers)
         finally:
             for worker in workers:
                 worker.terminate()
-                worker.wait()
+                worker.wait(LONG)
 
 
 @pytest.fixture
@@ -223,6 +240,7 @@ def test_with_a_failed_source_everything_is_taken_back(lab: Lab, monkeypatch: py
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_worker_that_may_not_enter_the_store_is_no_failure(
     lab: Lab, rgw: Rgw, sent_here: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -241,27 +259,39 @@ def test_a_worker_that_may_not_enter_the_store_is_no_failure(
 # --- interrupted ------------------------------------------------------------------------------------------------------
 
 _RUN = """
-import sys
+import os, signal, sys
 from earthcode_pack.pipeline import prepare
 from earthcode_pack.profile import load_profile
+from earthcode_pack.workspace import Workspace
+left, keep = [int(sys.argv[3])], Workspace.keep_record
+
+def so_many(*given):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    keep(*given)
+
+Workspace.keep_record = so_many
 prepare(load_profile(sys.argv[1]), sys.argv[2], ahead=True)
 """
 
 
 def _killed(profile: Profile, work: str, machine: Path, enough: int) -> dict[str, Any]:
-    """Ends a run by SIGKILL when so many objects are in the store; what is there once the workers are at rest."""
+    """A run that ends by SIGKILL when it has noted so many objects; what is there once the workers are at rest."""
     machine.mkdir(parents=True)
     (machine / "profile.yaml").write_text(profile.to_yaml())
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "EARTHCODE_PACK_SCRATCH": str(machine)}
-    run = subprocess.Popen([sys.executable, "-c", _RUN, str(machine / "profile.yaml"), work], env=environment)
-    end = time.monotonic() + 60
-    while len(there(work)) < enough and run.poll() is None and time.monotonic() < end:
-        time.sleep(0.02)
-    run.send_signal(signal.SIGKILL)
-    assert run.wait() == -signal.SIGKILL
+    command = [sys.executable, "-c", _RUN, str(machine / "profile.yaml"), work, str(enough)]
+    assert subprocess.run(command, env=environment, timeout=LONG, check=False).returncode == -signal.SIGKILL
     seen: dict[str, Any] = {}
-    while seen != (seen := there(work)) or not seen:
+
+    def is_at_rest() -> bool:
+        nonlocal seen
         time.sleep(1.0)
+        before, seen = seen, there(work)
+        return bool(seen) and seen == before
+
+    until(is_at_rest, "workers at rest")
     return seen
 
 
@@ -271,6 +301,7 @@ def _many(raw: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("where", ["killed", "other"])
 def test_a_run_that_was_killed_goes_on_here_and_elsewhere(
     where: str, lab: Lab, machine: Callable[[str], Path], sent_here: list[str]
@@ -291,6 +322,7 @@ def test_a_run_that_was_killed_goes_on_here_and_elsewhere(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_clean_elsewhere_takes_back_what_the_workers_of_a_killed_run_put(
     lab: Lab, machine: Callable[[str], Path]
 ) -> None:
@@ -302,21 +334,21 @@ def test_clean_elsewhere_takes_back_what_the_workers_of_a_killed_run_put(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_what_a_node_leaves_undone_another_does(lab: Lab, rgw: Rgw, tmp_path: Path) -> None:
     _many(lab.raw)
     (tmp_path / "mortal").mkdir()
-    with _cluster(rgw, tmp_path / "mortal") as mortal:
+    with _cluster(rgw, tmp_path / "mortal", left=2) as mortal:
 
         def kill() -> None:
-            while len(there(lab.work)) < 4:
-                time.sleep(0.05)
+            until(lambda: len(there(lab.work)) >= 4, "4 objects in the store")
             mortal.workers[0].kill()
 
-        killer = Thread(target=kill)
+        killer = Thread(target=kill, daemon=True)
         killer.start()
         profile = scenes(lab._replace(cluster=mortal))
         bundle = prepare(profile, lab.work, ahead=True)
-        killer.join()
+        killer.join(LONG)
         assert publish(bundle)
         ledgers = rows_of(mortal, profile)
     assert mortal.workers[0].returncode == -signal.SIGKILL
