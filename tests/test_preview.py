@@ -342,8 +342,16 @@ def test_a_file_of_another_kind_is_unreadable(tmp_path, kind):
 
 
 # https://matplotlib.org/stable/users/explain/colors/colormaps.html and https://matplotlib.org/cmocean
-OF_MATPLOTLIB = ["viridis", "plasma", "inferno", "magma", "cividis", "Greys", "Blues", "YlOrRd", "YlGnBu", "binary", "gray", "bone", "hot", "copper", "PiYG", "RdBu", "RdYlGn", "Spectral", "coolwarm", "bwr", "seismic", "berlin", "twilight", "hsv", "Pastel1", "Set3", "tab10", "tab20", "flag", "ocean", "gist_earth", "terrain", "gist_stern", "gnuplot", "CMRmap", "cubehelix", "brg", "rainbow", "jet", "turbo", "nipy_spectral"]  # fmt: skip
-OF_CMOCEAN = ["algae", "amp", "balance", "curl", "deep", "delta", "dense", "diff", "haline", "ice", "matter", "oxy", "phase", "rain", "solar", "speed", "tarn", "tempo", "thermal", "topo", "turbid"]  # fmt: skip
+OF_MATPLOTLIB = [
+    "viridis", "plasma", "inferno", "magma", "cividis", "Greys", "Blues", "YlOrRd", "YlGnBu", "binary", "gray",
+    "bone", "hot", "copper", "PiYG", "RdBu", "RdYlGn", "Spectral", "coolwarm", "bwr", "seismic", "berlin",
+    "twilight", "hsv", "Pastel1", "Set3", "tab10", "tab20", "flag", "ocean", "gist_earth", "terrain", "gist_stern",
+    "gnuplot", "CMRmap", "cubehelix", "brg", "rainbow", "jet", "turbo", "nipy_spectral",
+]  # fmt: skip
+OF_CMOCEAN = [
+    "algae", "amp", "balance", "curl", "deep", "delta", "dense", "diff", "haline", "ice", "matter", "oxy", "phase",
+    "rain", "solar", "speed", "tarn", "tempo", "thermal", "topo", "turbid",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [*OF_MATPLOTLIB, *OF_CMOCEAN])
