@@ -156,6 +156,15 @@ def test_a_mean_that_equals_nodata_is_not_missing(both: Any, tmp_path: Path, dty
         assert_same(*both(make_tiff(tmp_path / "a.tif", values + nodata, nodata=nodata), blocksize=256))
 
 
+@pytest.mark.parametrize("nodata", ["max", "min"])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_nodata_at_an_end_of_its_type(both: Any, tmp_path: Path, dtype: str, nodata: str) -> None:
+    """The default of several GIS; the sum of two such values is infinite."""
+    missing = float(getattr(np.finfo(dtype), nodata))
+    source = make_tiff(tmp_path / "a.tif", field(dtype, (600, 600), missing), nodata=missing)
+    assert_same(*both(source, blocksize=256))
+
+
 def test_infinities_and_negative_zero(both: Any, tmp_path: Path) -> None:
     values = field("float32", (600, 600), float("nan"))
     values[10:40, 500:520], values[50:60, 500:520], values[70:90, 400:] = np.inf, -np.inf, -0.0

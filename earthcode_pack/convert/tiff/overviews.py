@@ -251,12 +251,16 @@ def _valid(rows: Array, nodata: float | None) -> Array:
 
 
 def _neighbours(nodata: float, dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    """The values next to nodata, on either side, that differ from it by more than two epsilons of their sum."""
+    """The values next to nodata, on either side, that differ from it by more than two epsilons of their sum.
+
+    The sum is taken of halves: beside the largest value of a type it would be infinite, and everything near.
+    """
     value, ends = dtype.type(nodata), []
     for way in (-np.inf, np.inf):
-        near = np.nextafter(value, dtype.type(way))
-        while np.isfinite(near) and abs(near - value) < np.finfo(dtype).eps * abs(near + value) * 2:
-            near = np.nextafter(near, dtype.type(way))
+        with np.errstate(over="ignore"):
+            near = np.nextafter(value, dtype.type(way))
+            while np.isfinite(near) and abs(near - value) < np.finfo(dtype).eps * abs(near / 2 + value / 2) * 4:
+                near = np.nextafter(near, dtype.type(way))
         ends.append(near)
     return ends[0], ends[1]
 
@@ -293,4 +297,4 @@ def _rounded(total: Array, weight: Array, nodata: float | None, dtype: np.dtype[
 def _beside(nodata: float, dtype: np.dtype[Any]) -> Any:
     """The value next to nodata, which stands for means that happen to equal it."""
     value = dtype.type(nodata)
-    return np.nextafter(value, dtype.type(np.inf))
+    return np.nextafter(value, dtype.type(0 if value == np.finfo(dtype).max else np.inf))
