@@ -66,6 +66,7 @@ lock: .venv/core ## resolve requirements/ again from pyproject.toml (add UPGRADE
 		echo '  make PYTHON=/path/to/python3 $(MAKECMDGOALS)'; exit 2; } >&2
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' || \
 		{ echo 'earthcode-pack needs Python 3.12 or newer, and $(PYTHON) is older' >&2; exit 2; }
+	@echo 'Making .venv with $(PYTHON)'
 	@if command -v uv >/dev/null; then \
 		uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
 		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/build.txt; \
@@ -76,10 +77,12 @@ lock: .venv/core ## resolve requirements/ again from pyproject.toml (add UPGRADE
 	@touch $@
 
 .venv/core: .venv/bin/uv requirements/core.txt pyproject.toml
-	$(INSTALL) --require-hashes -r requirements/core.txt
-	$(INSTALL) --no-deps --no-build-isolation -e .
+	@echo 'Installing the package and its libraries into .venv'
+	@$(INSTALL) --require-hashes -r requirements/core.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/dev: .venv/core requirements/dev.txt
-	$(INSTALL) --require-hashes -r requirements/dev.txt
+	@echo 'Installing the extras, and what the tests need, into .venv'
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
