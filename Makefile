@@ -8,6 +8,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --fork-strategy
 	--generate-hashes --no-strip-extras --no-emit-index-url
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
 export UV_PYTHON_DOWNLOADS := never
+# Modules are compiled once, not by each process that a test starts.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test lint format docs bench samples lock
 .DEFAULT_GOAL := help
