@@ -255,7 +255,7 @@ def _cancelling_without_workers(client: Any, running: WeakSet[Any]) -> Iterator[
         last_seen: float | None = None
         while not ended.wait(min(WORKERLESS_SECONDS / 4, 5)):
             now = time.monotonic()
-            if client.scheduler_info(n_workers=-1)["workers"]:
+            if client.scheduler_info(n_workers=-1)["workers"] or (last_seen is None and _had_workers(client)):
                 last_seen = now
             elif last_seen is not None and now - last_seen > WORKERLESS_SECONDS:
                 lost.set()
@@ -269,6 +269,15 @@ def _cancelling_without_workers(client: Any, running: WeakSet[Any]) -> Iterator[
     finally:
         ended.set()
         watcher.join()
+
+
+def _had_workers(client: Any) -> bool:
+    """Whether a worker ever joined: one that dies at once may be gone before anybody looks."""
+    try:
+        events = client.get_events("all")
+    except (OSError, RuntimeError):  # the scheduler is gone, which the futures say
+        return False
+    return any(event.get("action") == "add-worker" for _, event in events if isinstance(event, dict))
 
 
 def _no_workers() -> OutsideError:
