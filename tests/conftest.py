@@ -32,7 +32,7 @@ settings.register_profile("project", deadline=None)  # a busy machine is no fail
 settings.load_profile("project")
 
 
-_SERVERS = ("rgw", "prefect")  # fixtures that start a server
+_SERVERS = ("prefect", "rgw")  # fixtures that start a server, the slower one first
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,9 +40,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need one server run in one process of pytest-xdist, so that it is started once."""
     for item in items:
         asked = {*getattr(item, "fixturenames", ()), *_parameters(item)}
-        for server in _SERVERS:
-            if server in asked:
-                item.add_marker(pytest.mark.xdist_group(server))
+        needed = [server for server in _SERVERS if server in asked]
+        if needed:
+            item.add_marker(pytest.mark.xdist_group(needed[0]))
 
 
 def _parameters(item: pytest.Item) -> set[str]:
