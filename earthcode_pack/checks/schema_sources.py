@@ -103,5 +103,5 @@ def _download(url: str) -> bytes:
     except HTTPError as error:
         raise NoSchema(f"{urlsplit(url).netloc} answers {error.code}") from error
     except OSError as error:
-        _offline.append(f"{urlsplit(url).netloc} cannot be reached ({getattr(error, "reason", error)})")
+        _offline.append(f"{urlsplit(url).netloc} cannot be reached ({getattr(error, 'reason', error)})")
         raise NoSchema(_offline[0]) from error
