@@ -45,6 +45,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(needed[0]))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than cores: a quarter of the time tests wait, for servers and for processes that they start."""
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
+
+
 def _parameters(item: pytest.Item) -> set[str]:
     call = getattr(item, "callspec", None)
     return {value for value in call.params.values() if isinstance(value, str)} if call else set()
