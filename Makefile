@@ -33,8 +33,8 @@ lint: .venv/dev ## ruff, mypy --strict, the direction of imports, declared depen
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --platform darwin
-	$(BIN)/mypy --platform win32
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin -p earthcode_pack -p earthcode_flows
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 -p earthcode_pack -p earthcode_flows
 	$(BIN)/lint-imports
 	$(BIN)/deptry earthcode_pack flows
 
