@@ -67,7 +67,7 @@ def outline(grid: Grid) -> dict[str, Any]:
     if _is_plain_geographic(grid) or box[2] - box[0] == CIRCLE:
         return box_geometry(box)
     ring = _ring(grid, _OUTLINE)
-    if not np.isfinite(ring).all() or _touches_pole(ring):
+    if not np.isfinite(ring).all() or _touches_pole(ring) or _passes_a_pole(ring):
         return box_geometry(box)
     return cut([ring])
 
@@ -244,6 +244,11 @@ def _holds_pole(grid: Grid, pole: float) -> bool:
 
 def _touches_pole(ring: Array) -> bool:
     return bool((np.abs(ring[:, 1]) > POLE - ROUND).any())
+
+
+def _passes_a_pole(ring: Array) -> bool:
+    """Whether two neighbours are a quarter of the circle apart: so near a pole no line between them is the edge."""
+    return bool(np.abs(np.diff(_around(ring[:, 0]))).max() > CIRCLE / 4)
 
 
 def _around_poles(box: Box, poles: set[float]) -> Box:

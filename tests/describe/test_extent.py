@@ -379,6 +379,7 @@ def test_outline_follows_the_edges_closer_than_its_box() -> None:
     st.floats(-4e6, 4e6), st.floats(-4e6, 4e6), st.floats(1e3, 2e6), st.floats(1e3, 2e6),
 )  # fmt: skip
 @example("EPSG:32701", 0.0, 0.0, 500046.0, 1000.0)  # a sliver at the pole, which rounding makes touch itself
+@example("EPSG:3413", -2.0, 1.0, 3115.0, 1000.0)  # a metre from the pole
 def test_any_grid_has_a_box_that_holds_its_cells(crs: str, x: float, y: float, width: float, height: float) -> None:
     grid = grid_of(crs, (x, y, x + width, y + height))
     with warnings.catch_warnings():
