@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 # field come first: theirs are not to be imitated, and they may keep what they found.
 WITHOUT = """
     import importlib, os, pkgutil, select, socket, sys
-    import distributed, filelock, fsspec, h5netcdf, netCDF4, platformdirs, psutil, pyproj, rasterio, s3fs, urllib3, xarray, zarr
+    import distributed, filelock, fsspec, h5netcdf, netCDF4, platformdirs, psutil
+    import pyproj, rasterio, s3fs, urllib3, xarray, zarr
     for module in {modules}:
         sys.modules[module] = None
     for module, names in {names}.items():
