@@ -130,7 +130,8 @@ class Finding(Value):
 class Source(Value):
     """One input file or store, with what its header says.
 
-    ``times`` has one period for each step of ``time_dim``; exactly one where there is no such dimension.
+    ``times`` has one period for each step of ``time_dim``; exactly one where there is no such dimension. ``labels`` are
+    the dates of the steps in a model's own calendar, where the Gregorian one lacks some of them and periods coincide.
     ``scene`` tells apart files of one time: the stem of the name, or what ``*`` stands for in a variable's pattern.
     """
 
@@ -142,6 +143,7 @@ class Source(Value):
     grid: Grid
     variables: tuple[Variable, ...]
     times: tuple[Period, ...]
+    labels: tuple[str, ...] = ()
     time_dim: str | None = None
     stated_period: bool = False  # the period is the profile's, for want of any in the data
     notes: tuple[Finding, ...] = ()  # what the file leaves open, such as times that name an interval and have no bounds

@@ -24,6 +24,7 @@ _LENGTHS = {
     **dict.fromkeys(("day", "days", "d"), 86400 * _SECOND),
     **dict.fromkeys(("common_year", "common_years"), 365 * 86400 * _SECOND),
 }
+_NANOSECONDS = {"nanosecond", "nanoseconds", "nanosec", "nanosecs", "nsec", "nsecs", "ns"}  # UDUNITS has them, as xarray
 _OF_UDUNITS = {"month", "months", "year", "years", "yr", "week", "weeks"}
 _UNITS = re.compile(r"\s*(\S+)\s+since\s+(.*?)\s*", re.IGNORECASE)
 _REFERENCE = re.compile(
@@ -78,6 +79,21 @@ def length(units: str) -> int | None:
     """How long the unit is, in microseconds; None where that is not known."""
     stated = _UNITS.fullmatch(units)
     return _LENGTHS.get(stated[1].lower()) if stated else None
+
+
+def in_microseconds(values: Any, units: str) -> tuple[Any, str]:
+    """Values and units as cftime takes them: nanoseconds, which it does not know, become microseconds.
+
+    STAC states no more than that, and integers stay integers.
+
+    >>> import numpy as np
+    >>> in_microseconds(np.array([2_000_001_500]), "nanoseconds since 2020-01-01")
+    (array([2000001]), 'microseconds since 2020-01-01')
+    """
+    stated = _UNITS.fullmatch(units)
+    if stated is None or stated[1].lower() not in _NANOSECONDS:
+        return values, units
+    return (values // 1000 if values.dtype.kind in "iu" else values / 1000), f"microseconds since {stated[2]}"
 
 
 def fuzz(values: Any, units: str) -> float:

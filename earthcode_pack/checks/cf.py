@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import name_findings
 from earthcode_pack.checks.time_facts import axis_findings
-from earthcode_pack.timeline import plain_units
+from earthcode_pack.timeline import in_microseconds, plain_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -257,7 +257,8 @@ def _time(name: str, variable: Any, subject: str) -> Iterable[Finding]:
     units, calendar = variable.attrs.get("units"), variable.attrs.get("calendar")
     found: list[Finding] = []
     try:
-        cftime.num2date(0, plain_units(str(units)), calendar=str(calendar or "standard"))
+        _, known = in_microseconds(variable.values[:0], str(units))  # nanoseconds, which xarray decodes by itself
+        cftime.num2date(0, plain_units(known), calendar=str(calendar or "standard"))
         if variable.dtype.kind in "iuf":
             found += axis_findings(variable.to_numpy(), variable.attrs, subject, f"{name} in {subject}")
     except (ValueError, TypeError) as error:

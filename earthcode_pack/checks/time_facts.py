@@ -38,6 +38,7 @@ def _moments(values: Any, units: str) -> list[datetime]:
     """Proleptic Gregorian, whatever century: steps, not dates, are looked at."""
     import cftime  # noqa: PLC0415 - heavy
 
+    values, units = timeline.in_microseconds(values, units)
     try:
         found = cftime.num2date(
             values, timeline.plain_units(units), "proleptic_gregorian", only_use_python_datetimes=True

@@ -12,7 +12,7 @@ from earthcode_pack.convert.cube import names_of
 from earthcode_pack.convert.read.times import days_that_lack, decode, lacks_days, time_units
 from earthcode_pack.errors import Contradiction, NotEqual
 from earthcode_pack.model import Input, Period
-from earthcode_pack.timeline import plain_units
+from earthcode_pack.timeline import in_microseconds, plain_units
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -116,6 +116,16 @@ def _timing(name: str, header: xr.Dataset) -> tuple[str, str] | None:
     return time_units(owners[0]) if owners and " since " in str(owners[0].attrs.get("units", "")) else None
 
 
+def _converted(values: Array, given: tuple[str, str], wanted: tuple[str, str]) -> Array:
+    values, given_units = in_microseconds(values, given[0])
+    moments = cftime.num2date(values, plain_units(given_units), given[1], only_use_cftime_datetimes=True)
+    if given[1] != wanted[1]:
+        moments = np.vectorize(lambda moment: moment.change_calendar(wanted[1]), otypes=[object])(moments)
+    _, wanted_units = in_microseconds(values, wanted[0])
+    out = np.asarray(cftime.date2num(moments, plain_units(wanted_units), wanted[1]))
+    return out if wanted_units == wanted[0] else out * 1000
+
+
 def _in_units(values: Array, given: tuple[str, str], wanted: tuple[str, str], name: str, notes: Notes) -> Array:
     """The same instants in other units, checked by decoding them again."""
     if given == wanted:
@@ -125,10 +135,7 @@ def _in_units(values: Array, given: tuple[str, str], wanted: tuple[str, str], na
             f"{name}: calendars {wanted[1]!r} and {given[1]!r} in one cube", "make one product of each calendar"
         )
     notes.add(f"{name}: in the units of the first file, {wanted[0]!r}; the instants are the same")
-    moments = cftime.num2date(values, plain_units(given[0]), given[1], only_use_cftime_datetimes=True)
-    if given[1] != wanted[1]:
-        moments = np.vectorize(lambda moment: moment.change_calendar(wanted[1]), otypes=[object])(moments)
-    out = np.asarray(cftime.date2num(moments, plain_units(wanted[0]), wanted[1]))
+    out = _converted(values, given, wanted)
     if not np.array_equal(decode(out, *wanted, name), decode(values, *given, name)):
         raise NotEqual(
             f"{name}: {given[0]!r} cannot be written as {wanted[0]!r} without rounding",

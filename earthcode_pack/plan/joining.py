@@ -33,6 +33,12 @@ class Moment:
     step: int | None
     period: Period
 
+    @property
+    def label(self) -> str:
+        """What tells it from others: its date in a model's calendar, else its start."""
+        labels = self.source.labels
+        return labels[self.step] if labels and self.step is not None else rfc3339(self.period.start)
+
 
 def cubes_only(sources: Iterable[Source], failures: list[Failure]) -> list[Source]:
     """Pictures (RGB) have no place in a cube."""
@@ -111,7 +117,7 @@ def _shape_without(variable: Variable, dim: str | None) -> dict[str, int]:
 def on_one_axis(sources: list[Source], profile: Profile, failures: list[Failure]) -> list[Moment]:
     """Every step of every source in the order of time; files that overlap are failures that name both."""
     moments = [moment for source in sources for moment in moments_of(source)]
-    moments.sort(key=lambda moment: moment.period.start)
+    moments.sort(key=lambda moment: (moment.period.start, moment.label))
     return _without(moments, overlaps(moments) | _ragged(moments, profile), failures)
 
 
@@ -138,7 +144,7 @@ def overlaps(moments: list[Moment]) -> Reasons:
     bad: Reasons = {}
     for moment in moments:
         source, start = moment.source, moment.period.start
-        other = seen.setdefault((tuple(v.name for v in source.variables), source.grid.digest, start), moment)
+        other = seen.setdefault((tuple(v.name for v in source.variables), source.grid.digest, moment.label), moment)
         if other is not moment:
             text = f"{name_of(other.source.href)} and {name_of(source.href)} both hold {rfc3339(start)}"
             if other.source is source:

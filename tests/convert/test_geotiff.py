@@ -375,3 +375,15 @@ def test_twice_is_the_same_bytes(tmp_path: Path) -> None:
     profile = profile_of(path, time=PERIOD)
     first, second = (run(profile, tmp_path / name).path.read_bytes() for name in ("one", "two"))
     assert first == second
+
+
+@pytest.mark.parametrize("stated", [-9999.9, None], ids=["the file", "the profile alone"])
+def test_nodata_of_the_profile_is_a_number_of_the_bands_type(tmp_path: Path, stated: float | None) -> None:
+    """-9999.9 is another number in float32, and the same nodata."""
+    values = ramp(20, 30)
+    values[:5] = np.float32(-9999.9)
+    source = make_tiff(tmp_path / "a.tif", values, nodata=stated)
+    made = run(profile_of(source, time=PERIOD, nodata=-9999.9), tmp_path / "out")
+    with rasterio.open(made.path) as file:
+        assert file.nodata == float(np.float32(-9999.9))
+        assert (file.read_masks(1) == 0).sum() == 150

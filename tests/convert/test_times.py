@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -372,3 +373,31 @@ def test_maps_by_the_month_that_lack_one(tmp_path: Path) -> None:
     assert (finding.rule, finding.level) == ("CF-TIME-GAPS", "info")
     assert "lacks 1 step" in finding.message
     assert finding.measured == ["2020-03-01T00:00:00+00:00", "2020-05-01T00:00:00+00:00"]
+
+
+@pytest.mark.parametrize("fmt", ["zarr", "netcdf"])
+def test_nanoseconds_beside_days(tmp_path: Path, fmt: str) -> None:
+    """As xarray writes them; cftime knows none."""
+    day = 86_400_000_000_000
+    make_nc(tmp_path / "a.nc", ramp(2, 3, 4), times=np.array([0, day]), units="nanoseconds since 2020-01-01")
+    make_nc(tmp_path / "b.nc", ramp(2, 3, 4), times=np.array([31, 32]), units="days since 2020-01-01")
+    made = run(profile_of(tmp_path / "*.nc", fmt, **ONE_FILE[fmt]), tmp_path / "out")
+    assert starts(made) == [f"2020-{text}T00:00:00" for text in ("01-01", "01-02", "02-01", "02-02")]
+
+
+def test_nanoseconds_keep_their_microseconds(tmp_path: Path) -> None:
+    make_nc(tmp_path / "a.nc", ramp(1, 3, 4), times=np.array([1_500_001_999]), units="nanoseconds since 2020-01-01")
+    (source,) = found(profile_of(tmp_path / "a.nc", "zarr")).sources
+    assert [rfc3339(period.start) for period in source.times] == ["2020-01-01T00:00:01.500001Z"]
+
+
+@pytest.mark.parametrize("split", [[0, 30], [0, 29, 30]], ids=["one file", "29 and 30 February in two files"])
+def test_each_day_of_a_360_day_february_is_a_step(tmp_path: Path, split: list[int]) -> None:
+    units = "days since 2001-02-01"
+    for first, last in itertools.pairwise(split):
+        times = np.arange(first, last)
+        make_nc(tmp_path / f"{first}.nc", ramp(last - first, 3, 4), times=times, units=units, calendar="360_day")
+    made = run(profile_of(tmp_path / "*.nc", "zarr"), tmp_path / "out")
+    raw = opened(made.path, decode_times=False)["time"]
+    assert raw.attrs["calendar"] == "360_day"
+    assert raw.values.tolist() == list(range(30))

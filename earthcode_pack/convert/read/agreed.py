@@ -10,7 +10,7 @@ from pyproj import CRS
 
 from earthcode_pack import standard_names, units
 from earthcode_pack.convert.classes import contradiction
-from earthcode_pack.convert.read.packing import holds
+from earthcode_pack.convert.read.packing import holds, in_type
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.period import TimePattern
 
@@ -208,7 +208,8 @@ def _agreed_nodata(variable: Variable, profile: Profile, file: str) -> float | i
     if stated is None:
         return measured
     if measured is not None and not stated.override:
-        if measured == stated.value or (measured != measured and stated.value != stated.value):  # noqa: PLR0124 - NaN
+        wanted = in_type(stated.value, variable.dtype)
+        if measured == wanted or (measured != measured and wanted != wanted):  # noqa: PLR0124 - NaN
             return measured
         raise Contradiction(
             f"{file}: nodata of {variable.name} is {measured}, source.nodata says {stated.value}",
@@ -219,4 +220,4 @@ def _agreed_nodata(variable: Variable, profile: Profile, file: str) -> float | i
             f"{file}: nodata {stated.value} does not fit the type {variable.dtype} of {variable.name}",
             "correct source.nodata",
         )
-    return stated.value
+    return in_type(stated.value, variable.dtype)

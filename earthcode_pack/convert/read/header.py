@@ -93,11 +93,14 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
         _refuse_empty(found, name)
         grid, time_dim = _one_grid(dataset, found, name, profile)
         periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, name, profile)
-        notes = tuple(_time_notes(dataset, str(time_dim), found, name)) if time_dim in dataset.variables else ()
+        has_axis = time_dim in dataset.variables
+        notes = tuple(_time_notes(dataset, str(time_dim), found, name)) if has_axis else ()
+        labels = times.labels_of(dataset, str(time_dim)) if has_axis and len(periods) == dataset.sizes[time_dim] else ()
     return {
         "grid": grid,
         "variables": found,
         "times": periods,
+        "labels": labels,
         "time_dim": time_dim,
         "stated_period": stated,
         "notes": (*notes, *variable_notes(found, profile)),

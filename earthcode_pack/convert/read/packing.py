@@ -31,6 +31,16 @@ def holds(dtype: str, value: float) -> bool:
     return float(value).is_integer() and np.iinfo(kind).min <= value <= np.iinfo(kind).max
 
 
+def in_type(value: float, dtype: str) -> float | int:
+    """A number as a type with a point holds it: -9999.9 of a profile is another number in float32. Integers stay.
+
+    >>> in_type(-9999.9, "float32"), in_type(-9999, "int16")
+    (-9999.900390625, -9999)
+    """
+    kind = np.dtype(dtype)
+    return float(kind.type(value)) if kind.kind == "f" else value
+
+
 def stated_nodata(attrs: Mapping[str, Any], dtype: str) -> float | int | None:
     """``_FillValue``, else ``missing_value`` (CF 2.5.1); None where there is none, or the type cannot hold it."""
     fill = attrs.get("_FillValue", attrs.get("missing_value"))

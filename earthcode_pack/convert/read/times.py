@@ -64,6 +64,7 @@ def decode(values: np.ndarray[Any, Any], units: str, calendar: str, name: str) -
         raise Unreadable(f"time coordinate {name}: a value is missing", "fill the time axis, or leave the file out")
     if calendar == "tai":
         raise Unreadable(f"time coordinate {name}: calendar 'tai' leaves out leap seconds", "write its times in UTC")
+    values, units = timeline.in_microseconds(values, units)
     fuzz = timeline.fuzz(values, units)
     try:
         moments = cftime.num2date(values, timeline.plain_units(units), calendar, only_use_cftime_datetimes=True)
@@ -98,12 +99,22 @@ def lacks_days(dataset: xr.Dataset, dim: str) -> bool:
     """Whether the axis holds a date that the Gregorian calendar lacks."""
     if dim not in dataset.variables or " since " not in str(dataset[dim].attrs.get("units", "")):
         return False
+    return time_units(dataset[dim])[1] not in _REAL and any(
+        moment.day > monthrange(moment.year, moment.month)[1] for moment in _own_dates(dataset, dim)
+    )
+
+
+def labels_of(dataset: xr.Dataset, dim: str) -> tuple[str, ...]:
+    """The dates of an axis in its own calendar, as ISO 8601 writes them; none where the Gregorian calendar has all."""
+    return tuple(moment.isoformat() for moment in _own_dates(dataset, dim)) if lacks_days(dataset, dim) else ()
+
+
+def _own_dates(dataset: xr.Dataset, dim: str) -> Any:
     units, calendar = time_units(dataset[dim])
-    if calendar in _REAL:
-        return False
-    plain = timeline.plain_units(units)
-    moments = np.atleast_1d(cftime.num2date(dataset[dim].values, plain, calendar, only_use_cftime_datetimes=True))
-    return any(moment.day > monthrange(moment.year, moment.month)[1] for moment in moments)
+    values, units = timeline.in_microseconds(dataset[dim].values, units)
+    return np.atleast_1d(
+        cftime.num2date(values, timeline.plain_units(units), calendar, only_use_cftime_datetimes=True)
+    )
 
 
 def days_that_lack(dim: str) -> str:
