@@ -24,7 +24,15 @@ _LENGTHS = {
     **dict.fromkeys(("day", "days", "d"), 86400 * _SECOND),
     **dict.fromkeys(("common_year", "common_years"), 365 * 86400 * _SECOND),
 }
-_NANOSECONDS = {"nanosecond", "nanoseconds", "nanosec", "nanosecs", "nsec", "nsecs", "ns"}  # UDUNITS has them, as xarray
+_NANOSECONDS = {
+    "nanosecond",
+    "nanoseconds",
+    "nanosec",
+    "nanosecs",
+    "nsec",
+    "nsecs",
+    "ns",
+}  # UDUNITS has them, as xarray
 _OF_UDUNITS = {"month", "months", "year", "years", "yr", "week", "weeks"}
 _UNITS = re.compile(r"\s*(\S+)\s+since\s+(.*?)\s*", re.IGNORECASE)
 _REFERENCE = re.compile(

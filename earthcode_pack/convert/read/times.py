@@ -112,9 +112,7 @@ def labels_of(dataset: xr.Dataset, dim: str) -> tuple[str, ...]:
 def _own_dates(dataset: xr.Dataset, dim: str) -> Any:
     units, calendar = time_units(dataset[dim])
     values, units = timeline.in_microseconds(dataset[dim].values, units)
-    return np.atleast_1d(
-        cftime.num2date(values, timeline.plain_units(units), calendar, only_use_cftime_datetimes=True)
-    )
+    return np.atleast_1d(cftime.num2date(values, timeline.plain_units(units), calendar, only_use_cftime_datetimes=True))
 
 
 def days_that_lack(dim: str) -> str:
