@@ -32,7 +32,7 @@ _NANOSECONDS = {
     "nsec",
     "nsecs",
     "ns",
-}  # UDUNITS has them, as xarray
+}  # xarray writes them, UDUNITS reads them, cftime does not
 _OF_UDUNITS = {"month", "months", "year", "years", "yr", "week", "weeks"}
 _UNITS = re.compile(r"\s*(\S+)\s+since\s+(.*?)\s*", re.IGNORECASE)
 _REFERENCE = re.compile(

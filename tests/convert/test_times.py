@@ -401,3 +401,12 @@ def test_each_day_of_a_360_day_february_is_a_step(tmp_path: Path, split: list[in
     raw = opened(made.path, decode_times=False)["time"]
     assert raw.attrs["calendar"] == "360_day"
     assert raw.values.tolist() == list(range(30))
+
+
+def test_nanoseconds_that_other_units_cannot_hold_are_refused(tmp_path: Path) -> None:
+    make_nc(tmp_path / "a.nc", ramp(1, 3, 4), times=np.array([0]), units="days since 2020-01-01")
+    make_nc(
+        tmp_path / "b.nc", ramp(1, 3, 4), times=np.array([86_400_000_000_001]), units="nanoseconds since 2020-01-01"
+    )
+    (failure,) = run(profile_of(tmp_path / "*.nc", "zarr"), tmp_path / "out").failures
+    assert "without rounding" in failure.error
