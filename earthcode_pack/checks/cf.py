@@ -257,7 +257,7 @@ def _time(name: str, variable: Any, subject: str) -> Iterable[Finding]:
     units, calendar = variable.attrs.get("units"), variable.attrs.get("calendar")
     found: list[Finding] = []
     try:
-        _, known = in_microseconds(variable.values[:0], str(units))  # nanoseconds, which xarray decodes by itself
+        _, known = in_microseconds(variable.to_numpy(), str(units))  # cftime does not know nanoseconds
         cftime.num2date(0, plain_units(known), calendar=str(calendar or "standard"))
         if variable.dtype.kind in "iuf":
             found += axis_findings(variable.to_numpy(), variable.attrs, subject, f"{name} in {subject}")
