@@ -93,6 +93,22 @@ def convertible(one: str, other: str) -> bool:
         return bool(a.is_convertible_to(b))
 
 
+def factor(one: str, other: str) -> float | None:
+    """What a number in one unit is multiplied with to be in the other; None where that is not all there is to it.
+
+    >>> factor("km", "m"), factor("degC", "K"), factor("m", "s")
+    (1000.0, None, None)
+    """
+    a, b = _unit(one.strip()), _unit(other.strip())
+    if a is None or b is None:
+        return None
+    with _PARSING:
+        if _is_time_reference(a) or _is_time_reference(b) or not a.is_convertible_to(b):
+            return None
+        convert = a.to(b)
+        return float(convert(1.0)) if convert(0.0) == 0.0 else None
+
+
 @lru_cache(maxsize=1024)
 def nearest(text: str) -> str | None:
     """A unit that a text which is none may stand for; None where nothing comes near.

@@ -139,6 +139,14 @@ CF_TIME_GAPS = rule(_I, "CF-TIME-GAPS", "contract 4.4",
     "add the files that are missing; nothing to do where there was no observation")
 CF_TIME_LABELS = rule(_I, "CF-TIME-LABELS", "contract 4.2",
     "dates of a model calendar", "dates that the Gregorian calendar has", "nothing to do where the model has such days")
+COG_SIDECAR = rule(_W, "COG-SIDECAR", "GDAL, GTiff driver: external masks, .aux.xml, world files",
+    "files beside a GeoTIFF that say where it lies, or which cells are valid", "none: only the file itself is read",
+    "embed them: `gdal_translate FILE NEW.tif`, for a mask with --config GDAL_TIFF_INTERNAL_MASK YES")
+COG_BANDS_OF_TIME = rule(_W, "COG-BANDS-OF-TIME", "CF 4.4: time is a coordinate",
+    "names of the bands of a GeoTIFF", "those of variables",
+    "write a file for each time, with the date in its name: `gdal_translate -b 1 FILE NAME_20200101.tif`")
+CF_GROUPS = rule(_W, "CF-GROUPS", "design, rule 6: nothing is dropped in silence",
+    "groups beside the root of a source", "none", "make a product of each group, from a file of its own")
 CF_TIME_BOUNDS = rule(_W, "CF-TIME-BOUNDS", f"{_GEN}; contract 4.2",
     "bounds of time where cell_methods names an interval", "set", "add time bounds")
 CF_BOUNDS = rule(_E, "CF-BOUNDS", "CF 7.1",

@@ -175,11 +175,17 @@ def _extent(values: np.ndarray[Any, Any], axis: str | None, grid: Grid, dim: str
     numbers = values.astype(np.float64)
     out: dict[str, Any] = {"extent": (float(numbers.min()), float(numbers.max()))}
     if axis in ("x", "y") and grid.transform is not None and dim in grid.dims:
-        return out | {"step": abs(grid.transform[0] if axis == "x" else grid.transform[4])}
+        step, own = abs(grid.transform[0] if axis == "x" else grid.transform[4]), _own_step(numbers)
+        return out | {"step": step if own is None or np.isclose(own, step, rtol=0.01) else own}
     steps = np.diff(numbers)
     if steps.size and np.allclose(steps, steps[0], rtol=1e-6):
         return out | {"step": abs(float(steps[0]))}
     return out | ({"values": tuple(numbers.tolist())} if values.size <= _FEW else {})
+
+
+def _own_step(numbers: np.ndarray[Any, Any]) -> float | None:
+    """The mean step in the units of the coordinate, which may be others than those of the CRS (km, m)."""
+    return float(abs(numbers[-1] - numbers[0])) / (numbers.size - 1) if numbers.size > 1 else None
 
 
 def _time_dimension(dataset: xr.Dataset, dim: str) -> Dimension:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import numpy as np
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from earthcode_pack import units
 from earthcode_pack.convert.read.axes import LENGTHS
 from earthcode_pack.convert.read.numbers import packed_alike, unpacked
 from earthcode_pack.errors import Unreadable
@@ -79,6 +81,13 @@ def _from_mapping(attrs: dict[str, Any], mapping: str) -> CRS | None:
             return _crs_by_cf(stated)
     except (CRSError, KeyError) as error:
         raise Unreadable(f"grid mapping {mapping}: {error}", "set source.crs with override: true") from error
+
+
+def without_figure(dataset: xr.Dataset, name: str) -> str | None:
+    """The grid mapping of a variable that names a projection and no figure of the Earth; None where it has one."""
+    mapping = grid_mapping_of(dataset, name)
+    kind = dataset[mapping].attrs.get("grid_mapping_name") if mapping else None
+    return mapping if kind not in (None, "latitude_longitude") and crs_of(dataset, name) is None else None
 
 
 def _as_json(value: Any) -> Any:
@@ -152,8 +161,11 @@ def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
     Raises ``Unreadable`` where an axis has no coordinate, where one column or row leaves the cell size unknown, and for
     a geographic CRS with coordinates that are no degrees.
     """
-    x, y = edges_of(dataset, axes.x), edges_of(dataset, axes.y)
+    x, y = (
+        edges_of(dataset, dim) * _to_units_of(crs, dataset, dim, number) for number, dim in enumerate((axes.x, axes.y))
+    )
     _refuse_no_degrees(dataset, axes, crs)
+    _refuse_rotated(dataset, axes, crs)
     steps = _step(x), _step(y)
     regular = steps[0] is not None and steps[1] is not None
     return Grid(
@@ -164,6 +176,34 @@ def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
         transform=(steps[0], 0.0, float(x[0]), 0.0, steps[1], float(y[0])) if regular else None,
         digest=_digest(crs, dataset[axes.x].values, dataset[axes.y].values),
     )
+
+
+def _to_units_of(crs: CRS, dataset: xr.Dataset, dim: str, number: int) -> float:
+    """What coordinates are multiplied with to be in the units of their CRS: 1000 for km under metres (CF 5.6).
+
+    Raises ``Unreadable`` where the two are of different kinds, such as km under degrees.
+    """
+    stated = str(dataset[dim].attrs.get("units", "")).strip() if dim in dataset.variables else ""
+    axes = crs.axis_info
+    if not stated or len(axes) <= number:
+        return 1.0
+    # PROJ gives the size of a unit in metres or radians
+    size = units.factor(stated, "radian" if crs.is_geographic else "m")
+    if size is None:
+        return 1.0  # what it is then, others say: degrees under metres is told with the values
+    factor = size / axes[number].unit_conversion_factor
+    return 1.0 if math.isclose(factor, 1.0, rel_tol=1e-9) else factor
+
+
+def _refuse_rotated(dataset: xr.Dataset, axes: Axes, crs: CRS) -> None:
+    """Longitudes and latitudes of a rotated pole are none on the Earth."""
+    names = {dim: dataset[dim].attrs.get("standard_name") for dim in (axes.x, axes.y) if dim in dataset.variables}
+    rotated = [dim for dim, name in names.items() if name in ("grid_longitude", "grid_latitude")]
+    if rotated and crs.is_geographic and not crs.is_derived:
+        raise Unreadable(
+            f"{' and '.join(rotated)} are coordinates of a rotated pole, and {crs.name} has none",
+            "give the grid mapping its figure of the Earth, such as earth_radius, and remove source.crs",
+        )
 
 
 def _refuse_no_degrees(dataset: xr.Dataset, axes: Axes, crs: CRS) -> None:
@@ -189,12 +229,25 @@ def edges_of(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, np.dtype[np.float
     centres = unpacked(dataset[dim]).astype(np.float64)
     if not np.isfinite(centres).all():
         raise Unreadable(f"{dim} has a missing value: where its cells lie is unknown", f"give {dim} all its values")
+    _refuse_unsorted(dim, centres)
     stated = _stated_edges(dataset, dim, centres)
     if stated is not None:
         return stated
     if centres.size == 1:
         raise Unreadable(f"{dim} has one value and no bounds: the size of its cell is unknown", f"give {dim} CF bounds")
     return _half_way(centres)
+
+
+def _refuse_unsorted(dim: str, centres: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+    """A coordinate variable is monotonic (CF 1.3, 5)."""
+    rises = np.diff(centres) > 0
+    turns = np.flatnonzero(rises != rises[:1]) if rises.size else rises
+    if turns.size:
+        at = int(turns[0])
+        raise Unreadable(
+            f"{dim} is not monotonic: {centres[at]:g} is followed by {centres[at + 1]:g}",
+            f"sort the data along {dim}, as xarray's sortby does; longitudes may go on beyond 180",
+        )
 
 
 def _stated_edges(

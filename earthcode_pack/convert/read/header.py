@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,17 @@ from earthcode_pack.checks.time_facts import precision_findings
 from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, is_pattern, name_of, product_variables
 from earthcode_pack.convert.read.axes import Axes, axes_of, data_variables
-from earthcode_pack.convert.read.open import driver_of, open_raw
+from earthcode_pack.convert.read.open import driver_of, groups_of, open_raw
 from earthcode_pack.convert.read.packing import plain, stated_nodata
 from earthcode_pack.convert.read.places import grid_of, period_along
-from earthcode_pack.convert.read.raster import band_groups, open_tiff, raster_crs, raster_grid, raster_variable
+from earthcode_pack.convert.read.raster import (
+    band_groups,
+    open_tiff,
+    raster_crs,
+    raster_grid,
+    raster_variable,
+    sidecars_of,
+)
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.model import Driver, Finding, Grid, Period, Source, Variable, rfc3339
 
@@ -23,8 +31,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import xarray as xr
+    from rasterio.io import DatasetReader
 
     from earthcode_pack.profile.model import Profile
+
+
+_DATE = re.compile(r"(?<!\d)(19|20)\d\d[-_.]?(0[1-9]|1[0-2])([-_.]?(0[1-9]|[12]\d|3[01]))?(?!\d)")
+_FEW_BANDS = 6
 
 
 def header_of(path: Path, href: str, size: int, sha256: str, profile: Profile) -> Source:
@@ -64,6 +77,7 @@ def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> 
     name = name_of(href)
     with open_tiff(path) as dataset:
         crs = agreed_crs(raster_crs(dataset), profile.source.crs, name)
+        notes = [*_sidecar_notes(path, name), *_band_notes(dataset, name)]
         found = [raster_variable(dataset, group, bands) for group, bands in band_groups(dataset)]
         grid = raster_grid(dataset, crs)
     period, stated = file_period(name, profile)
@@ -78,8 +92,25 @@ def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> 
         "variables": variables,
         "times": (period,),
         "stated_period": stated,
-        "notes": tuple(variable_notes(variables, profile)),
+        "notes": (*notes, *variable_notes(variables, profile)),
     }
+
+
+def _sidecar_notes(path: Path, name: str) -> Iterator[Finding]:
+    beside = sidecars_of(path)
+    if beside:
+        message = f"{name}: {' and '.join(beside)} beside it is not read"
+        yield rules.COG_SIDECAR.finding(name, message, beside)
+
+
+def _band_notes(dataset: DatasetReader, name: str) -> Iterator[Finding]:
+    """Many bands that are named like dates are steps of time, and no variables."""
+    dated = [text for text in dataset.descriptions if text and _DATE.search(text)]
+    if len(dated) > _FEW_BANDS and len(dated) == dataset.count:
+        message = (
+            f"{name}: its {len(dated)} bands are named like dates ({dated[0]} to {dated[-1]}), probably a time axis"
+        )
+        yield rules.COG_BANDS_OF_TIME.finding(name, message, len(dated))
 
 
 # --- cubes ----------------------------------------------------------------------------------------------------------
@@ -89,7 +120,10 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
     name = name_of(href)
     with open_raw(path, driver) as dataset:
         _refuse_ragged(dataset, name)
-        found = product_variables(_cube_variables(dataset, name), name, profile)
+        held, groups = _cube_variables(dataset, name), groups_of(path, driver)
+        if groups and not held:
+            raise _only_groups(groups, driver, href)
+        found = product_variables(held, name, profile)
         _refuse_empty(found, name)
         grid, time_dim = _one_grid(dataset, found, name, profile)
         periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, name, profile)
@@ -103,8 +137,29 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
         "labels": labels,
         "time_dim": time_dim,
         "stated_period": stated,
-        "notes": (*notes, *variable_notes(found, profile)),
+        "notes": (*notes, *_group_notes(groups, name), *variable_notes(found, profile)),
     }
+
+
+def _only_groups(groups: dict[str, list[str]], driver: Driver, href: str) -> Unreadable:
+    """That all variables lie in groups, and how to take those of one."""
+    name, (first, *_) = name_of(href), groups
+    listed = ", ".join(f"{group.strip('/')} ({', '.join(names[:3])})" for group, names in sorted(groups.items())[:9])
+    way = (
+        f"name the group in source.href, such as {href.rstrip('/')}{first}"
+        if driver == "Zarr"
+        else f"write a group to a file of its own, such as with `ncks -G : -g {first.strip('/')} {name} NEW.nc`"
+    )
+    return Unreadable(f"{name}: its variables lie in groups, which are not read: {listed}", way)
+
+
+def _group_notes(groups: dict[str, list[str]], name: str) -> Iterator[Finding]:
+    """What lies in groups beside the root is not packaged."""
+    if groups:
+        listed = ", ".join(f"{group} ({', '.join(names)})" for group, names in sorted(groups.items()))
+        yield rules.CF_GROUPS.finding(
+            name, f"{name}: of the groups beside its root nothing is packaged: {listed}", listed
+        )
 
 
 def _refuse_ragged(dataset: xr.Dataset, name: str) -> None:
@@ -145,6 +200,7 @@ def _cube_variables(dataset: xr.Dataset, name: str) -> list[Variable]:
 def _cube_variable(dataset: xr.Dataset, name: str) -> Variable:
     variable = dataset[name]
     attrs = {key: plain(value) for key, value in variable.attrs.items()}
+    _refuse_packing_in_words(name, attrs)
     dtype = variable.dtype.newbyteorder("=").name
     return Variable(
         name=name,
@@ -156,10 +212,31 @@ def _cube_variable(dataset: xr.Dataset, name: str) -> Variable:
         nodata=stated_nodata(attrs, dtype),
         scale=attrs.get("scale_factor"),
         offset=attrs.get("add_offset"),
-        units=attrs.get("units"),
+        units=_units(attrs.get("units")),
         attrs=attrs,
         categorical="flag_values" in attrs or "flag_masks" in attrs,
     )
+
+
+def _units(stated: Any) -> str | None:
+    """The attribute as text: some write the number 1."""
+    return (
+        stated
+        if stated is None or isinstance(stated, str)
+        else f"{stated:g}"
+        if isinstance(stated, int | float)
+        else str(stated)
+    )
+
+
+def _refuse_packing_in_words(name: str, attrs: dict[str, Any]) -> None:
+    """Packing is numbers (CF 8.1)."""
+    for key in ("scale_factor", "add_offset"):
+        if key in attrs and not isinstance(attrs[key], int | float):
+            raise Unreadable(
+                f"{name}: its {key} is {attrs[key]!r}, which is no number",
+                f"write it as one, such as with `ncatted -a {key},{name},o,d,NUMBER FILE`",
+            )
 
 
 def _chunks(variable: xr.DataArray, attrs: dict[str, Any]) -> tuple[int, ...]:
@@ -186,7 +263,16 @@ def _one_grid(dataset: xr.Dataset, found: tuple[Variable, ...], name: str, profi
                 f"{name}: {first_name} lies on ({_shown(first)}) and {other} on ({_shown(value)})",
                 "select variables of one grid with source.variables",
             )
-    crs = agreed_crs(cf.crs_of(dataset, first_name), profile.source.crs, name)
+    measured = cf.crs_of(dataset, first_name)
+    mapping = cf.without_figure(dataset, first_name) if profile.source.crs is None else None
+    if mapping is not None:
+        kind = dataset[mapping].attrs["grid_mapping_name"]
+        raise Unreadable(
+            f"{name}: the grid mapping {mapping} ({kind}) states no figure of the Earth",
+            f"give {mapping} the attribute earth_radius, or semi_major_axis and inverse_flattening; or set source.crs "
+            "to the whole projection, as WKT or PROJ",
+        )
+    crs = agreed_crs(measured, profile.source.crs, name)
     try:
         grid = grid_of(dataset, first, crs)
     except Unreadable as error:

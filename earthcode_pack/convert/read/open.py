@@ -155,13 +155,45 @@ def _zarr(path: Path) -> xr.Dataset:
     import zarr  # noqa: PLC0415 - half a second, and only for Zarr
 
     store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else zarr.storage.LocalStore(path, read_only=True)
-    return _raw(store, "zarr", consolidated=_is_consolidated(store))  # type: ignore[arg-type]
+    return _raw(store, "zarr", consolidated=False)  # type: ignore[arg-type] # consolidated metadata may be out of date
 
 
-def _is_consolidated(store: Any) -> bool:
-    import zarr  # noqa: PLC0415
+def groups_of(path: Path, driver: Driver) -> dict[str, list[str]]:
+    """The arrays in each group below the root of an HDF5 file or a Zarr store, by the path of the group.
 
-    return zarr.open_group(store, mode="r").metadata.consolidated_metadata is not None
+    The reader takes the root alone.
+    """
+    if driver == "netCDF" and _begins_with(path) == b"\x89HDF":
+        return _groups_of_hdf5(path)
+    return _groups_of_zarr(path) if driver == "Zarr" else {}
+
+
+def _groups_of_hdf5(path: Path) -> dict[str, list[str]]:
+    import h5py  # noqa: PLC0415 - heavy
+
+    found: dict[str, list[str]] = {}
+
+    def look(name: str, item: Any) -> None:
+        group, _, own = name.rpartition("/")
+        if group and isinstance(item, h5py.Dataset) and item.attrs.get("CLASS") != b"DIMENSION_SCALE":
+            found.setdefault(f"/{group}", []).append(own)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(look)
+    return found
+
+
+def _groups_of_zarr(path: Path) -> dict[str, list[str]]:
+    import zarr  # noqa: PLC0415 - half a second, and only for Zarr
+
+    store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else zarr.storage.LocalStore(path, read_only=True)
+    root: Any = zarr.open_group(store, mode="r", use_consolidated=False)
+    found: dict[str, list[str]] = {}
+    for name, _ in root.members(max_depth=None):
+        group, _, own = name.rpartition("/")
+        if group and isinstance(root[name], zarr.Array):
+            found.setdefault(f"/{group}", []).append(own)
+    return found
 
 
 def _tiff(path: Path) -> xr.Dataset:

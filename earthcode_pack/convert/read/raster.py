@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from affine import Affine
     from rasterio.io import DatasetReader
 
 # One GDAL thread here: work is parallel over files and blocks. Files beside the raster are not its bytes.
@@ -31,7 +32,9 @@ GDAL_OPTIONS = {
     "GDAL_NUM_THREADS": "1",
     "GDAL_CACHEMAX": 128 * 2**20,  # bytes: rasterio hands an int on as it is
 }
+_MOVED = 1e-3  # of a cell
 _FLAGS = {"flag_values", "flag_masks"}  # CF 3.5, as a conversion from NetCDF keeps them
+_PAIR = 2  # a band and its transparency
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
@@ -49,7 +52,9 @@ def open_tiff(path: Path) -> Iterator[DatasetReader]:
                 f"{path.name}: not a readable GeoTIFF ({error})", "repair the file, or leave it out"
             ) from error
         with dataset:
-            _refuse_what_has_no_grid(dataset, path.name)
+            _refuse_pages(dataset, path.name)
+            _refuse_lost_transparency(dataset, path.name)
+            _refuse_what_has_no_grid(dataset, path)
             yield dataset
 
 
@@ -59,7 +64,40 @@ def _opened(path: Path) -> DatasetReader:
         return rasterio.open(path, driver="GTiff")
 
 
-def _refuse_what_has_no_grid(dataset: DatasetReader, name: str) -> None:
+def _refuse_pages(dataset: DatasetReader, name: str) -> None:
+    """Further pages of full resolution are further maps; overviews and masks are none."""
+    pages = len(dataset.subdatasets)
+    if pages > 1:
+        raise Unreadable(
+            f"{name}: holds {pages} pages, and only the first would be read",
+            f"write each page to a file of its own: `gdal_translate GTIFF_DIR:2:{name} PAGE2.tif`",
+        )
+
+
+def _refuse_lost_transparency(dataset: DatasetReader, name: str) -> None:
+    """A transparency goes with one band, or with red, green and blue; of others the validity would be lost."""
+    roles = dataset.colorinterp
+    if ColorInterp.alpha in roles and len(roles) > _PAIR and roles != (*_RGB, ColorInterp.alpha):
+        band, bands = (
+            roles.index(ColorInterp.alpha) + 1,
+            [n for n in dataset.indexes if roles[n - 1] != ColorInterp.alpha],
+        )
+        raise Unreadable(
+            f"{name}: band {band} is the transparency (alpha) of {len(bands)} bands, and their validity would be lost",
+            f"make a mask of it: `gdal_translate {' '.join(f'-b {n}' for n in bands)} -mask {band} "
+            f"--config GDAL_TIFF_INTERNAL_MASK YES {name} NEW.tif`",
+        )
+
+
+def sidecars_of(path: Path) -> list[str]:
+    """The names of files beside a GeoTIFF from which GDAL would take a place, a CRS, nodata or a mask."""
+    names = [f"{path.name}.msk", f"{path.name}.aux.xml", f"{path.stem}.aux.xml"]
+    names += [f"{path.stem}{ending}" for ending in (".tfw", ".tifw", ".tiffw", ".wld", ".prj")]
+    return [name for name in names if (path.parent / name).is_file()]
+
+
+def _refuse_what_has_no_grid(dataset: DatasetReader, path: Path) -> None:
+    name, beside = path.name, sidecars_of(path)
     complex_bands = [dtype for dtype in dataset.dtypes if "complex" in dtype]
     if complex_bands:
         raise Unreadable(
@@ -67,6 +105,11 @@ def _refuse_what_has_no_grid(dataset: DatasetReader, name: str) -> None:
         )
     if dataset.transform.is_identity:
         kind = "only ground control points" if dataset.gcps[0] else "only RPCs" if dataset.rpcs else "no georeferencing"
+        if beside:
+            raise Unreadable(
+                f"{name}: {kind}, and {' and '.join(beside)} beside it is not read",
+                f"embed it: `gdal_translate {name} NEW.tif`, with -a_srs EPSG:… where it states no CRS",
+            )
         raise Unreadable(f"{name}: {kind}", "warp it to a grid first, with `gdalwarp`")
 
 
@@ -81,15 +124,16 @@ def band_groups(dataset: DatasetReader) -> list[tuple[str, tuple[int, ...]]]:
 
 def raster_grid(dataset: DatasetReader, crs: CRS) -> Grid:
     """The cells of a raster; a rotated one has the box of its four corners as bounds."""
-    a, b, c, d, e, f = tuple(dataset.transform)[:6]
+    transform = _without_rounding(dataset)
+    a, b, c, d, e, f = tuple(transform)[:6]
     corners = [
-        dataset.transform @ corner
+        transform @ corner
         for corner in ((0, 0), (dataset.width, 0), (0, dataset.height), (dataset.width, dataset.height))
     ]
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     cell = math.hypot(a, d) or 1.0
     places = [round(value / cell * 1e3) for value in (a, b, c, d, e, f)]
-    identity = json.dumps([crs.to_json(), places, dataset.shape])
+    identity = json.dumps([crs.to_json(), places, f"{cell:.7g}", dataset.shape])
     return Grid(
         crs=crs.to_wkt(),
         shape=dataset.shape,
@@ -98,6 +142,14 @@ def raster_grid(dataset: DatasetReader, crs: CRS) -> Grid:
         transform=(a, b, c, d, e, f),
         digest=hashlib.sha256(identity.encode()).hexdigest()[:16],
     )
+
+
+def _without_rounding(dataset: DatasetReader) -> Affine:
+    """The transform, north-up where its rotation moves no corner by more than a thousandth of a cell."""
+    stated: Affine = dataset.transform
+    a, b, c, d, e, f = tuple(stated)[:6]
+    moved = max(abs(b) * dataset.height / (abs(a) or 1), abs(d) * dataset.width / (abs(e) or 1))
+    return rasterio.Affine(a, 0.0, c, 0.0, e, f) if a and e and 0 < moved < _MOVED else stated
 
 
 def raster_crs(dataset: DatasetReader) -> CRS | None:

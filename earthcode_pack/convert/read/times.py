@@ -30,13 +30,33 @@ def periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
     Raises ``Unreadable`` where the units hold no reference time, a value is missing or is packed.
     """
     coordinate = dataset[dim]
+    _refuse_without_units(dataset, dim)
     units, calendar = time_units(coordinate)
     _refuse_what_is_no_time(coordinate, dim)
     bounds = dataset.variables.get(coordinate.attrs.get("bounds", coordinate.attrs.get("climatology")))
-    if bounds is not None and bounds.shape == (dataset.sizes[dim], 2):
+    if bounds is not None and bounds.shape == (coordinate.size, 2):
         pairs = decode(bounds.values, bounds.attrs.get("units", units), bounds.attrs.get("calendar", calendar), dim)
         return tuple(Period(start=min(pair), end=max(pair)) for pair in pairs)
     return tuple(Period(start=moment, end=moment) for moment in decode(coordinate.values, units, calendar, dim))
+
+
+def _refuse_without_units(dataset: xr.Dataset, dim: str) -> None:
+    """A dimension without times of its own, beside which other variables hold them, as those of WRF do."""
+    if " since " in str(dataset[dim].attrs.get("units", "")):
+        return
+    beside = [
+        str(name)
+        for name, variable in dataset.variables.items()
+        if name != dim
+        and dim in variable.dims
+        and (" since " in str(variable.attrs.get("units", "")) or name == "Times")
+    ]
+    if beside:
+        raise Unreadable(
+            f"dimension {dim} has no times of its own; {' and '.join(beside)} along it hold some",
+            f"write them as its coordinate, such as {beside[-1]} as {dim}({dim}) with units such as "
+            '"minutes since 2020-01-01", or set source.time: {from: filename, pattern: …}',
+        )
 
 
 def time_units(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str]:
