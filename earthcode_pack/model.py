@@ -90,6 +90,9 @@ class Variable(Value):
 
     ``chunks`` is what one decoding gives (a chunk, a tile, a message), in the order of ``dims``; empty where any part
     can be read by itself, as of values that are not compressed, or where nothing is known.
+
+    ``nodata`` is the stored value that means missing, ``missing`` are further ones (CF 2.5.1). ``valid_range`` holds
+    the least and the greatest number that is valid, packed, without a sign where ``_Unsigned`` says so.
     """
 
     name: str
@@ -100,6 +103,8 @@ class Variable(Value):
     shape: tuple[int, ...]
     chunks: tuple[int, ...] = ()
     nodata: float | int | None = None
+    missing: tuple[float | int, ...] = ()
+    valid_range: tuple[float | int | None, float | int | None] = (None, None)
     scale: float | None = None
     offset: float | None = None
     units: str | None = None

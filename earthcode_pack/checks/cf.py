@@ -10,6 +10,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.cf.roles import formula_terms, grid_mappings, helpers
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import name_findings
 from earthcode_pack.checks.time_facts import axis_findings
@@ -32,6 +33,7 @@ _UNCERTAIN = re.compile(
 )
 _NO_DOCUMENTATION = {"conventions", "license", "licence", "creator_url", "publisher_url", "institution",
                      "standard_name_vocabulary", "keywords_vocabulary"}  # fmt: skip
+_MAP = 2  # dimensions
 _STATUS = re.compile(r"(status_flag|quality_flag)$")
 
 # xrlint's rules that fit, and ours that each one stands for.
@@ -68,21 +70,11 @@ def cf_findings(dataset: Any, subject: str) -> list[Finding]:
 
 
 def _auxiliary(dataset: Any) -> list[str]:
-    """Variables that describe others: bounds and grid mappings, the latter also where nothing refers to them."""
-    attrs = [variable.attrs for variable in dataset.variables.values()]
-    named = [str(a[key]) for a in attrs for key in ("bounds", "climatology") if key in a]
-    stray = [str(name) for name, variable in dataset.variables.items() if _CRS_ATTRIBUTES & set(variable.attrs)]
-    return [*named, *stray, *(name for a in attrs for name in grid_mapping_names(a))]
-
-
-def grid_mapping_names(attrs: dict[str, Any]) -> list[str]:
-    """The variables that an attribute grid_mapping names, in its short and its long form (CF 5.6).
-
-    >>> grid_mapping_names({"grid_mapping": "crs: x y wgs84: lat lon"})
-    ['crs', 'wgs84']
-    """
-    text = str(attrs.get("grid_mapping", ""))
-    return re.findall(r"(\S+):", text) if ":" in text else text.split()
+    """Variables that describe others: what those name, formula terms that are no maps, and stray grid mappings."""
+    every = dataset.variables
+    stray = [str(name) for name, variable in every.items() if _CRS_ATTRIBUTES & set(variable.attrs)]
+    terms = [name for name in formula_terms(dataset) if name in every and every[name].ndim < _MAP]
+    return [*helpers(dataset), *terms, *stray]
 
 
 # --- by xrlint
@@ -176,7 +168,7 @@ def _grid_mappings(dataset: Any, subject: str) -> Iterator[Finding]:
     for name, variable in dataset.data_vars.items():
         if not _is_gridded(dataset, variable):
             continue
-        named = grid_mapping_names(variable.attrs)
+        named = list(grid_mappings(variable.attrs))
         if not named:
             message = f"{name} in {subject} lies on a grid and has no grid_mapping"
             yield rules.CF_GRID_MAPPING.finding(subject, message, str(name))

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from earthcode_pack.checks.cf import crs_of, grid_mapping_names, is_time, open_raw
+from earthcode_pack.cf.roles import grid_mapping_for
+from earthcode_pack.checks.cf import crs_of, is_time, open_raw
 from earthcode_pack.checks.cog import open_tiff
 from earthcode_pack.checks.limits import DECODED
 from earthcode_pack.checks.lonlat import doubt, lonlat_box, spread
@@ -203,9 +204,9 @@ def _is_place(dataset: Any, name: str) -> bool:
 
 def _cube_crs(dataset: Any) -> Any:
     for variable in dataset.data_vars.values():
-        for mapping in grid_mapping_names(variable.attrs):
-            if mapping in dataset.variables:
-                return crs_of(dataset.variables[mapping].attrs)
+        mapping = grid_mapping_for(variable.attrs, tuple(map(str, variable.dims)))
+        if mapping in dataset.variables:
+            return crs_of(dataset.variables[mapping].attrs)
     return None
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -36,19 +38,26 @@ def flags_of(attrs: Mapping[str, JsonValue]) -> Classes:
     return tuple({"value": value, "name": name} | ({"color": color} if color else {}) for value, name, color in known)
 
 
-def bitfields_of(attrs: Mapping[str, JsonValue]) -> Classes:
+def bitfields_of(attrs: Mapping[str, JsonValue], dtype: str) -> Classes:
     """The bit fields of ``flag_masks``, as the classification extension has them: offset, length, name, classes.
 
+    Masks of a signed type are bits all the same: -128 of a byte is its eighth (CF 3.5).
     A mask without ``flag_values`` is one flag, not set or set (CF 3.5); with them each mask has the values that occur
     with it. None where the attributes do not agree in number, or the bits of a mask have gaps.
     """
-    masks, meanings = _numbers(attrs.get("flag_masks")), str(attrs.get("flag_meanings", "")).split()
-    values = _numbers(attrs.get("flag_values")) if "flag_values" in attrs else masks
+    masks, meanings = _bits(attrs.get("flag_masks"), dtype), str(attrs.get("flag_meanings", "")).split()
+    values = _bits(attrs.get("flag_values"), dtype) if "flag_values" in attrs else masks
     if not masks or not len(masks) == len(meanings) == len(values) or not all(map(_has_no_gap, masks)):
         return ()
     named = list(zip(masks, values, meanings, strict=True))
     fields = [_field(mask, [(v, n) for m, v, n in named if m == mask]) for mask in dict.fromkeys(masks)]
     return tuple(sorted(fields, key=lambda field: int(field["offset"])))
+
+
+def _bits(stated: Any, dtype: str) -> list[int]:
+    """Numbers of a signed type as the bits that hold them."""
+    width = 8 * np.dtype(dtype).itemsize
+    return [number % (1 << width) if -(1 << width) < number < 0 else number for number in _numbers(stated)]
 
 
 def _has_no_gap(mask: int) -> bool:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from earthcode_pack.cf.missing import as_numbers, as_type, hidden
 from earthcode_pack.convert.packing import Packing, common_packing
 from earthcode_pack.convert.pieces import Want, fill
-from earthcode_pack.convert.read.packing import as_type, is_unsigned
 from earthcode_pack.convert.statistics import Tally, tally
 from earthcode_pack.convert.work import is_categorical
 from earthcode_pack.errors import NotEqual
@@ -52,11 +52,13 @@ class CubeVariable:
         return [held_by(source, self.name) for source in self.inputs]
 
     def tally(self, block: Array) -> Tally:
-        """Statistics of a block of stored values, as numbers without a sign where they stand for such."""
-        if not self.packing.decoded and is_unsigned(self.in_files[0].attrs, self.packing.dtype):
-            kind = f"u{self.packing.dtype}"
-            return tally(block.view(kind), as_type(self.nodata, kind), categorical=self.categorical)
-        return tally(block, self.nodata, categorical=self.categorical)
+        """Statistics of the valid values of a block of stored ones, as the numbers that they stand for."""
+        if self.packing.how != "stored":
+            return tally(block, self.nodata, categorical=self.categorical)
+        first = self.in_files[0]
+        numbers = as_numbers(block, first)
+        nodata = as_type(self.nodata, numbers.dtype.name)
+        return tally(numbers, nodata, hidden(block, first), categorical=self.categorical)
 
 
 def held_by(source: Input, name: str) -> Variable:

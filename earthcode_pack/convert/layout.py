@@ -10,24 +10,26 @@ import xarray as xr
 from pyproj import CRS
 
 from earthcode_pack import __version__
+from earthcode_pack.cf.missing import plain
+from earthcode_pack.cf.roles import dangling, grid_mapping_for, grid_mappings, renamed
 from earthcode_pack.convert.cube import CubeVariable, LocalPaths, cube_variable, names_of
 from earthcode_pack.convert.notes import Notes
-from earthcode_pack.convert.packing import PACKING
+from earthcode_pack.convert.packing import OF_STORED_VALUES, PACKING
 from earthcode_pack.convert.read import cf
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.axes import auxiliary_of, data_variables
 from earthcode_pack.convert.read.open import open_raw
-from earthcode_pack.convert.read.packing import plain
 from earthcode_pack.convert.time_axis import stacked, time_axis
 from earthcode_pack.errors import Contradiction
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from earthcode_pack.convert.time_axis import Run
     from earthcode_pack.model import Input, Job
 
-_NOT_ATTRIBUTES = {"grid_mapping"}
+_FLAGS = ("flag_values", "flag_masks")  # of the type of their variable (CF 3.5)
 _BY_READERS = ("GRIB_radius", "GRIB_earthMajorAxisInMetres", "GRIB_earthMinorAxisInMetres")
 
 
@@ -74,10 +76,12 @@ def layout_of(job: Job, paths: LocalPaths) -> Layout:
         along = time_axis(job.inputs, runs, axis, notes)
         others |= {name: plain_variable(variable) for name, variable in along.items()}
     mapping = _grid_mapping(job, headers[job.inputs[0].href], others, notes)
-    for attrs in attributes.values():
-        attrs["grid_mapping"] = mapping
+    for name, attrs in attributes.items():
+        attrs["grid_mapping"] = _all_mappings(attrs.get("grid_mapping"), mapping, others, name, notes)
         _keep_known_coordinates(attrs, others, headers[job.inputs[0].href].auxiliary, notes)
     shared = _global_attributes(job, [header.dataset for header in headers.values()], notes)
+    every = attributes | {name: variable.attrs for name, variable in others.items()}
+    _follow_renames(job, every, shared.get("external_variables", ""), notes)
     return Layout(variables, attributes, others, shared, tuple(notes.lines))
 
 
@@ -125,7 +129,7 @@ def _attributes(variable: CubeVariable, headers: dict[str, _Header], job: Job, n
     if first.name != first.source_name:
         notes.add(f"{first.source_name} is called {first.name}")
     raw = headers[variable.inputs[0].href].attrs[first.source_name]
-    attrs = {k: v for k, v in raw.items() if k not in _NOT_ATTRIBUTES and k not in _BY_READERS}
+    attrs = {k: v for k, v in raw.items() if k not in _BY_READERS}
     _note_differences(variable, attrs, notes)
     _fill_value(variable, attrs, notes)
     return attrs | _from_profile(variable, attrs, job, notes)
@@ -133,7 +137,7 @@ def _attributes(variable: CubeVariable, headers: dict[str, _Header], job: Job, n
 
 def _note_differences(variable: CubeVariable, attrs: dict[str, Any], notes: Notes) -> None:
     first, *rest = variable.in_files
-    keys = (attrs.keys() | {key for other in rest for key in other.attrs}) - {*PACKING, *_NOT_ATTRIBUTES}
+    keys = (attrs.keys() | {key for other in rest for key in other.attrs}) - {*PACKING, "grid_mapping"}
     for key in sorted(keys):
         if any(not equal(other.attrs.get(key), first.attrs.get(key)) for other in rest):
             notes.add(f"{variable.name}: {key} differs between files, the first's is kept")
@@ -142,18 +146,30 @@ def _note_differences(variable: CubeVariable, attrs: dict[str, Any], notes: Note
 def _fill_value(variable: CubeVariable, attrs: dict[str, Any], notes: Notes) -> None:
     """The packing as the cube has it: the files' own, or none but NaN for missing."""
     name = variable.name
-    if variable.packing.decoded:
+    if variable.packing.how == "decoded":
         notes.add(f"{name}: files pack it differently, decoded to {variable.dtype} with NaN for missing")
-        for key in (*PACKING, "_Unsigned", "valid_range", "valid_min", "valid_max"):  # all in packed values
-            if attrs.pop(key, None) is not None and key not in PACKING:
-                notes.add(f"{name}: {key} dropped, it was of packed values")
+        _drop(OF_STORED_VALUES, name, attrs, notes)
         attrs["_FillValue"] = variable.dtype.type("nan")
+        return
+    if variable.packing.how == "refilled":
+        notes.add(f"{name}: files mark missing values differently; all are {variable.nodata} of {variable.dtype}")
+        _drop([key for key in OF_STORED_VALUES if key not in ("scale_factor", "add_offset")], name, attrs, notes)
+        attrs |= {key: np.asarray(attrs[key]).astype(variable.dtype) for key in _FLAGS if key in attrs}
+        if variable.nodata is not None:
+            attrs["_FillValue"] = variable.dtype.type(variable.nodata)
         return
     before = attrs.pop("_FillValue", None)
     if variable.nodata is not None:
         attrs["_FillValue"] = variable.dtype.type(variable.nodata)
     if not equal(plain(before), variable.nodata):
         notes.add(f"{name}: _FillValue {'added' if before is None else f'{plain(before)} became'} {variable.nodata}")
+
+
+def _drop(keys: Iterable[str], name: str, attrs: dict[str, Any], notes: Notes) -> None:
+    """Drops attributes that hold for the stored values of single files; those of packing go without a note."""
+    for key in keys:
+        if attrs.pop(key, None) is not None and key not in PACKING:
+            notes.add(f"{name}: {key} dropped, it was of packed values")
 
 
 def _from_profile(variable: CubeVariable, attrs: dict[str, Any], job: Job, notes: Notes) -> dict[str, Any]:
@@ -179,7 +195,8 @@ def _keep_known_coordinates(
 ) -> None:
     """``coordinates`` names what the cube holds, its places at least; a grid mapping is none (CF 5, 5.6)."""
     stated = str(attrs.pop("coordinates", "")).split()
-    known = [w for w in dict.fromkeys([*stated, *beside]) if w in others and w != attrs["grid_mapping"]]
+    mappings = grid_mappings(attrs)
+    known = [w for w in dict.fromkeys([*stated, *beside]) if w in others and w not in mappings]
     if added := [word for word in known if word not in stated]:
         notes.add(f"coordinates added: {' '.join(added)}")
     if known:
@@ -256,8 +273,8 @@ def _describe_coordinates(job: Job, out: dict[str, xr.Variable], notes: Notes) -
 def _grid_mapping(job: Job, first: _Header, others: dict[str, xr.Variable], notes: Notes) -> str:
     """The name of the grid mapping variable, made where the file has none or the profile overrides it (CF 5.6)."""
     variable = job.inputs[0].variables[0]
-    stated = str(first.attrs[variable.source_name].get("grid_mapping", "")).split(":")[0].strip()
-    names = [name for name in (stated, "spatial_ref", "crs") if name in others and _is_mapping(others[name])]
+    stated = grid_mapping_for(first.attrs[variable.source_name], job.grid.dims)
+    names = [name for name in (stated, "spatial_ref", "crs") if name and name in others and _is_mapping(others[name])]
     crs = CRS.from_wkt(job.grid.crs)
     if names and first.crs is not None and first.crs.equals(crs, ignore_axis_order=True):
         return names[0]
@@ -266,6 +283,28 @@ def _grid_mapping(job: Job, first: _Header, others: dict[str, xr.Variable], note
     before = f", not {crs_name(first.crs)}" if names and first.crs is not None else ""
     notes.add(f"grid mapping {name} added: {crs_name(crs)}{before}")
     return name
+
+
+def _all_mappings(stated: Any, mapping: str, others: dict[str, xr.Variable], name: str, notes: Notes) -> str:
+    """The extended form of a grid_mapping (CF 5.6) as the file has it, where the cube holds all that it names."""
+    every = grid_mappings({"grid_mapping": stated or ""})
+    if mapping in every and len(every) > 1 and all(m in others and _is_mapping(others[m]) for m in every):
+        return str(stated)
+    for other in every.keys() - {mapping} if len(every) > 1 else ():
+        notes.add(f"{name}: grid_mapping {stated!r} became {mapping!r}, without {other}")
+    return mapping
+
+
+def _follow_renames(job: Job, every: dict[str, dict[str, Any]], external: Any, notes: Notes) -> None:
+    """Lets the attributes that name variables name those of the product (CF 3.4, 4.3.3, 7.2)."""
+    names = {v.source_name: v.name for source in job.inputs for v in source.variables if v.name != v.source_name}
+    known = {*every, *str(external).split()}  # a file beside this one may hold cell measures (CF 2.6.3)
+    for name, attrs in every.items():
+        for key, text in renamed(attrs, names).items():
+            notes.add(f"{name}: {key} {attrs[key]!r} became {text!r}, as its variables are called")
+            attrs[key] = text
+        for key, missing in dangling(attrs, known):
+            notes.add(f"{name}: {key} names {missing}, which is not in the product")
 
 
 def _is_mapping(variable: xr.Variable) -> bool:

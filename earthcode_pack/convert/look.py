@@ -9,13 +9,15 @@ import numpy as np
 from pyproj import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 
+from earthcode_pack.cf.missing import NO_RANGE, as_type, stated_nodata
 from earthcode_pack.convert.read import cf
 from earthcode_pack.convert.read.agreed import crs_name
-from earthcode_pack.convert.read.packing import as_type, stated_nodata
 from earthcode_pack.convert.read.raster import as_number, raster_crs
 from earthcode_pack.convert.read.times import days_that_lack, lacks_days
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import xarray as xr
     from rasterio.io import DatasetReader
 
@@ -104,10 +106,12 @@ def _dropped(dataset: DatasetReader, statistics: list[str]) -> tuple[str, ...]:
 def cube_look(dataset: xr.Dataset, variable: Variable, dtype: str, time_dim: str | None) -> Look:
     """Of a variable of a cube, whose attributes become tags; ``dtype`` is what the raster holds."""
     attrs = dataset[variable.source_name].attrs
+    nodata = _nodata(as_type(variable.nodata, dtype), variable)
+    marks = variable.missing or variable.valid_range != NO_RANGE
     return Look(
         dtype=dtype,
         count=1,
-        nodata=_nodata(as_type(variable.nodata, dtype), variable),
+        nodata=nodata,
         scale=variable.scale,
         offset=variable.offset,
         units=variable.units,
@@ -119,8 +123,20 @@ def cube_look(dataset: xr.Dataset, variable: Variable, dtype: str, time_dim: str
             as_type(stated_nodata(attrs, variable.dtype), dtype),
             attrs.get("units"),
         ),
-        dropped=(days_that_lack(str(time_dim)),) if time_dim and lacks_days(dataset, time_dim) else (),
+        has_mask=bool(marks) and nodata is None,
+        dropped=(
+            *((days_that_lack(str(time_dim)),) if time_dim and lacks_days(dataset, time_dim) else ()),
+            *_marked_otherwise(variable, nodata),
+        ),
     )
+
+
+def _marked_otherwise(variable: Variable, nodata: float | None) -> Iterator[str]:
+    """What means missing in the source besides its nodata, and becomes nodata, or is masked, in the COG."""
+    stated = [key for key in ("missing_value", "valid_range", "valid_min", "valid_max") if key in variable.attrs]
+    if stated and (variable.missing or variable.valid_range != NO_RANGE):
+        now = "masked" if nodata is None else f"nodata ({nodata})"
+        yield f"{variable.name}: cells that {' and '.join(stated)} call missing are {now}"
 
 
 def _text(value: Any) -> str:

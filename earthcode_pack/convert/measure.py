@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pyproj import CRS
 
+from earthcode_pack.cf.missing import plain, stated_nodata
 from earthcode_pack.convert.classes import bitfields_of, classes_of, colored, of_table
 from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.axes import axes_of, axis_of, data_variables
 from earthcode_pack.convert.read.numbers import unpacked
-from earthcode_pack.convert.read.packing import plain, stated_nodata
 from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.model import Dimension, Driver, Grid, Job, Variable, WrittenVariable, rfc3339
 
@@ -60,7 +60,7 @@ def measure_cog(path: Path, job: Job, tallies: dict[str, Tally]) -> tuple[Grid, 
             units=dataset.units[0] or None,
             colorinterp=tuple(interp.name for interp in dataset.colorinterp),
             classes=named or of_table(table, statistics.values if statistics else ()),
-            bitfields=bitfields_of(source.attrs),
+            bitfields=bitfields_of(source.attrs, source.dtype),
             statistics=statistics,
             **_names(source, job),
         )
@@ -136,7 +136,7 @@ def _written(dataset: xr.Dataset, name: str, source: Variable, job: Job, tallies
         offset=offset,
         units=attrs.get("units"),
         classes=classes_of(job.described.get(name, {}), attrs),
-        bitfields=bitfields_of(attrs),
+        bitfields=bitfields_of(attrs, dtype),
         statistics=_statistics(tallies, source.model_copy(update={"name": name}), scale, offset),
         **_names(source.model_copy(update={"attrs": attrs}), job),
     )

@@ -1,12 +1,13 @@
-"""Files of one cube that pack values differently: decoded to the smallest type that holds all values exactly."""
+"""How the values of one variable are stored in a cube of many files, whose packing may differ."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from earthcode_pack.cf.missing import NO_RANGE, as_numbers, missing, number_type, unpack
 from earthcode_pack.errors import Contradiction
 
 if TYPE_CHECKING:
@@ -15,34 +16,94 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 PACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value")
+OF_STORED_VALUES = (*PACKING, "_Unsigned", "valid_range", "valid_min", "valid_max")
 _SMALL = 16  # bits: few enough values to try them all
 _DOUBLE = 53  # bits of integers that a double holds exactly
 
 
 @dataclass(frozen=True)
 class Packing:
-    """How a variable is stored in the cube: as in the files, or decoded to ``dtype`` with NaN for missing."""
+    """How a variable is stored in the cube.
+
+    ``stored``: as in the files, which agree. ``refilled``: in the files' packing, with one ``nodata`` for all that is
+    missing, since files mark it differently. ``decoded``: unpacked to ``dtype``, with NaN for missing.
+    """
 
     dtype: str
-    decoded: bool
+    how: Literal["stored", "refilled", "decoded"]
     nodata: float | int | None
 
     def apply(self, block: Array, variable: Variable) -> Array:
-        """Stored values of one file as stored values of the cube."""
-        native = block.astype(block.dtype.newbyteorder("="), copy=False)
-        if not self.decoded:
-            return native
-        return unpack(native, variable, self.dtype)
+        """Stored values of one file as stored values of the cube.
+
+        Raises ``Contradiction`` where a valid value of the file is what means missing in the cube.
+        """
+        if self.how == "decoded":
+            return unpack(block, variable, self.dtype)
+        if self.how == "stored":
+            return block.astype(block.dtype.newbyteorder("="), copy=False)
+        return self._refilled(block, variable)
+
+    def _refilled(self, block: Array, variable: Variable) -> Array:
+        gaps = missing(block, variable)
+        out = as_numbers(block, variable).astype(self.dtype)
+        if self.nodata is None:
+            return out
+        fill = out.dtype.type(self.nodata)
+        if (out[~gaps] == fill).any():
+            raise Contradiction(
+                f"{variable.name}: files mark missing values differently, and {fill} is valid in one of them",
+                "make one product of each, or give the files one _FillValue that none of them holds",
+            )
+        out[gaps] = fill
+        return out
 
 
 def common_packing(variables: list[Variable]) -> Packing:
-    """The files' own packing where they agree, else the smallest float type that holds every value exactly.
+    """The files' own packing where they agree, else one that holds every value of all of them exactly.
 
-    Raises ``Contradiction`` where no type does (64-bit integers beside a scale).
+    Files that differ in what means missing alone, or in the width of their integers, keep their numbers. Others become
+    the smallest float type that holds all. Raises ``Contradiction`` where no type does (64-bit integers and a scale).
     """
     first = variables[0]
     if all(_packed_as(variable) == _packed_as(first) for variable in variables):
-        return Packing(first.dtype, decoded=False, nodata=first.nodata)
+        return Packing(first.dtype, "stored", first.nodata)
+    return _refilled(variables) or _decoded(variables)
+
+
+def _packed_as(variable: Variable) -> tuple[object, ...]:
+    kind = number_type(variable.attrs, variable.dtype)
+    return (variable.dtype, kind, *_scaled(variable), repr((variable.nodata, variable.missing)), variable.valid_range)
+
+
+def _scaled(variable: Variable) -> tuple[float, float]:
+    scale, offset = variable.scale, variable.offset
+    return (1.0 if scale is None else scale, 0.0 if offset is None else offset)
+
+
+def _refilled(variables: list[Variable]) -> Packing | None:
+    """One type for the stored numbers of all files; None where they are packed apart, or no integer type holds all."""
+    kinds = {number_type(variable.attrs, variable.dtype) for variable in variables}
+    if (
+        len({_scaled(variable) for variable in variables}) > 1
+        or len({np.dtype(kind).kind in "iu" for kind in kinds}) > 1
+    ):
+        return None
+    common = np.result_type(*kinds)
+    is_float = common.kind == "f"
+    if is_float and not all(np.dtype(kind).kind == "f" for kind in kinds):
+        return None  # int64 beside uint64
+    fills = [variable.nodata for variable in variables if variable.nodata is not None]
+    if is_float:
+        nodata: float | int | None = fills[0] if len(set(map(repr, fills))) == 1 else float("nan")
+    else:
+        nodata = next(iter(fills), None)
+    if nodata is None and any(variable.missing or variable.valid_range != NO_RANGE for variable in variables):
+        return None  # no value is known to be free for what is missing
+    return Packing(common.name, "refilled", nodata)
+
+
+def _decoded(variables: list[Variable]) -> Packing:
     dtype = "float32" if all(_fits_float32(variable) for variable in variables) else "float64"
     for variable in variables:
         kind = np.dtype(variable.dtype)
@@ -51,11 +112,7 @@ def common_packing(variables: list[Variable]) -> Packing:
                 f"{variable.name}: files pack it differently, and no type holds {variable.dtype} exactly",
                 "make one product of each packing",
             )
-    return Packing(dtype, decoded=True, nodata=float("nan"))
-
-
-def _packed_as(variable: Variable) -> tuple[object, ...]:
-    return (variable.dtype, variable.scale, variable.offset, repr(variable.nodata))
+    return Packing(dtype, "decoded", float("nan"))
 
 
 def _fits_float32(variable: Variable) -> bool:
@@ -69,15 +126,3 @@ def _fits_float32(variable: Variable) -> bool:
     values = unpack(every, variable, "float64")
     kept = values[~np.isnan(values)]
     return bool((kept.astype(np.float32).astype(np.float64) == kept).all())
-
-
-def unpack(block: Array, variable: Variable, dtype: str) -> Array:
-    """``stored * scale_factor + add_offset`` in double precision, missing values as NaN (CF 8.1, 2.5.1)."""
-    values = block.astype(np.float64)
-    if variable.scale is not None:
-        values *= variable.scale
-    if variable.offset is not None:
-        values += variable.offset
-    if variable.nodata is not None:
-        values[block == np.asarray(variable.nodata).astype(block.dtype)] = np.nan
-    return values.astype(dtype)

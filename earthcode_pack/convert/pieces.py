@@ -55,7 +55,7 @@ def fill(wants: list[Want], packing: Packing) -> None:
 
     Raises ``Unreadable`` where a file is broken.
     """
-    if not packing.decoded:
+    if packing.how == "stored":
         _run([work for want in wants for work in _work_for(want, want.out)])
         return
     raws = [np.empty(want.out.shape, want.held.dtype) for want in wants]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from rasterio.windows import Window
 
+from earthcode_pack.cf.missing import hidden, number_type
 from earthcode_pack.convert.look import Look, cube_look, raster_look
-from earthcode_pack.convert.read.packing import is_unsigned
 from earthcode_pack.convert.read.raster import open_tiff
 from earthcode_pack.convert.slabs import step_of
 
@@ -75,7 +75,7 @@ class CubePlane:
         self.block_rows = int(dataset[variable.source_name].encoding.get("preferred_chunks", {}).get(y, 1))
         self._held: tuple[int, Array] | None = None
         self._orientation = orientation
-        self._dtype = raster_type(variable)
+        self._dtype, self._variable = raster_type(variable), variable
         self.look = cube_look(dataset, variable, self._dtype, source.time_dim)
 
     def rows(self, start: int, stop: int) -> Array:
@@ -83,7 +83,10 @@ class CubePlane:
         window = _window(start, stop, self._orientation)
         block = self._rows_of_file(window.row_off, window.row_off + window.height)
         native = block.astype(block.dtype.newbyteorder("="), copy=False)
-        return turned(native.view(self._dtype)[np.newaxis], self._orientation)
+        rows, gaps = native.view(self._dtype), hidden(native, self._variable)
+        if gaps is not None and self.look.nodata is not None:  # of a GeoTIFF one value means missing
+            rows = np.where(gaps, rows.dtype.type(self.look.nodata), rows)
+        return turned(rows[np.newaxis], self._orientation)
 
     def _rows_of_file(self, start: int, stop: int) -> Array:
         """Whole rows of chunks are decoded once, where memory allows, and kept for the call that follows."""
@@ -95,9 +98,17 @@ class CubePlane:
         first, rows = self._held
         return rows[start - first : stop - first]
 
-    def mask(self, start: int, stop: int) -> Array | None:  # noqa: ARG002 - see Plane
-        """See ``Plane``: a cube has nodata values, and no masks."""
-        return None
+    def mask(self, start: int, stop: int) -> Array | None:
+        """See ``Plane``: of a cube that says what is missing without a value for it, such as by ``valid_range``."""
+        if not self.look.has_mask:
+            return None
+        window = _window(start, stop, self._orientation)
+        block = self._rows_of_file(window.row_off, window.row_off + window.height)
+        gaps = hidden(block, self._variable)
+        valid = np.full((1, *block.shape), 255, np.uint8)
+        if gaps is not None:
+            valid[0][gaps] = 0
+        return np.asarray(turned(valid, self._orientation)[0])
 
 
 def _one_step(cube: xr.DataArray, source: Input, path: Path) -> xr.DataArray:
@@ -112,9 +123,7 @@ def _one_step(cube: xr.DataArray, source: Input, path: Path) -> xr.DataArray:
 
 def raster_type(variable: Variable) -> str:
     """The type of a variable in a GeoTIFF, which has no truth values and no ``_Unsigned``; the bytes are the same."""
-    if variable.dtype == "bool":
-        return "uint8"
-    return f"u{variable.dtype}" if is_unsigned(variable.attrs, variable.dtype) else variable.dtype
+    return "uint8" if variable.dtype == "bool" else number_type(variable.attrs, variable.dtype)
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from earthcode_pack.cf.missing import as_type, holds, is_unsigned, stated_nodata
 from earthcode_pack.convert.cube import names_of
 from earthcode_pack.convert.pyramid import Array, Method, coarsen
-from earthcode_pack.convert.read.packing import as_type, holds, is_unsigned, stated_nodata
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -15,6 +15,7 @@ import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec
 
+from earthcode_pack.cf.missing import plain
 from earthcode_pack.checks.equality import bits, compare
 from earthcode_pack.convert.chunks import job_regions, regions
 from earthcode_pack.convert.cube import CubeVariable, Region, cube_variable, names_of
@@ -39,9 +40,34 @@ _V3_NOTE = "Consolidated metadata is currently not part in the Zarr format 3 spe
 def begin(job: Job, folder: Path) -> None:
     """Makes ``<folder>/out.zarr`` with all metadata and coordinates."""
     with local_sources(job.inputs) as paths:
-        layout = layout_of(job, paths)
+        layout = _as_json(layout_of(job, paths))
     _template(layout, job, folder / "out.zarr")
     (folder / _CHANGES).write_text(json.dumps(layout.changes))
+
+
+def _as_json(layout: Layout) -> Layout:
+    """The layout without the attributes that JSON cannot hold, NaN and infinity (RFC 8259, 6), which become changes."""
+    lines: list[str] = []
+
+    def kept(attrs: dict[str, Any], name: str) -> dict[str, Any]:
+        lost = [key for key, value in attrs.items() if key != "_FillValue" and not _is_finite(value)]
+        lines.extend(f"{name}: {key} {plain(attrs[key])} dropped, JSON has no such number" for key in lost)
+        return {key: value for key, value in attrs.items() if key not in lost}
+
+    return Layout(
+        variables=layout.variables,
+        attributes={name: kept(attrs, name) for name, attrs in layout.attributes.items()},
+        others={
+            name: xr.Variable(other.dims, other.data, kept(other.attrs, name)) for name, other in layout.others.items()
+        },
+        attrs=kept(layout.attrs, "global attributes"),
+        changes=(*layout.changes, *lines),
+    )
+
+
+def _is_finite(value: Any) -> bool:
+    numbers = np.asarray(value)
+    return numbers.dtype.kind != "f" or bool(np.isfinite(numbers).all())
 
 
 def parts_of(job: Job, folder: Path) -> list[Part]:

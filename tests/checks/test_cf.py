@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from earthcode_pack.checks.cf import cf_findings, grid_mapping_names, open_raw
+from earthcode_pack.cf.roles import grid_mappings
+from earthcode_pack.checks.cf import cf_findings, open_raw
 
 
 @pytest.fixture
@@ -140,11 +141,11 @@ def test_a_calendar_of_360_days(cube, judge):
 
 
 def test_the_long_form_of_grid_mapping():
-    assert grid_mapping_names({"grid_mapping": "crs_osgb: x y crs_wgs84: latitude longitude"}) == [
-        "crs_osgb",
-        "crs_wgs84",
-    ]
-    assert grid_mapping_names({}) == []
+    assert grid_mappings({"grid_mapping": "crs_osgb: x y crs_wgs84: latitude longitude"}) == {
+        "crs_osgb": ("x", "y"),
+        "crs_wgs84": ("latitude", "longitude"),
+    }
+    assert grid_mappings({}) == {}
 
 
 def test_a_time_axis_that_lacks_steps(cube, judge):

@@ -118,7 +118,7 @@ def test_every_form_of_flag_values(values: Any, expected: list[int]) -> None:
 
 
 def test_masks_without_values_are_flags_of_one_bit() -> None:
-    fields = bitfields_of({"flag_masks": [2, 1], "flag_meanings": "cloudy_pixel land"})
+    fields = bitfields_of({"flag_masks": [2, 1], "flag_meanings": "cloudy_pixel land"}, "uint8")
     assert [(f["offset"], f["length"], f["name"]) for f in fields] == [(0, 1, "land"), (1, 1, "cloudy_pixel")]
     assert fields[1]["classes"] == [
         {"value": 0, "name": "not_cloudy_pixel", "description": "not cloudy pixel"},
@@ -134,7 +134,7 @@ def test_masks_with_values_as_in_cf_example_3_5() -> None:
         "flag_meanings": "low_battery processor_fault user_fault sensor_offline sensor_fault",
     }
     assert flags_of(attrs) == ()
-    last = bitfields_of(attrs)[-1]
+    last = bitfields_of(attrs, "int16")[-1]
     assert (last["offset"], last["length"]) == (2, 2)
     assert [item["value"] for item in last["classes"]] == [1, 2, 3]
 
@@ -143,7 +143,7 @@ def test_masks_with_values_as_in_cf_example_3_5() -> None:
     "attrs", [{"flag_masks": [5], "flag_meanings": "gap"}, {"flag_masks": [1, 2], "flag_meanings": "one"}, {}]
 )
 def test_masks_that_are_no_fields(attrs: dict[str, Any]) -> None:
-    assert bitfields_of(attrs) == ()
+    assert bitfields_of(attrs, "int16") == ()
 
 
 def test_bit_fields_keep_the_schema_of_their_extension(tmp_path: Path, schemas: Path) -> None:

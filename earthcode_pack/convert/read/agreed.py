@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pyproj import CRS
 
 from earthcode_pack import standard_names, units
+from earthcode_pack.cf.missing import holds, in_type
 from earthcode_pack.convert.classes import contradiction
-from earthcode_pack.convert.read.packing import holds, in_type
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.period import TimePattern
 

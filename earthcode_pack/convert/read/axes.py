@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.cf.roles import helpers
 from earthcode_pack.errors import Unreadable
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ def data_variables(dataset: xr.Dataset) -> list[str]:
 
     Where none lies on a map, those that lie at places: along a track, at points or stations.
     """
-    helpers = _referenced(dataset) | {str(dim) for dim in dataset.dims}
-    numeric = [str(name) for name, v in dataset.variables.items() if name not in helpers and v.dtype.kind in "iufb"]
+    beside = helpers(dataset) | {str(dim) for dim in dataset.dims}
+    numeric = [str(name) for name, v in dataset.variables.items() if name not in beside and v.dtype.kind in "iufb"]
     found = {name: axes for name in numeric if (axes := axes_of(dataset, name)) is not None}
     places = {name for axes in found.values() for name in axes.places}
     is_map = any(axes.kind in ("grid", "curvilinear") for name, axes in found.items() if name not in places)
@@ -127,14 +128,6 @@ def _is_coordinate(dataset: xr.Dataset, name: str) -> bool:
     return bool({"axis", "positive", "cf_role", "sample_dimension", "instance_dimension"} & set(attrs)) or (
         " since " in str(attrs.get("units", ""))
     )
-
-
-def _referenced(dataset: xr.Dataset) -> set[str]:
-    """Names that other variables point to as coordinates, bounds, cell measures or grid mappings."""
-    keys = ("coordinates", "bounds", "climatology", "cell_measures", "grid_mapping")
-    texts = [str(v.attrs[key]) for v in dataset.variables.values() for key in keys if key in v.attrs]
-    texts.append(str(dataset.attrs.get("coordinates", "")))
-    return {word.rstrip(":") for text in texts for word in text.split()}
 
 
 def auxiliary_of(dataset: xr.Dataset, name: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from earthcode_pack import units
+from earthcode_pack.cf.roles import grid_mapping_for
 from earthcode_pack.convert.read.axes import LENGTHS
 from earthcode_pack.convert.read.numbers import packed_alike, unpacked
 from earthcode_pack.errors import Unreadable
@@ -47,8 +48,8 @@ _ASKING = threading.Lock()  # one thread asks PROJ, the others wait for its answ
 
 
 def grid_mapping_of(dataset: xr.Dataset, name: str) -> str | None:
-    """The name of the grid mapping variable (CF 5.6; the extended form names it before a colon)."""
-    stated = str(dataset[name].attrs.get("grid_mapping", "")).split(":")[0].strip()
+    """The name of the grid mapping variable of a variable's axes (CF 5.6)."""
+    stated = grid_mapping_for(dataset[name].attrs, tuple(map(str, dataset[name].dims)))
     if stated in dataset.variables:
         return stated
     return next((candidate for candidate in ("spatial_ref", "crs") if candidate in dataset.variables), None)

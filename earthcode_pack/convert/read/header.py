@@ -6,6 +6,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.cf.missing import further_missing, plain, stated_nodata, valid_range
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import variable_notes
 from earthcode_pack.checks.time_facts import precision_findings
@@ -13,7 +14,6 @@ from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, is_pattern, name_of, product_variables
 from earthcode_pack.convert.read.axes import Axes, axes_of, data_variables
 from earthcode_pack.convert.read.open import driver_of, groups_of, open_raw
-from earthcode_pack.convert.read.packing import plain, stated_nodata
 from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.convert.read.raster import (
     band_groups,
@@ -120,7 +120,7 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
     name = name_of(href)
     with open_raw(path, driver) as dataset:
         _refuse_ragged(dataset, name)
-        held, groups = _cube_variables(dataset, name), groups_of(path, driver)
+        held, groups = _cube_variables(dataset, driver, name), groups_of(path, driver)
         if groups and not held:
             raise _only_groups(groups, driver, href)
         found = product_variables(held, name, profile)
@@ -190,14 +190,14 @@ def _time_notes(dataset: xr.Dataset, time_dim: str, found: tuple[Variable, ...],
         )
 
 
-def _cube_variables(dataset: xr.Dataset, name: str) -> list[Variable]:
+def _cube_variables(dataset: xr.Dataset, driver: Driver, name: str) -> list[Variable]:
     try:
-        return [_cube_variable(dataset, variable) for variable in data_variables(dataset)]
+        return [_cube_variable(dataset, driver, variable) for variable in data_variables(dataset)]
     except Unreadable as error:
         raise Unreadable(f"{name}: {error.message}", error.remedy) from None
 
 
-def _cube_variable(dataset: xr.Dataset, name: str) -> Variable:
+def _cube_variable(dataset: xr.Dataset, driver: Driver, name: str) -> Variable:
     variable = dataset[name]
     attrs = {key: plain(value) for key, value in variable.attrs.items()}
     _refuse_packing_in_words(name, attrs)
@@ -210,6 +210,8 @@ def _cube_variable(dataset: xr.Dataset, name: str) -> Variable:
         shape=variable.shape,
         chunks=_chunks(variable, attrs),
         nodata=stated_nodata(attrs, dtype),
+        missing=further_missing(attrs, dtype, by_netcdf=driver == "netCDF"),
+        valid_range=valid_range(attrs, dtype),
         scale=attrs.get("scale_factor"),
         offset=attrs.get("add_offset"),
         units=_units(attrs.get("units")),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earthcode_pack.convert.read.packing import is_unsigned
+from earthcode_pack.cf.missing import is_unsigned
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,7 +14,7 @@ from pyproj import CRS  # before rasterio and ecCodes: see read/__init__.py
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
-from earthcode_pack.convert.read.packing import holds
+from earthcode_pack.cf.missing import holds
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Grid, Variable
 

@@ -11,7 +11,7 @@ import cftime
 import numpy as np
 
 from earthcode_pack import timeline
-from earthcode_pack.convert.read.packing import stated_nodata
+from earthcode_pack.cf.missing import stated_nodata
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Period
 

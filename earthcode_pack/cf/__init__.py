@@ -1,0 +1,1 @@
+"""Meaning of CF metadata, as pure functions over attributes and arrays: no file is opened here."""
