@@ -145,6 +145,11 @@ COG_SIDECAR = rule(_W, "COG-SIDECAR", "GDAL, GTiff driver: external masks, .aux.
 COG_BANDS_OF_TIME = rule(_W, "COG-BANDS-OF-TIME", "CF 4.4: time is a coordinate",
     "names of the bands of a GeoTIFF", "those of variables",
     "write a file for each time, with the date in its name: `gdal_translate -b 1 FILE NAME_20200101.tif`")
+SOURCE_LEFT_OUT = rule(_I, "SOURCE-LEFT-OUT", "design, rule 6: nothing is dropped in silence",
+    "variables of a source that the product does not hold", "none", "select them with source.variables")
+ZARR_FILL_ZERO = rule(_W, "ZARR-FILL-ZERO", "Zarr v2: fill_value is 0 by default; xarray reads it as _FillValue",
+    "fill_value of a source in Zarr v2 without _FillValue", "not 0",
+    "give the array the attribute _FillValue if 0 means missing; else write it again with fill_value=None")
 CF_GROUPS = rule(_W, "CF-GROUPS", "design, rule 6: nothing is dropped in silence",
     "groups beside the root of a source", "none", "make a product of each group, from a file of its own")
 CF_TIME_BOUNDS = rule(_W, "CF-TIME-BOUNDS", f"{_GEN}; contract 4.2",

@@ -233,9 +233,19 @@ def _static(job: Job, runs: list[Run], axis: str | None, notes: Notes) -> dict[s
         if variable.ndim == 0 and len(every) == len(runs):
             out[name] = plain_variable(stacked(name, runs, axis, notes))
         else:
-            notes.add(f"{name} differs between files, the first's is kept")
+            notes.add(f"{name} differs between files{_how_far(variable, every)}, the first's is kept")
     _describe_coordinates(job, out, notes)
     return out
+
+
+def _how_far(first: xr.Variable, others: list[xr.Variable]) -> str:
+    """In words how far the numbers of an axis are apart, in its steps."""
+    numbers = [other.values for other in others if other.shape == first.shape and other.dtype.kind in "iuf"]
+    if first.ndim != 1 or first.size < 2 or len(numbers) < len(others):  # noqa: PLR2004 - a step lies between two
+        return ""
+    step = abs(float(first.values[-1]) - float(first.values[0])) / (first.size - 1)
+    apart = max(float(np.abs(values.astype("f8") - first.values.astype("f8")).max()) for values in numbers)
+    return f" by up to {apart / step:.2g} of a cell" if step else ""
 
 
 def _same(one: xr.Variable, other: xr.Variable) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from earthcode_pack.convert.statistics import Tally
 
+_RUNS = "Reference times of forecasts, which are valid later."
 _FEW = 100  # values of an irregular dimension that are worth listing
 
 
@@ -189,7 +190,7 @@ def _own_step(numbers: np.ndarray[Any, Any]) -> float | None:
 
 
 def _time_dimension(dataset: xr.Dataset, dim: str) -> Dimension:
-    periods = times.periods_of(dataset, dim)
+    periods = times.own_periods_of(dataset, dim)
     starts = [period.start for period in periods]
     steps = {later - earlier for earlier, later in pairwise(starts)}
     return Dimension(
@@ -199,6 +200,7 @@ def _time_dimension(dataset: xr.Dataset, dim: str) -> Dimension:
         extent=(rfc3339(min(starts)), rfc3339(max(period.end for period in periods))),
         step=duration(steps.pop().total_seconds()) if len(steps) == 1 else None,
         values=tuple(rfc3339(start) for start in starts) if len(steps) > 1 and len(starts) <= _FEW else None,
+        description=_RUNS if dataset[dim].attrs.get("standard_name") == times.REFERENCE else None,
     )
 
 

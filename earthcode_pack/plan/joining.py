@@ -10,6 +10,7 @@ from pyproj import CRS
 
 from earthcode_pack.convert.read.agreed import crs_name, name_of
 from earthcode_pack.model import Failure, Period, Source, Variable, rfc3339
+from earthcode_pack.plan.places import cells_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,6 +83,9 @@ def _difference(one: Source, other: Source, *, same_variables: bool) -> str | No
     """In words what keeps two files out of one cube, naming both; None where nothing does."""
     a, b = name_of(one.href), name_of(other.href)
     if one.grid.digest != other.grid.digest:
+        apart = cells_apart(one.grid, other.grid)
+        if apart is not None:
+            return f"{a} and {b} differ in their grid: their edges are up to {apart:.2g} of a cell apart"
         return f"{a} and {b} differ in their grid: {_shown(one)} and {_shown(other)}"
     if one.time_dim != other.time_dim:
         return f"{a} and {b} differ in their time axis: {one.time_dim} and {other.time_dim}"

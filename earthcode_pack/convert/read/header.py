@@ -13,7 +13,7 @@ from earthcode_pack.checks.time_facts import precision_findings
 from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, is_pattern, name_of, product_variables
 from earthcode_pack.convert.read.axes import Axes, axes_of, data_variables
-from earthcode_pack.convert.read.open import driver_of, groups_of, open_raw
+from earthcode_pack.convert.read.open import FILL_OF_ZARR, driver_of, groups_of, open_raw
 from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.convert.read.raster import (
     band_groups,
@@ -128,7 +128,8 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
         grid, time_dim = _one_grid(dataset, found, name, profile)
         periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, name, profile)
         has_axis = time_dim in dataset.variables
-        notes = tuple(_time_notes(dataset, str(time_dim), found, name)) if has_axis else ()
+        notes = [*_left_out(dataset, held, found, name), *_fill_notes(dataset, found, name)]
+        notes += _time_notes(dataset, str(time_dim), found, name) if has_axis else ()
         labels = times.labels_of(dataset, str(time_dim)) if has_axis and len(periods) == dataset.sizes[time_dim] else ()
     return {
         "grid": grid,
@@ -139,6 +140,27 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
         "stated_period": stated,
         "notes": (*notes, *_group_notes(groups, name), *variable_notes(found, profile)),
     }
+
+
+def _fill_notes(dataset: xr.Dataset, found: tuple[Variable, ...], name: str) -> Iterator[Finding]:
+    """Variables whose fill value of Zarr v2 is 0, which is what Zarr writes where nobody chose one."""
+    for variable in found:
+        if FILL_OF_ZARR in dataset[variable.source_name].encoding:
+            message = f"{name}: the fill_value 0 of {variable.name} is taken for missing, as xarray takes it"
+            yield rules.ZARR_FILL_ZERO.finding(name, message, 0)
+
+
+def _left_out(dataset: xr.Dataset, held: list[Variable], found: tuple[Variable, ...], name: str) -> Iterator[Finding]:
+    """Variables of the file that the product does not hold, and why."""
+    chosen = {variable.source_name for variable in found}
+    unselected = [variable.source_name for variable in held if variable.source_name not in chosen]
+    unwritten = [f"{key} ({v.dtype})" for key, v in dataset.variables.items() if v.dtype.kind not in "iufbSUO"]
+    for names, why in (
+        (unselected, "source.variables does not select them"),
+        (unwritten, "no format here has the type"),
+    ):
+        if names:
+            yield rules.SOURCE_LEFT_OUT.finding(name, f"{name}: {', '.join(names)} left out: {why}", names)
 
 
 def _only_groups(groups: dict[str, list[str]], driver: Driver, href: str) -> Unreadable:
@@ -279,7 +301,19 @@ def _one_grid(dataset: xr.Dataset, found: tuple[Variable, ...], name: str, profi
         grid = grid_of(dataset, first, crs)
     except Unreadable as error:
         raise Unreadable(f"{name}: {error.message}", error.remedy) from None
-    return grid, next((value.time for value in axes.values() if value is not None and value.time), None)
+    return grid, _one_time_axis(axes, name)
+
+
+def _one_time_axis(axes: dict[str, Axes | None], name: str) -> str | None:
+    """The time dimension that all variables share which have one."""
+    along = {value.time: variable for variable, value in axes.items() if value is not None and value.time}
+    if len(along) > 1:
+        listed = " and ".join(f"{variable} on {time}" for time, variable in along.items())
+        raise Contradiction(
+            f"{name}: its variables have several time axes, {listed}",
+            "select variables of one time axis with source.variables",
+        )
+    return next(iter(along), None)
 
 
 def _place(axes: Axes) -> tuple[str, ...]:

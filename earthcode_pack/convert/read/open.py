@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from earthcode_pack.convert.read.axes import data_variables
 from earthcode_pack.errors import Unreadable, install_extra
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _MAGIC: dict[bytes, Driver] = {
     b"GRIB": "GRIB",
 }  # fmt: skip
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata")
+FILL_OF_ZARR = "fill_of_zarr"  # in the encoding of a variable whose _FillValue is but the fill value of its array
 _FORMATS = "GeoTIFF, NetCDF, HDF5, GRIB or Zarr"
 
 
@@ -155,7 +157,27 @@ def _zarr(path: Path) -> xr.Dataset:
     import zarr  # noqa: PLC0415 - half a second, and only for Zarr
 
     store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else zarr.storage.LocalStore(path, read_only=True)
-    return _raw(store, "zarr", consolidated=False)  # type: ignore[arg-type] # consolidated metadata may be out of date
+    dataset = _raw(store, "zarr", consolidated=False)  # type: ignore[arg-type] # consolidated metadata may be stale
+    group = zarr.open_group(store, mode="r", use_consolidated=False)
+    if group.metadata.zarr_format == 2:  # noqa: PLR2004 - the Zarr version
+        _without_default_fills(dataset, group)
+    return dataset
+
+
+def _without_default_fills(dataset: xr.Dataset, group: Any) -> None:
+    """Takes the ``_FillValue`` 0 away where Zarr v2 wrote it of itself and zeros are sure to be meant.
+
+    xarray hands the fill value of a v2 array on as ``_FillValue``; 0 is that of arrays for which nobody gave one. No
+    coordinate has missing values (CF 2.5.1), and flags name what they hold. Of others ``FILL_OF_ZARR`` tells.
+    """
+    data = data_variables(dataset)
+    for name, variable in dataset.variables.items():
+        if variable.attrs.get("_FillValue") != 0 or "_FillValue" in group[str(name)].attrs:
+            continue
+        if name not in data or {"flag_values", "flag_masks"} & set(variable.attrs) or variable.dtype.kind == "b":
+            del variable.attrs["_FillValue"]
+        else:
+            variable.encoding[FILL_OF_ZARR] = True
 
 
 def groups_of(path: Path, driver: Driver) -> dict[str, list[str]]:

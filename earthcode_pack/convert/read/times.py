@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import cftime
@@ -14,11 +14,13 @@ from earthcode_pack import timeline
 from earthcode_pack.cf.missing import stated_nodata
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Period
+from earthcode_pack.units import factor as unit_factor
 
 if TYPE_CHECKING:
     import xarray as xr
 
 _REFORM = (1582, 10, 15)  # from this day on the standard calendar is the Gregorian one (CF 4.4.1)
+REFERENCE = "forecast_reference_time"
 _REAL = ("standard", "gregorian", "proleptic_gregorian", "julian")
 
 
@@ -29,6 +31,14 @@ def periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
 
     Raises ``Unreadable`` where the units hold no reference time, a value is missing or is packed.
     """
+    valid = valid_times(dataset, dim)
+    if valid is not None:
+        return tuple(Period(start=min(run.ravel()), end=max(run.ravel())) for run in valid)
+    return own_periods_of(dataset, dim)
+
+
+def own_periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
+    """As ``periods_of``, of the coordinate itself: of the runs of a forecast, not of the times they are valid for."""
     coordinate = dataset[dim]
     _refuse_without_units(dataset, dim)
     units, calendar = time_units(coordinate)
@@ -38,6 +48,46 @@ def periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
         pairs = decode(bounds.values, bounds.attrs.get("units", units), bounds.attrs.get("calendar", calendar), dim)
         return tuple(Period(start=min(pair), end=max(pair)) for pair in pairs)
     return tuple(Period(start=moment, end=moment) for moment in decode(coordinate.values, units, calendar, dim))
+
+
+def valid_times(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, Any] | None:
+    """The moments for which the runs of a forecast are valid, runs first; None of an axis of valid times itself.
+
+    By a coordinate ``time`` along the runs and their steps, else as the reference times plus the forecast periods
+    (standard names ``forecast_reference_time`` and ``forecast_period``).
+    """
+    if dim not in dataset.variables:
+        return None
+    stated = [
+        str(name)
+        for name, variable in dataset.variables.items()
+        if name != dim and dim in variable.dims and variable.dtype.kind in "iuf"
+        and variable.attrs.get("standard_name") == "time" and " since " in str(variable.attrs.get("units", ""))
+    ]  # fmt: skip
+    is_reference = dataset[dim].attrs.get("standard_name") == REFERENCE
+    many = [name for name in stated if dataset[name].ndim > 1]
+    if stated and (is_reference or many):
+        variable = dataset[(many or stated)[0]]
+        _refuse_what_is_no_time(variable, str(variable.name))
+        values = variable.transpose(dim, ...).values
+        return decode(values, *time_units(variable), str(variable.name)).reshape(values.shape[0], -1)
+    return _after_reference(dataset, dim) if is_reference else None
+
+
+def _after_reference(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, Any] | None:
+    """Reference times plus forecast periods; None without such periods."""
+    leads = [v for v in dataset.variables.values() if v.attrs.get("standard_name") == "forecast_period"]
+    if len(leads) != 1 or leads[0].ndim > 1 or dim in leads[0].dims:
+        return None
+    runs = [period.start for period in own_periods_of(dataset, dim)]
+    seconds = unit_factor(str(leads[0].attrs.get("units", "")), "s")
+    if seconds is None:
+        raise Unreadable(
+            f"the forecast_period of {dim} is in {leads[0].attrs.get('units')!r}, which is no unit of time",
+            "give it units such as hours",
+        )
+    steps = [timedelta(seconds=float(lead) * seconds) for lead in np.atleast_1d(leads[0].values)]
+    return np.array([[run + step for step in steps] for run in runs], dtype=object)
 
 
 def _refuse_without_units(dataset: xr.Dataset, dim: str) -> None:
