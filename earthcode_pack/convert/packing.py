@@ -94,10 +94,9 @@ def _refilled(variables: list[Variable]) -> Packing | None:
     if is_float and not all(np.dtype(kind).kind == "f" for kind in kinds):
         return None  # int64 beside uint64
     fills = [variable.nodata for variable in variables if variable.nodata is not None]
-    if is_float:
-        nodata: float | int | None = fills[0] if len(set(map(repr, fills))) == 1 else float("nan")
-    else:
-        nodata = next(iter(fills), None)
+    nodata = next(iter(fills), None)
+    if is_float and len({repr(variable.nodata) for variable in variables}) > 1:
+        nodata = float("nan")  # which costs no valid value
     if nodata is None and any(variable.missing or variable.valid_range != NO_RANGE for variable in variables):
         return None  # no value is known to be free for what is missing
     return Packing(common.name, "refilled", nodata)
