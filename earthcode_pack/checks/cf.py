@@ -10,10 +10,12 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.cf.axes import axes_of
 from earthcode_pack.cf.roles import formula_terms, grid_mappings, helpers
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import name_findings
 from earthcode_pack.checks.time_facts import axis_findings
+from earthcode_pack.errors import Unreadable
 from earthcode_pack.timeline import in_microseconds, plain_units
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ _UNCERTAIN = re.compile(
 )
 _NO_DOCUMENTATION = {"conventions", "license", "licence", "creator_url", "publisher_url", "institution",
                      "standard_name_vocabulary", "keywords_vocabulary"}  # fmt: skip
-_MAP = 2  # dimensions
 _STATUS = re.compile(r"(status_flag|quality_flag)$")
 
 # xrlint's rules that fit, and ours that each one stands for.
@@ -70,11 +71,19 @@ def cf_findings(dataset: Any, subject: str) -> list[Finding]:
 
 
 def _auxiliary(dataset: Any) -> list[str]:
-    """Variables that describe others: what those name, formula terms that are no maps, and stray grid mappings."""
+    """Variables that describe others: what those name, formula terms that are no maps, texts, stray grid mappings."""
     every = dataset.variables
     stray = [str(name) for name, variable in every.items() if _CRS_ATTRIBUTES & set(variable.attrs)]
-    terms = [name for name in formula_terms(dataset) if name in every and every[name].ndim < _MAP]
-    return [*helpers(dataset), *terms, *stray]
+    terms = [name for name in formula_terms(dataset) if name in every and not _is_map(dataset, name)]
+    texts = [str(name) for name, variable in every.items() if variable.dtype.kind in "SUOT"]
+    return [*helpers(dataset), *terms, *stray, *texts]
+
+
+def _is_map(dataset: Any, name: str) -> bool:
+    try:
+        return axes_of(dataset, name) is not None
+    except Unreadable:  # several latitudes: on a map, whichever is its own
+        return True
 
 
 # --- by xrlint

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pyproj import CRS
 
+from earthcode_pack.cf.axes import axes_of, axis_of, data_variables
 from earthcode_pack.cf.missing import plain, stated_nodata
 from earthcode_pack.convert.classes import bitfields_of, classes_of, colored, of_table
 from earthcode_pack.convert.read import cf, times
-from earthcode_pack.convert.read.axes import axes_of, axis_of, data_variables
 from earthcode_pack.convert.read.numbers import unpacked
 from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.model import Dimension, Driver, Grid, Job, Variable, WrittenVariable, rfc3339

@@ -443,7 +443,7 @@ def test_files_that_pack_differently_decode_exactly(tmp_path: Path, fmt: str, op
     split = {"split": "none"} if fmt == "netcdf" else {}
     made = to(fmt, tmp_path / "*.nc", tmp_path, **options, **split)
     wanted = np.stack([ramp(3, 4) * 0.5, ramp(3, 4) * 0.25])
-    wanted[:, 0, 0] = np.nan
+    wanted[:, 0, 0] = wanted[:, 2, 2:] = np.nan  # the fill, and what lies beyond valid_max
     out = opened(made.path)["sst"]
     assert np.array_equal(out, wanted, equal_nan=True)
     assert out.dtype == np.float32

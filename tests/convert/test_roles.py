@@ -310,3 +310,29 @@ def test_attributes_that_json_lacks_are_dropped_and_told(tmp_path: Path, version
     assert attrs["units"] == "1"
     for name, key in (("sst", "valid_max"), ("sst", "reach"), ("global attributes", "limit")):
         assert any(line.startswith(f"{name}: {key} ") and "dropped" in line for line in made.one.changes)
+
+
+# --- types ----------------------------------------------------------------------------------------------------------
+
+
+def odd_types(file: Any) -> None:
+    """An enumeration of NetCDF-4, text on the map, and a compound type."""
+    cloud = file.createEnumType(np.uint8, "cloud_t", {"clear": 0, "stratus": 1, "unknown": 255})
+    made = file.createVariable("cloud", cloud, ("time", "lat", "lon"), fill_value=np.uint8(255))
+    made.setncatts({"long_name": "Cloud", "grid_mapping": "crs"})
+    made[:] = np.arange(12).reshape(1, 3, 4) % 2
+    file.createVariable("code", "S1", ("lat", "lon"))
+    pair = file.createCompoundType(np.dtype([("a", "f4"), ("b", "f4")]), "pair_t")
+    file.createVariable("pair", pair, ("lat", "lon"))
+
+
+@pytest.mark.parametrize("fmt", ["zarr", "netcdf", "cog"])
+def test_names_of_an_enumeration_are_classes_and_a_compound_type_is_told(tmp_path: Path, fmt: str) -> None:
+    source = make_nc(tmp_path / "a.nc", ramp(1, 3, 4), more=odd_types)
+    profile = profile_of(source, fmt)
+    assert any("pair" in note and "no format here has the type" in note for note in notes_of(profile))
+    made = run(profile, tmp_path / "out")
+    (cloud,) = [variable for one in made.artifacts for variable in one.variables if variable.name == "cloud"]
+    assert cloud.classes == ({"value": 0, "name": "clear"}, {"value": 1, "name": "stratus"})
+    assert cloud.statistics is not None
+    assert cloud.statistics.values == ((0, 6), (1, 6))

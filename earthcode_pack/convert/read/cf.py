@@ -17,8 +17,8 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from earthcode_pack import units
+from earthcode_pack.cf.axes import LENGTHS
 from earthcode_pack.cf.roles import grid_mapping_for
-from earthcode_pack.convert.read.axes import LENGTHS
 from earthcode_pack.convert.read.numbers import packed_alike, unpacked
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Grid
@@ -26,7 +26,7 @@ from earthcode_pack.model import Grid
 if TYPE_CHECKING:
     import xarray as xr
 
-    from earthcode_pack.convert.read.axes import Axes
+    from earthcode_pack.cf.axes import Axes
 
 # A coordinate in float32 is off its place by about 1e-7 of its size: regular means within a hundredth of a cell.
 _REGULAR = 0.01

@@ -6,13 +6,13 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.cf.axes import Axes, axes_of, data_variables
 from earthcode_pack.cf.missing import further_missing, plain, stated_nodata, valid_range
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import variable_notes
 from earthcode_pack.checks.time_facts import precision_findings
 from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, is_pattern, name_of, product_variables
-from earthcode_pack.convert.read.axes import Axes, axes_of, data_variables
 from earthcode_pack.convert.read.open import FILL_OF_ZARR, driver_of, groups_of, open_raw
 from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.convert.read.raster import (
@@ -154,7 +154,7 @@ def _left_out(dataset: xr.Dataset, held: list[Variable], found: tuple[Variable, 
     """Variables of the file that the product does not hold, and why."""
     chosen = {variable.source_name for variable in found}
     unselected = [variable.source_name for variable in held if variable.source_name not in chosen]
-    unwritten = [f"{key} ({v.dtype})" for key, v in dataset.variables.items() if v.dtype.kind not in "iufbSUO"]
+    unwritten = [f"{key} ({v.dtype})" for key, v in dataset.variables.items() if v.dtype.kind not in "iufbSUOT"]
     for names, why in (
         (unselected, "source.variables does not select them"),
         (unwritten, "no format here has the type"),

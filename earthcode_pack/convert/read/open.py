@@ -9,9 +9,10 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 
-from earthcode_pack.convert.read.axes import data_variables
+from earthcode_pack.cf.axes import data_variables
 from earthcode_pack.errors import Unreadable, install_extra
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _MAGIC: dict[bytes, Driver] = {
 }  # fmt: skip
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata")
 FILL_OF_ZARR = "fill_of_zarr"  # in the encoding of a variable whose _FillValue is but the fill value of its array
+_FLAGS = {"flag_values", "flag_masks"}
 _FORMATS = "GeoTIFF, NetCDF, HDF5, GRIB or Zarr"
 
 
@@ -103,8 +105,20 @@ def _raw(path: Path, engine: str, **options: Any) -> xr.Dataset:
 
 def _netcdf(path: Path) -> xr.Dataset:
     if _begins_with(path) == b"\x89HDF":
-        return _raw(path, "h5netcdf", phony_dims="sort")
+        return _with_enumerations(_raw(path, "h5netcdf", phony_dims="sort"))
     return _raw(path, "netcdf4", lock=_OPENING)
+
+
+def _with_enumerations(dataset: xr.Dataset) -> xr.Dataset:
+    """The names of the values of an enumerated type as flags (CF 3.5), but for the one that means missing."""
+    for variable in dataset.variables.values():
+        names = (np.dtype(variable.encoding.get("dtype", variable.dtype)).metadata or {}).get("enum")
+        if names and not _FLAGS & set(variable.attrs):
+            fill = variable.attrs.get("_FillValue")
+            known = {value: name for name, value in names.items() if value != fill}
+            variable.attrs["flag_values"] = np.array(list(known), variable.dtype)
+            variable.attrs["flag_meanings"] = " ".join(name.replace(" ", "_") for name in known.values())
+    return dataset
 
 
 def _grib(path: Path) -> xr.Dataset:
@@ -174,7 +188,7 @@ def _without_default_fills(dataset: xr.Dataset, group: Any) -> None:
     for name, variable in dataset.variables.items():
         if variable.attrs.get("_FillValue") != 0 or "_FillValue" in group[str(name)].attrs:
             continue
-        if name not in data or {"flag_values", "flag_masks"} & set(variable.attrs) or variable.dtype.kind == "b":
+        if name not in data or _FLAGS & set(variable.attrs) or variable.dtype.kind == "b":
             del variable.attrs["_FillValue"]
         else:
             variable.encoding[FILL_OF_ZARR] = True

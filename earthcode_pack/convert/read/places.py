@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from pyproj import CRS
 
-    from earthcode_pack.convert.read.axes import Axes
+    from earthcode_pack.cf.axes import Axes
     from earthcode_pack.sphere import Array, Box
 
 _PER_SIDE = 16  # cells along a side of a tile that an outline is drawn by
