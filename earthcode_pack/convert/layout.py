@@ -52,13 +52,14 @@ class _Header:
     """A file without the values of its data variables, whose attributes are kept, in their types, by name.
 
     ``crs`` is of the first file alone: the plan has seen that all have one grid, and PROJ takes its time. ``auxiliary``
-    are the coordinates of data that lie at places.
+    are the coordinates of data that lie at places. ``unwritable`` are variables of types that no output has.
     """
 
     dataset: xr.Dataset
     attrs: dict[str, dict[str, Any]]
     crs: CRS | None
     auxiliary: tuple[str, ...]
+    unwritable: tuple[str, ...]
 
 
 def layout_of(job: Job, paths: LocalPaths) -> Layout:
@@ -82,7 +83,23 @@ def layout_of(job: Job, paths: LocalPaths) -> Layout:
     shared = _global_attributes(job, [header.dataset for header in headers.values()], notes)
     every = attributes | {name: variable.attrs for name, variable in others.items()}
     _follow_renames(job, every, shared.get("external_variables", ""), notes)
+    _account_for_all(job, headers, {*every}, notes)
     return Layout(variables, attributes, others, shared, tuple(notes.lines))
+
+
+def _account_for_all(job: Job, headers: dict[str, _Header], written: set[str], notes: Notes) -> None:
+    """Notes each variable of each file that is not in the cube, and was not spoken of before."""
+    names = {v.source_name: v.name for source in job.inputs for v in source.variables}
+    told = " ".join(notes.lines)
+    for header in headers.values():
+        reasons = {
+            **dict.fromkeys(map(str, header.dataset.variables), "not every file holds it"),
+            **dict.fromkeys(header.attrs, "it is not among the variables selected"),
+            **dict.fromkeys(header.unwritable, "no format here has its type"),
+        }
+        for name, why in reasons.items():
+            if names.get(name, name) not in written and f"{name} dropped" not in told:
+                notes.add(f"{name} left out: {why}")
 
 
 def _headers(inputs: tuple[Input, ...], paths: LocalPaths) -> dict[str, _Header]:
@@ -109,10 +126,10 @@ def _read_header(source: Input, path: Path, *, of_crs: bool) -> _Header:
         attrs = {name: {str(k): _typed(v) for k, v in dataset[name].attrs.items()} for name in every}
         first = source.variables[0].source_name
         crs, auxiliary = cf.crs_of(dataset, first) if of_crs else None, auxiliary_of(dataset, first)
-        dropped = every | {name for name, v in dataset.variables.items() if v.dtype.kind not in "iufbSUOT"}
-        small = dataset.drop_vars(dropped, errors="ignore").load()
+        unwritable = tuple(str(name) for name, v in dataset.variables.items() if v.dtype.kind not in "iufbSUOT")
+        small = dataset.drop_vars(every | {*unwritable}, errors="ignore").load()
         small.attrs = {str(key): _typed(value) for key, value in dataset.attrs.items()}
-    return _Header(small, attrs, crs, auxiliary)
+    return _Header(small, attrs, crs, auxiliary, unwritable)
 
 
 def _typed(value: Any) -> Any:

@@ -9,7 +9,9 @@ import numpy as np
 from pyproj import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 
+from earthcode_pack.cf.axes import data_variables
 from earthcode_pack.cf.missing import NO_RANGE, as_type, stated_nodata
+from earthcode_pack.cf.roles import referenced
 from earthcode_pack.convert.read import cf
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.raster import as_number, raster_crs
@@ -127,8 +129,20 @@ def cube_look(dataset: xr.Dataset, variable: Variable, dtype: str, time_dim: str
         dropped=(
             *((days_that_lack(str(time_dim)),) if time_dim and lacks_days(dataset, time_dim) else ()),
             *_marked_otherwise(variable, nodata),
+            *_left_out(dataset, variable),
         ),
     )
+
+
+def _left_out(dataset: xr.Dataset, variable: Variable) -> Iterator[str]:
+    """The variables of a cube that are no axes, data, bounds nor grid mappings: a GeoTIFF has no place for them."""
+    data, mapping = data_variables(dataset), cf.grid_mapping_of(dataset, variable.source_name)
+    every = [v.attrs for v in dataset.variables.values()]
+    bounds = {name for attrs in every for key in ("bounds", "climatology") for name in referenced(attrs, key)}
+    own = {*data, *dataset[variable.source_name].dims, *bounds, mapping}
+    names = [str(name) for name in dataset.variables if name not in own]
+    if names:
+        yield f"{', '.join(names)} left out: a GeoTIFF holds one variable and its place"
 
 
 def _marked_otherwise(variable: Variable, nodata: float | None) -> Iterator[str]:

@@ -312,6 +312,41 @@ def test_attributes_that_json_lacks_are_dropped_and_told(tmp_path: Path, version
         assert any(line.startswith(f"{name}: {key} ") and "dropped" in line for line in made.one.changes)
 
 
+# --- all of it ------------------------------------------------------------------------------------------------------
+
+
+def everything(file: Any) -> None:
+    """A coordinate of text, a number beside the grid, a profile along no place, a second variable, a compound type."""
+    file.createVariable("station", "S1", ("lat",))
+    file.createVariable("height", "f8", ()).setncatts({"standard_name": "height", "units": "m", "positive": "up"})
+    file.createDimension("band", 3)
+    file.createVariable("wavelength", "f4", ("band",))[:] = [1, 2, 3]
+    hybrid(file)
+    odd_types(file)
+
+
+@pytest.mark.parametrize("fmt", ["zarr", "netcdf", "cog"])
+def test_each_variable_is_in_the_product_or_among_what_was_left_out(tmp_path: Path, fmt: str) -> None:
+    source = make_nc(tmp_path / "a.nc", ramp(1, 3, 4), more=everything)
+    made = run(profile_of(source, fmt, select=["sst", "err"]), tmp_path / "out")
+    with xr.open_dataset(source, decode_cf=False, engine="h5netcdf") as dataset:
+        names = {str(name) for name in dataset.variables} - {"lat", "lon", "time", "crs"}
+    told = [
+        line.partition(" left out: ")[0].split(", ")
+        for one in made.artifacts
+        for line in one.changes
+        if " left out: " in line
+    ]
+    left_out = {name for names in told for name in names}
+    if fmt == "cog":
+        kept = {variable.name for one in made.artifacts for variable in one.variables}
+        assert names - kept - left_out == {"ps_in", "cloud"}  # data that was not selected: a finding on the source
+    else:
+        kept = {str(name) for name in opened(made.path, decode_cf=False).variables}
+        assert names <= kept | left_out
+        assert kept & left_out == set()
+
+
 # --- types ----------------------------------------------------------------------------------------------------------
 
 
