@@ -76,10 +76,10 @@ class Projection:
         assert self.plane is not None
         lon, lat = self.plane.transform(x, y)
         back = self.plane.transform(lon, lat, direction="INVERSE")
-        across = back[0] - x
-        if self.period is not None:
-            across = (across + self.period / 2) % self.period - self.period / 2
         with np.errstate(invalid="ignore"):
+            across = back[0] - x
+            if self.period is not None:
+                across = (across + self.period / 2) % self.period - self.period / 2
             near: Mask = np.hypot(across, back[1] - y) <= max(size * _BACK, self.metre * _METRE)
         at_pole: Mask = (np.abs(lat) > self._quarter() - _AT_POLE) & np.isfinite(lat) & np.isfinite(back[1])
         return near | at_pole
@@ -127,15 +127,14 @@ def projection_of(wkt: str) -> Projection:
     """
     crs = _horizontal(crs_of(wkt))
     try:
-        to_lonlat = Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
+        to_lonlat, plane = Transformer.from_crs(crs, "OGC:CRS84", always_xy=True), _without_datum(crs)
     except ProjError as error:
         raise Unreadable(
-            f"the CRS {crs.name} has no longitude and latitude on the Earth: {error}",
+            f"PROJ has no way from the CRS {crs.name} to longitude and latitude on the Earth: {error}",
             "set source.crs with override: true to the CRS of the data",
         ) from error
     axis = crs.axis_info[0].unit_conversion_factor  # metres or radians
     metre = 1 / (axis * 6_378_137.0) if crs.is_geographic else 1 / axis
-    plane = _without_datum(crs)
     return Projection(crs, to_lonlat, plane, _period(crs, plane), metre)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PER_SIDE = 64  # places along an edge: straight lines in one CRS are curves in the other
 _CLOSER, _ROUNDS = 16, 2  # places on either side of the farthest, by which it is found closer, and how often
 _FEW = 20  # places along an edge, as PROJ's transform_bounds and its users mostly take
-_INSIDE = 201  # places across a grid whose edges leave the Earth
+_INSIDE = 200  # places across a grid whose edges leave the Earth
 _BISECTIONS = 40
 _EDGE = 1e-9  # of the grid: what lies on its edge
 
@@ -120,10 +120,12 @@ def _box(frame: Frame, per_side: int, closer: int) -> Box:
         if np.isfinite(points).all():
             along = _closer(along, points, closer)
             points = frame.ring(along)
-    if np.isfinite(points).all() and (np.abs(points[:, 1]) < POLE - ROUND).all():
-        lons = points[:, 0]
-        return _with_poles(frame, arcs_between(lons, np.roll(lons, -1)), points[:, 1])
-    return _with_poles(frame, *_over_all(frame))  # a pole on an edge has every longitude, and none
+    arcs, lats = _arcs(points, np.roll(points, -1, axis=0)), points[:, 1]
+    leaves = not np.isfinite(points).all()
+    if leaves or (np.abs(lats) > POLE - ROUND).any():  # a pole on an edge has every longitude, and none
+        more, heights = _over_all(frame, _INSIDE if leaves else _FEW)
+        arcs, lats = np.vstack([arcs, more]), np.concatenate([lats[np.isfinite(lats)], heights])
+    return _with_poles(frame, arcs, lats)
 
 
 def poles_inside(frame: Frame) -> set[float]:
@@ -171,9 +173,9 @@ def _closer(along: Array, ring: Array, more_places: int) -> Array:
 
 
 @lru_cache(maxsize=2)  # its box, and how far it is in doubt
-def _over_all(frame: Frame) -> tuple[Array, Array]:
+def _over_all(frame: Frame, across: int) -> tuple[Array, Array]:
     """Arcs of longitude between neighbours all over a grid, and latitudes: of what lies on the Earth, to its limb."""
-    t = np.linspace(0, 1, _INSIDE)
+    t = np.linspace(0, 1, across + 1)
     u, v = np.meshgrid(t, t)
     points = frame.lonlat(u.ravel(), v.ravel()).reshape(*u.shape, 2)
     seen = np.isfinite(points).all(axis=-1)
@@ -183,7 +185,7 @@ def _over_all(frame: Frame) -> tuple[Array, Array]:
         )
     arcs, lats = [], [points[seen][:, 1]]
     for axis in (0, 1):
-        first, second = (np.take(points, part, axis) for part in (range(_INSIDE - 1), range(1, _INSIDE)))
+        first, second = _pairs(points, axis)
         on, limb = _limb(frame, np.stack([u, v]), seen, axis)
         arcs += [_arcs(first.reshape(-1, 2), second.reshape(-1, 2)), _arcs(on, limb)]
         lats.append(limb[:, 1])
@@ -197,10 +199,15 @@ def _arcs(first: Array, second: Array) -> Array:
     return arcs_between(first[known, 0], second[known, 0])
 
 
+def _pairs(values: Any, axis: int) -> tuple[Any, Any]:
+    """All of an array but the last, and all but the first along an axis: neighbours."""
+    last = values.shape[axis] - 1
+    return np.take(values, range(last), axis), np.take(values, range(1, last + 1), axis)
+
+
 def _limb(frame: Frame, places: Array, seen: Mask, axis: int) -> tuple[Array, Array]:
     """Places on the Earth beside one off it, and the last places on it between the two, by bisection."""
-    first, second = (np.take(places, part, axis + 1) for part in (range(_INSIDE - 1), range(1, _INSIDE)))
-    here, there = (np.take(seen, part, axis) for part in (range(_INSIDE - 1), range(1, _INSIDE)))
+    (first, second), (here, there) = _pairs(places, axis + 1), _pairs(seen, axis)
     border = here != there
     on = np.where(here, first, second)[:, border]
     off = np.where(here, second, first)[:, border]
