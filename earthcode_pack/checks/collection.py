@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from earthcode_pack.checks import rules
-from earthcode_pack.checks.boxes import Box, box_of, contains, is_union
 from earthcode_pack.checks.documents import listed, mapping, mappings, roles
 from earthcode_pack.checks.metadata import boxes, cube_findings, is_data, moment, parameter_findings
 from earthcode_pack.checks.targets import by_name
+from earthcode_pack.geo.box import Box, box_of, contains, is_union
 from earthcode_pack.model import rfc3339
 
 if TYPE_CHECKING:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from earthcode_pack.checks import rules
-from earthcode_pack.checks.boxes import FINE, box_of, contains, excess, hull, width
 from earthcode_pack.checks.limits import NEAR
 from earthcode_pack.checks.measured import Measured, valid_box
+from earthcode_pack.geo.box import FINE, box_of, contains, excess, union, width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import Any
 
-    from earthcode_pack.checks.boxes import Box
     from earthcode_pack.checks.documents import Document
+    from earthcode_pack.geo.box import Box
     from earthcode_pack.model import Finding
 
 _LOOSE = 0.1  # of the data's width or height that a bbox may exceed it by
@@ -61,7 +61,7 @@ def _not_held(document: Document, box: Box, path: Path, data: Measured) -> Itera
 
 def _loose(document: Document, box: Box, measured: list[Measured]) -> Iterator[Finding]:
     """A box far wider than the data: the whole globe is claimed by a third of the real catalogue."""
-    true = hull([data.lonlat for data in measured if data.lonlat is not None])
+    true = union([data.lonlat for data in measured if data.lonlat is not None])
     cell = max(data.spread[0] for data in measured), max(data.spread[1] for data in measured)
     wide, tall = excess(box, true)
     slack_x, slack_y = (2 * side + FINE for side in cell)

@@ -14,17 +14,20 @@ from earthcode_pack.cf.roles import grid_mapping_for
 from earthcode_pack.checks.cf import crs_of, is_time, open_raw
 from earthcode_pack.checks.cog import open_tiff
 from earthcode_pack.checks.limits import DECODED
-from earthcode_pack.checks.lonlat import doubt, lonlat_box, spread
 from earthcode_pack.checks.netcdf import opened
 from earthcode_pack.checks.positions import located
 from earthcode_pack.checks.targets import by_name
 from earthcode_pack.checks.zarr_store import open_group, open_store
+from earthcode_pack.errors import Unreadable
+from earthcode_pack.geo.box import width
+from earthcode_pack.geo.crs import unit_scale
+from earthcode_pack.geo.extent import Frame, doubt, lonlat_box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from earthcode_pack.checks.boxes import Box
+    from earthcode_pack.geo.box import Box
 
 _Y = ("projection_y_coordinate", "latitude", "grid_latitude")
 _X = ("projection_x_coordinate", "longitude", "grid_longitude")
@@ -78,20 +81,28 @@ def measure_cog(path: Path | str) -> Measured:
     with open_tiff(str(path)) as src:
         crs = CRS.from_user_input(src.crs) if src.crs else None
         cell = (math.hypot(src.transform.a, src.transform.d), math.hypot(src.transform.b, src.transform.e))
-        bounds = _corners(src)
-        lonlat = lonlat_box(crs, bounds) if crs else None
-        bands = tuple(_cog_band(src, index) for index in range(src.count))
+        frame = Frame.of_transform(crs.to_wkt(), tuple(src.transform), src.shape) if crs else None
         return Measured(
             crs=crs,
             shape=(src.height, src.width),
-            bounds=bounds,
+            bounds=_corners(src),
             cell=cell,
             transform=tuple(src.transform)[:6],
-            lonlat=lonlat,
-            spread=spread(lonlat, (src.height, src.width)),
-            bands=bands,
-            doubt=doubt(crs, bounds, lonlat) if crs else (0.0, 0.0),
+            bands=tuple(_cog_band(src, index) for index in range(src.count)),
+            **_placed(frame, (src.height, src.width)),
         )
+
+
+def _placed(frame: Frame | None, shape: tuple[int, int]) -> dict[str, Any]:
+    """The box of a grid, a cell of it and its doubt, in degrees; without CRS, or off the Earth, there is no box."""
+    try:
+        if frame is None:
+            return {"lonlat": None, "spread": (0.0, 0.0)}
+        box = lonlat_box(frame)
+        cell = (width(box) / max(shape[1], 1), (box[3] - box[1]) / max(shape[0], 1))
+        return {"lonlat": box, "spread": cell, "doubt": doubt(frame)}
+    except Unreadable:
+        return {"lonlat": None, "spread": (0.0, 0.0)}
 
 
 def _corners(src: Any) -> tuple[float, float, float, float]:
@@ -130,9 +141,11 @@ def valid_box(path: Path) -> Box | None:
             return None
         ys = [src.height * edge / mask.shape[0] for edge in (rows[0] + 1, rows[-1])]  # inside by a cell
         xs = [src.width * edge / mask.shape[1] for edge in (columns[0] + 1, columns[-1])]
-        inner = [src.xy(y - 0.5, x - 0.5) for y in ys for x in xs]
-        lons, lats = zip(*inner, strict=True)
-        return lonlat_box(CRS.from_user_input(src.crs), (min(lons), min(lats), max(lons), max(lats)))
+        inner = src.transform @ src.transform.translation(min(xs), min(ys))
+        shape = (max(ys) - min(ys), max(xs) - min(xs))
+        wkt = CRS.from_user_input(src.crs).to_wkt()
+        box: Box | None = _placed(Frame.of_transform(wkt, tuple(inner), shape), src.shape)["lonlat"]
+        return box
 
 
 # --- cubes
@@ -174,7 +187,7 @@ def measure_cube(path: Path | str) -> Measured:
         places = None if x and y and _is_place(dataset, x) and _is_place(dataset, y) else located(dataset)
         grid: dict[str, Any] = {} if places is None else places._asdict()
         if places is None and x and y:
-            grid = _grid(crs, (_edges(dataset, x), _edges(dataset, y)), (dataset.sizes[y], dataset.sizes[x]))
+            grid = _grid(dataset, crs, x, y)
         return Measured(
             **({"shape": None, "bounds": None, "cell": None, "transform": None, "lonlat": None,
                 "spread": (0.0, 0.0)} | grid),
@@ -228,14 +241,18 @@ def _unpacked(variable: Any, inherited: dict[str, Any]) -> Any:
     return variable.to_numpy().astype("f8") * attrs.get("scale_factor", 1.0) + attrs.get("add_offset", 0.0)
 
 
-def _grid(crs: Any, edges: tuple[list[float], list[float]], shape: tuple[int, int]) -> dict[str, Any]:
-    (left, right), (bottom, top) = edges
-    bounds = (left, bottom, right, top)
-    lonlat = lonlat_box(crs, bounds) if crs else None
+def _grid(dataset: Any, crs: Any, x: str, y: str) -> dict[str, Any]:
+    """The cells between one-dimensional axes, in the units of the CRS."""
+    (left, right), (bottom, top) = (_in_units_of(crs, dataset, axis, number) for number, axis in enumerate((x, y)))
+    shape, bounds = (dataset.sizes[y], dataset.sizes[x]), (left, bottom, right, top)
     cell = ((right - left) / shape[1], (top - bottom) / shape[0])
-    unsure = doubt(crs, bounds, lonlat) if crs else (0.0, 0.0)
-    size = spread(lonlat, shape)
-    return {"shape": shape, "bounds": bounds, "cell": cell, "lonlat": lonlat, "spread": size, "doubt": unsure}
+    frame = Frame.of_bounds(crs.to_wkt(), bounds) if crs else None
+    return {"shape": shape, "bounds": bounds, "cell": cell} | _placed(frame, shape)
+
+
+def _in_units_of(crs: Any, dataset: Any, name: str, number: int) -> list[float]:
+    scale = unit_scale(crs, str(dataset[name].attrs.get("units", "")), number) if crs else None
+    return [edge * (scale or 1.0) for edge in _edges(dataset, name)]
 
 
 def _cube_band(dataset: Any, name: str) -> Band:

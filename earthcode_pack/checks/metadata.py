@@ -10,10 +10,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
-from earthcode_pack.checks.boxes import box_of, contains, is_global, is_uncut, positions
 from earthcode_pack.checks.documents import Document, listed, mapping, mappings, roles, texts
 from earthcode_pack.checks.names import name_findings
 from earthcode_pack.checks.targets import by_name
+from earthcode_pack.geo.box import box_of, contains, is_global
+from earthcode_pack.geo.positions import is_uncut, positions
 from earthcode_pack.period import parse_period
 from earthcode_pack.units import is_unit, nearest
 

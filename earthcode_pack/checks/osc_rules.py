@@ -94,8 +94,8 @@ EXPERIMENT_BACK = rule(_W, "OSC-EXPERIMENT-BACK", f"{_OSC}, experiments",
 CHILDREN = rule(_E, "OSC-CHILDREN", _VALIDATOR,
     "children of a sub-catalogue", "the folders beside it, all of them", "add or remove the link")
 ITEMS_EXTENT = rule(_E, "OSC-ITEMS-EXTENT", _FACT,
-    "first box of a product against its Items", "holds them all", "measure it from the Items")
+    "first box of a product against its Items", "holds them all", "write the union of the Items")
 ITEMS_PERIOD = rule(_E, "OSC-ITEMS-PERIOD", _FACT,
-    "interval of a product against its Items", "holds them all", "measure it from the Items")
+    "interval of a product against its Items", "holds them all", "write the union of the Items")
 ITEM_UNLINKED = rule(_W, "OSC-ITEM-UNLINKED", _OSC,
     "Item files beside a product", "each has its item link", "add the link, or remove the file")

@@ -1,6 +1,6 @@
 """Where data lie that have latitudes and longitudes of their own: curvilinear cells, swaths, tracks, points (CF 5, 9).
 
-Read from the file alone, by anybody's metadata; the arithmetic is that of ``sphere``.
+Read from the file alone, by anybody's metadata; the arithmetic is that of ``geo.sphere``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from earthcode_pack.checks.limits import DECODED
 
 if TYPE_CHECKING:
-    from earthcode_pack.checks.boxes import Box
-    from earthcode_pack.sphere import Array
+    from earthcode_pack.geo.box import Array, Box
 
 _NAMES = {"latitude": ("lat", "latitude", "nav_lat"), "longitude": ("lon", "long", "longitude", "nav_lon")}
 _UNITS = {"latitude": ("degrees_north", "degree_north"), "longitude": ("degrees_east", "degree_east")}
@@ -79,7 +78,7 @@ def _values(variable: Any, packed: dict[str, Any] | None = None) -> Array:
 def _places(lon: Array, lat: Array) -> Located | None:
     import numpy as np  # noqa: PLC0415 - heavy
 
-    from earthcode_pack.sphere import box_of_places  # noqa: PLC0415
+    from earthcode_pack.geo.sphere import box_of_places  # noqa: PLC0415
 
     there = np.isfinite(lon) & np.isfinite(lat)
     box = box_of_places(lon[there], lat[there]) if there.any() else None
@@ -87,7 +86,7 @@ def _places(lon: Array, lat: Array) -> Located | None:
 
 
 def _cells(dataset: Any, lon: Any, lat: Any, values: tuple[Array, Array]) -> Located | None:
-    from earthcode_pack.sphere import box_of_rings, cells_of, rings_of  # noqa: PLC0415 - numpy
+    from earthcode_pack.geo.sphere import box_of_rings, cells_of, rings_of  # noqa: PLC0415 - numpy
 
     shape = (int(lon.shape[-2]), int(lon.shape[-1]))
     lons, lats = (each.reshape(-1, *shape)[0] for each in values)
@@ -117,7 +116,7 @@ def _size(lon: Array, lat: Array, box: Box) -> tuple[float, float]:
     """A cell in degrees of longitude and latitude, roughly: the longer of the median sides."""
     import numpy as np  # noqa: PLC0415 - heavy
 
-    from earthcode_pack.sphere import vectors  # noqa: PLC0415
+    from earthcode_pack.geo.sphere import vectors  # noqa: PLC0415
 
     towards = vectors(lon, lat)
     sides = [np.linalg.norm(np.diff(towards, axis=axis), axis=-1) for axis in (0, 1)]

@@ -32,6 +32,9 @@ def rules_markdown() -> str:
 _E, _W, _I = Level.ERROR, Level.WARNING, Level.INFO
 _COG, _ZARR, _NC, _GEN = "EarthCODE COG", "EarthCODE Zarr", "EarthCODE NetCDF", "EarthCODE general"
 _FACT, _QA = "contract 3.1, measured", "PRR quality job"
+_OURS = "if earthcode-pack wrote it, the fault is its own: please report it, with the profile and a source"
+_TRUE = f"write the value of the data, which the message names; {_OURS}"
+_CHANGED = "restore the file that the STAC describes, or package the data again as a new product.version"
 
 # fmt: off
 # --- files and formats
@@ -208,27 +211,28 @@ SCHEMA_UNAVAILABLE = rule(_I, "STAC-SCHEMA-UNAVAILABLE", "contract 5",
 JSON_FORM = rule(_E, "STAC-JSON", "RFC 8259; STAC", "the file", "one JSON object that is STAC", "write the file again")
 ID_FORM = rule(_E, "STAC-ID", "PRR gateway; contract 4.3", "id", "[A-Za-z0-9._-]{1,100}", "rename it")
 BBOX_FORM = rule(_E, "STAC-BBOX", "RFC 7946, 5",
-    "each bbox", "4 or 6 numbers, longitudes in ±180, latitudes in ±90, south ≤ north", "measure the box again")
+    "each bbox", "4 or 6 numbers, longitudes in ±180, latitudes in ±90, south ≤ north",
+    f"write west, south, east, north in degrees, west > east across the antimeridian; {_OURS}")
 BBOX_POINT = rule(_I, "STAC-BBOX-POINT", "Open Science Catalog, faults seen",
     "size of each bbox", "a point only where the data are of one place, such as a gauge",
-    "measure the box of the cell edges")
+    "write the box of the cell edges")
 BBOX_GLOBAL = rule(_I, "STAC-BBOX-GLOBAL", "contract 4.4",
     "each bbox", "the whole globe only where the data cover it", "compare it with the data")
 GEOMETRY = rule(_E, "STAC-GEOMETRY", "STAC Item; RFC 7946",
-    "geometry against bbox", "within", "measure the geometry again")
+    "geometry against bbox", "within", f"draw it within the bbox, or widen the bbox; {_OURS}")
 GEOMETRY_SPLIT = rule(_W, "STAC-GEOMETRY-SPLIT", "RFC 7946, 3.1.9",
     "geometry that crosses the antimeridian", "cut in two parts", "cut it at ±180")
 TIME_ORDER = rule(_E, "STAC-TIME", "STAC common metadata",
-    "start_datetime ≤ datetime ≤ end_datetime", "in this order, ISO 8601", "measure the times again")
+    "start_datetime ≤ datetime ≤ end_datetime", "in this order, ISO 8601", f"correct the times; {_OURS}")
 EXTENT_BBOX = rule(_E, "STAC-EXTENT-BBOX", _FACT,
-    "first bbox of the Collection against its Items", "their union", "measure it from the Items")
+    "first bbox of the Collection against its Items", "their union", f"write the union of the Items; {_OURS}")
 EXTENT_TIME = rule(_E, "STAC-EXTENT-TIME", _FACT,
-    "first interval of the Collection against its Items", "their union", "measure it from the Items")
+    "first interval of the Collection against its Items", "their union", f"write the union of the Items; {_OURS}")
 EXTENT_PARTS = rule(_E, "STAC-EXTENT-PARTS", "STAC Collection, spatial extent",
     "further boxes of the Collection", "each in the first, and together they hold every Item",
-    "measure them from the Items")
+    f"write boxes of the Items within the first; {_OURS}")
 INTERVAL = rule(_E, "STAC-INTERVAL", "STAC Collection, temporal extent",
-    "intervals of the Collection", "start ≤ end, ISO 8601, or null", "measure them again")
+    "intervals of the Collection", "start ≤ end, ISO 8601, or null", f"correct them; {_OURS}")
 EXTENT_OPEN = rule(_I, "STAC-EXTENT-OPEN", "contract 4.4",
     "open end of the Collection's interval", "only while the product is ongoing",
     "state the end of a completed product")
@@ -299,8 +303,8 @@ HREF_REMOTE = rule(_I, "HREF-REMOTE", f"{_QA} 100",
     "assets that are elsewhere", "were opened", "check them by their own href, or with --deep")
 HREF_UNREACHABLE = rule(_I, "HREF-UNREACHABLE", "contract 4.4",
     "what assets and links on the net point to", "answers", "check it again from where it can be reached")
-FILE_SIZE = rule(_E, "FILE-SIZE", f"{_QA} 5", "file:size against the file", "equal", "measure it again")
-FILE_CHECKSUM = rule(_E, "FILE-CHECKSUM", f"{_QA} 6", "file:checksum against the file", "equal", "measure it again")
+FILE_SIZE = rule(_E, "FILE-SIZE", f"{_QA} 5", "file:size against the file", "equal", _CHANGED)
+FILE_CHECKSUM = rule(_E, "FILE-CHECKSUM", f"{_QA} 6", "file:checksum against the file", "equal", _CHANGED)
 FILE_CHECKSUM_FORM = rule(_E, "FILE-CHECKSUM-FORM", "file extension: multihash",
     "form of file:checksum", "1220 and the sha256 in lower-case hex, or another multihash", "write a multihash")
 FILE_CHECKSUM_ABSENT = rule(_W, "FILE-CHECKSUM-ABSENT", f"{_QA} 101", "file:checksum of data assets", "set", "add it")
@@ -310,33 +314,33 @@ MANIFEST = rule(_E, "MANIFEST", "contract 4.4",
     "manifest.json against the files", "every other file, with its size and sha256", "package the product again")
 
 # --- metadata against data
-FACT_SHAPE = rule(_E, "FACT-SHAPE", _FACT, "proj:shape against the data", "equal", "measure it again")
+FACT_SHAPE = rule(_E, "FACT-SHAPE", _FACT, "proj:shape against the data", "equal", _TRUE)
 FACT_BBOX = rule(_E, "FACT-PROJ-BBOX", _FACT,
-    "proj:bbox against the cell edges of the data", "equal within a tenth of a cell", "measure it again")
+    "proj:bbox against the cell edges of the data", "equal within a tenth of a cell", _TRUE)
 FACT_CRS = rule(_E, "FACT-CRS", _FACT,
-    "proj:code, proj:wkt2 or proj:projjson against the data", "the same CRS", "measure it again")
+    "proj:code, proj:wkt2 or proj:projjson against the data", "the same CRS", _TRUE)
 FACT_TRANSFORM = rule(_E, "FACT-TRANSFORM", _FACT,
-    "proj:transform against the data", "equal within a tenth of a cell", "measure it again")
+    "proj:transform against the data", "equal within a tenth of a cell", _TRUE)
 FACT_BANDS = rule(_E, "FACT-BANDS", _FACT, "bands against those of the file", "as many", "describe every band")
-FACT_DTYPE = rule(_E, "FACT-DATA-TYPE", _FACT, "data_type against the data", "equal", "measure it again")
-FACT_NODATA = rule(_E, "FACT-NODATA", _FACT, "nodata against the data", "equal", "measure it again")
+FACT_DTYPE = rule(_E, "FACT-DATA-TYPE", _FACT, "data_type against the data", "equal", _TRUE)
+FACT_NODATA = rule(_E, "FACT-NODATA", _FACT, "nodata against the data", "equal", _TRUE)
 FACT_SCALE = rule(_E, "FACT-SCALE", _FACT,
-    "raster:scale and raster:offset against the data", "equal", "measure it again")
+    "raster:scale and raster:offset against the data", "equal", _TRUE)
 FACT_STATISTICS = rule(_E, "FACT-STATISTICS", f"{_FACT}, with --deep",
     "statistics of bands and cube:variables against all values",
-    "minimum and maximum equal, mean and stddev within a hundredth of the standard deviation", "measure them again")
+    "minimum and maximum equal, mean and stddev within a hundredth of the standard deviation", _TRUE)
 FACT_UNIT = rule(_E, "FACT-UNIT", _FACT, "unit against the data", "equal", "write the same unit in both")
 FACT_RESOLUTION = rule(_E, "FACT-RESOLUTION", _FACT,
-    "raster:spatial_resolution against the data", "the size of a cell, within a hundredth", "measure it again")
+    "raster:spatial_resolution against the data", "the size of a cell, within a hundredth", _TRUE)
 FACT_EXTENT = rule(_E, "FACT-EXTENT", _FACT,
     "bbox against the data in longitude and latitude", "contains them, and exceeds them by at most a tenth",
-    "measure it again")
+    _TRUE)
 FACT_EXTENT_UNKNOWN = rule(_I, "FACT-EXTENT-UNKNOWN", "contract 4.4",
     "extent of the data in longitude and latitude", "can be computed", "compare the box with a map")
 FACT_TIME = rule(_E, "FACT-TIME", _FACT,
-    "times of an Item against the time axis of its cube", "hold every step", "measure them again")
+    "times of an Item against the time axis of its cube", "hold every step", _TRUE)
 FACT_CUBE = rule(_E, "FACT-CUBE", _FACT,
-    "cube:dimensions and cube:variables against the store", "the same names, sizes and ends", "measure them again")
+    "cube:dimensions and cube:variables against the store", "the same names, sizes and ends", _TRUE)
 FACT_MEDIA_TYPE = rule(_E, "FACT-MEDIA-TYPE", _FACT,
     "type of an asset against its content", "agree", "correct the media type")
 

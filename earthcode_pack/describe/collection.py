@@ -18,16 +18,16 @@ from earthcode_pack.describe.assets import (
     thumbnail_asset,
     use_what_it_holds,
 )
-from earthcode_pack.describe.clusters import extent_boxes
 from earthcode_pack.describe.cube import cube_fields
-from earthcode_pack.describe.extent import proj_code
 from earthcode_pack.describe.renders import renders_of
 from earthcode_pack.describe.stac import OSC_THEME, SOFTWARE, as_json, extensions, link, use
+from earthcode_pack.geo.clusters import extent_boxes
+from earthcode_pack.geo.crs import proj_code
 from earthcode_pack.model import rfc3339
 
 if TYPE_CHECKING:
     from earthcode_pack.describe.assets import Thumbnail
-    from earthcode_pack.describe.extent import Box
+    from earthcode_pack.geo.box import Box
     from earthcode_pack.model import Artifact
     from earthcode_pack.profile import Profile
     from earthcode_pack.profile.model import Contact

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.describe.extent import proj_code
 from earthcode_pack.describe.stac import data_type, finite_statistics
+from earthcode_pack.geo.crs import proj_code
 
 if TYPE_CHECKING:
     from earthcode_pack.model import Artifact, Dimension, Grid, WrittenVariable

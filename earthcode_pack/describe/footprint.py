@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earthcode_pack.describe.extent import crs_of, cut, lonlat, lonlat_box
+from earthcode_pack.describe.extent import frame_of, lonlat_box
+from earthcode_pack.geo.box import is_full_circle
+from earthcode_pack.geo.crs import crs_of
+from earthcode_pack.geo.outline import cut_rings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,12 +41,11 @@ def footprint(path: Path, artifact: Artifact) -> dict[str, Any] | None:
     if not mask.any():
         return None
     rings = _rings(_outline(mask), mask.shape, grid)
-    return cut(rings) if all(np.isfinite(ring).all() for ring in rings) else None
+    return cut_rings(rings) if all(np.isfinite(ring).all() for ring in rings) else None
 
 
 def _goes_round(grid: Grid) -> bool:
-    west, _, east, _ = lonlat_box(grid)
-    return east - west == 360 and not crs_of(grid.crs).is_geographic  # noqa: PLR2004 - degrees
+    return is_full_circle(lonlat_box(grid)) and not crs_of(grid.crs).is_geographic
 
 
 def _raster_mask(path: Path) -> Mask:
@@ -111,4 +113,4 @@ def _rings(geometry: BaseGeometry, shape: tuple[int, ...], grid: Grid) -> list[N
     """The outer rings in longitude and latitude, with so many points that they stay true."""
     dense = geometry.segmentize(max(shape) / _SEGMENTS)
     rings = [np.asarray(part.exterior.coords)[:-1] for part in _polygons(dense)]
-    return [lonlat(grid, *(ring / np.array([shape[1], shape[0]])).T) for ring in rings]
+    return [frame_of(grid).lonlat(*(ring / np.array([shape[1], shape[0]])).T) for ring in rings]

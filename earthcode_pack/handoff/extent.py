@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+from earthcode_pack.geo.box import HALF, cut
+
+if TYPE_CHECKING:
+    from earthcode_pack.geo.box import Box as Corners
 
 Box = list[float]
 
@@ -17,7 +22,7 @@ def osc_boxes(boxes: list[list[float]]) -> list[Box]:
     [[-180.0, -20, 180.0, -10], [170, -20, 180.0, -10], [-180.0, -20, -170, -10]]
     """
     overall, *parts = [_flat(box) for box in boxes]
-    pieces = [piece for box in parts or [overall] for piece in _cut(box)]
+    pieces = [piece for box in parts or [overall] for piece in _pieces(box)]
     if not parts and len(pieces) == 1:
         return pieces
     return [_whole(overall), *pieces] if len(pieces) > 1 else [_whole(overall)]
@@ -43,13 +48,8 @@ def _flat(box: list[float]) -> Box:
 
 def _whole(box: Box) -> Box:
     west, south, east, north = box
-    return [-180.0, south, 180.0, north] if west > east else box
+    return [-HALF, south, HALF, north] if west > east else box
 
 
-def _cut(box: Box) -> list[Box]:
-    """Two boxes where it crosses the antimeridian; one where it ends on it."""
-    west, south, east, north = box
-    if west <= east:
-        return [box]
-    halves = [[west, south, 180.0, north], [-180.0, south, east, north]]
-    return [half for half in halves if half[0] < half[2]]
+def _pieces(box: Box) -> list[Box]:
+    return [list(piece) for piece in cut(cast("Corners", tuple(box)))]

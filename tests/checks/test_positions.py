@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 
 from earthcode_pack.checks import check
-from earthcode_pack.checks.boxes import is_uncut
 from earthcode_pack.checks.measured import measure_cube
+from earthcode_pack.geo.positions import is_uncut
 
 if TYPE_CHECKING:
     from collections.abc import Callable

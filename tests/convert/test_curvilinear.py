@@ -13,10 +13,10 @@ from making import cube_profile, errors
 from shapely.geometry import Point, shape
 
 from earthcode_pack.checks import check
-from earthcode_pack.describe.extent import lonlat_box, outline
+from earthcode_pack.describe.extent import footprint_of, lonlat_box
+from earthcode_pack.geo.sphere import degrees
 from earthcode_pack.model import Grid
 from earthcode_pack.pipeline import prepare
-from earthcode_pack.sphere import degrees
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -379,7 +379,7 @@ def test_packed_axes_are_degrees(tmp_path: Path) -> None:
 def test_the_outline_is_short_valid_and_close(tmp_path: Path) -> None:
     lon, lat = swath(0.3, (400, 200))
     made = run(profile_of(make(tmp_path / "a.nc", lon, lat), "zarr"), tmp_path / "out")
-    area = shape(outline(made.one.grid))
+    area = shape(footprint_of(made.one.grid))
     assert area.is_valid
     assert len(str(made.one.grid.outline)) < 10_000
     ring = np.r_[np.c_[lon[0], lat[0]], np.c_[lon[:, -1], lat[:, -1]], np.c_[lon[-1], lat[-1]][::-1]]

@@ -11,7 +11,7 @@ from making import cube_profile, write_cube
 from shapely.geometry import shape
 
 from earthcode_pack.checks import check
-from earthcode_pack.describe.extent import lonlat_box, outline
+from earthcode_pack.describe.extent import footprint_of, lonlat_box
 from earthcode_pack.pipeline import prepare
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def test_edges_of_plain_grids(tmp_path: Path, fmt: str, lats: Any, lons: Any, ex
     grid = run(profile_of(path, fmt), tmp_path / "out").one.grid
     assert lonlat_box(grid) == pytest.approx(expected)
     width = (expected[2] - expected[0]) % 360 or 360
-    assert shape(outline(grid)).area == pytest.approx(width * (expected[3] - expected[1]))
+    assert shape(footprint_of(grid)).area == pytest.approx(width * (expected[3] - expected[1]))
 
 
 @pytest.mark.parametrize("fmt", ["zarr", "netcdf", "cog"])

@@ -12,7 +12,7 @@ from making import cube_profile, errors
 from shapely.geometry import shape
 
 from earthcode_pack.checks import check
-from earthcode_pack.describe.extent import lonlat_box, outline
+from earthcode_pack.describe.extent import footprint_of, lonlat_box
 from earthcode_pack.pipeline import prepare
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def test_every_place_time_and_depth_arrives_bit_for_bit(tmp_path: Path, fmt: str
 def test_a_track_near_greenwich_is_one_line_close_to_its_places(tmp_path: Path) -> None:
     places = path_along("time", 20_000, west=-10)
     made = run(profile_of(make(tmp_path / "a.nc", **places), "zarr"), tmp_path / "out")
-    line = shape(outline(made.one.grid))
+    line = shape(footprint_of(made.one.grid))
     assert line.geom_type == "LineString"
     assert len(line.coords) <= 200
     every = shape({"type": "MultiPoint", "coordinates": np.c_[places["lon"][1], places["lat"][1]][::50].tolist()})
@@ -169,7 +169,7 @@ def test_observations_are_points_in_any_order(tmp_path: Path, feature: str | Non
 def test_many_points_are_thinned_and_stay_where_they_are(tmp_path: Path) -> None:
     places = path_along("obs", 30_000)
     made = run(profile_of(make(tmp_path / "a.nc", "point", **places), "zarr"), tmp_path / "out")
-    some = np.array(outline(made.one.grid)["coordinates"])
+    some = np.array(footprint_of(made.one.grid)["coordinates"])
     assert 50 < len(some) <= 200
     every = np.c_[places["lon"][1], places["lat"][1]].round(7)
     assert {tuple(place) for place in some} <= {tuple(place) for place in every}

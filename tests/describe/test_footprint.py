@@ -11,7 +11,7 @@ import rasterio
 from builders import PERIOD, make_nc, make_tiff, profile_of, run
 from shapely.geometry import LinearRing, Point, shape
 
-from earthcode_pack.describe.extent import lonlat_box, outline
+from earthcode_pack.describe.extent import footprint_of, lonlat_box
 from earthcode_pack.describe.footprint import footprint
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def test_outline_holds_every_valid_pixel_and_little_else(
         a, b, c, d, e, f = tuple(transform)[:6]
         transform = rasterio.Affine(a, b, c + 2_800_000, d, e, f - 6_000_000)
     geometry, grid = found(tmp_path, mask, crs, transform)
-    area, whole = shape(geometry), shape(outline(grid))
+    area, whole = shape(geometry), shape(footprint_of(grid))
     assert area.is_valid
     assert all(area.buffer(1e-6).contains(Point(place)) for place in places(mask, crs, transform))
     assert area.area == pytest.approx(mask.mean() * whole.area, rel=0.08)
@@ -115,4 +115,4 @@ def test_a_rotated_pole(tmp_path: Path) -> None:
     there = pyproj.Transformer.from_crs(pyproj.CRS.from_cf(mapping), "OGC:CRS84", always_xy=True)
     lons, lats = there.transform(-5 + axis[COLUMNS[DISC]], 5 - axis[ROWS[DISC]])
     assert all(area.contains(Point(place)) for place in zip(lons[::37], lats[::37], strict=True))
-    assert area.area < 1.1 * DISC.mean() * shape(outline(made.one.grid)).area
+    assert area.area < 1.1 * DISC.mean() * shape(footprint_of(made.one.grid)).area

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import osc_rules as osc
 from earthcode_pack.checks import rules
-from earthcode_pack.checks.boxes import box_of
 from earthcode_pack.checks.collection import is_doi, is_restricted, is_spdx
 from earthcode_pack.checks.documents import listed, mapping, texts
 from earthcode_pack.checks.metadata import boxes, is_id, moment, parameter_findings
+from earthcode_pack.geo.box import box_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

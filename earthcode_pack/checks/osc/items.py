@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import osc_rules as osc
-from earthcode_pack.checks.boxes import Box, box_of, contains, hull
 from earthcode_pack.checks.collection import ends_of
 from earthcode_pack.checks.metadata import boxes, moment
 from earthcode_pack.checks.osc.fields import first_interval
+from earthcode_pack.geo.box import Box, box_of, contains, union
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def _boxes(key: str, stac: dict[str, Any], seen: Seen) -> Iterator[Finding]:
         return
     out = [other for other, box in seen.parts.items() if not contains(overall, box)]
     if out:
-        true = list(hull(list(seen.parts.values())))
+        true = list(union(list(seen.parts.values())))
         message = f"the box of {key}, {list(overall)}, does not hold {_some(out, seen.parts)}; all Items: {true}"
         yield osc.ITEMS_EXTENT.finding(key, message, list(overall), true)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from earthcode_pack.cf.axes import LENGTHS
 from earthcode_pack.cf.roles import grid_mapping_for
 from earthcode_pack.convert.read.numbers import packed_alike, unpacked
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.geo.crs import unit_scale
 from earthcode_pack.model import Grid
 
 if TYPE_CHECKING:
@@ -182,18 +182,17 @@ def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
 def _to_units_of(crs: CRS, dataset: xr.Dataset, dim: str, number: int) -> float:
     """What coordinates are multiplied with to be in the units of their CRS: 1000 for km under metres (CF 5.6).
 
-    Raises ``Unreadable`` where the two are of different kinds, such as km under degrees.
+    Raises ``Unreadable`` for angles under a CRS in metres that is not geostationary.
     """
     stated = str(dataset[dim].attrs.get("units", "")).strip() if dim in dataset.variables else ""
-    axes = crs.axis_info
-    if not stated or len(axes) <= number:
-        return 1.0
-    # PROJ gives the size of a unit in metres or radians
-    size = units.factor(stated, "radian" if crs.is_geographic else "m")
-    if size is None:
-        return 1.0  # what it is then, others say: degrees under metres is told with the values
-    factor = size / axes[number].unit_conversion_factor
-    return 1.0 if math.isclose(factor, 1.0, rel_tol=1e-9) else factor
+    scale = unit_scale(crs, stated, number)
+    if scale is None and not crs.is_geographic and units.factor(stated, "radian") is not None:
+        unit = crs.axis_info[number].unit_name
+        raise Unreadable(
+            f"{dim} is an angle in {stated}, and {crs.name} is in {unit}",
+            "set source.crs to the CRS of the data, with override: true; scan angles need a geostationary one",
+        )
+    return scale or 1.0  # metres under degrees are told with the values
 
 
 def _refuse_rotated(dataset: xr.Dataset, axes: Axes, crs: CRS) -> None:

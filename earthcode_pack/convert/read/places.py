@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from earthcode_pack.convert.read import cf, outlines, times
+from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.numbers import packed_alike, unpacked
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.geo.box import unwrapped
+from earthcode_pack.geo.sphere import box_of_places, box_of_rings, cells_of, rings_of
 from earthcode_pack.model import Grid, Period
-from earthcode_pack.sphere import box_of_places, box_of_rings, cells_of, rings_of, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from pyproj import CRS
 
     from earthcode_pack.cf.axes import Axes
-    from earthcode_pack.sphere import Array, Box
+    from earthcode_pack.geo.box import Array, Box
+    from earthcode_pack.geo.sphere import Cells
 
 _PER_SIDE = 16  # cells along a side of a tile that an outline is drawn by
 _POLE, _CIRCLE = 90.001, 720.0  # degrees: beyond there is no place
@@ -76,7 +78,7 @@ def _cells(dataset: xr.Dataset, axes: Axes, lon: Array, lat: Array) -> tuple[Box
         ) from None
     if not cells.valid.any():
         raise Unreadable(f"the bounds of {axes.latitude} and {axes.longitude} hold no cell", "correct or remove them")
-    return box_of_rings(rings_of(cells)), lambda: outlines.area_outline(rings_of(cells, _PER_SIDE)) or _points(lon, lat)
+    return box_of_rings(rings_of(cells)), lambda: _area(cells) or _points(lon, lat)
 
 
 def _places(axes: Axes, lon: Array, lat: Array) -> tuple[Box, Callable[[], str]]:
@@ -85,12 +87,26 @@ def _places(axes: Axes, lon: Array, lat: Array) -> tuple[Box, Callable[[], str]]
         paths = list(_paths(lon, lat))
         if paths:
             rings = [np.column_stack([unwrapped(path[0]), path[1]]) for path in paths]
-            return box_of_rings(rings), lambda: outlines.path_outline(paths)
+            return box_of_rings(rings), lambda: _lines(paths)
     return box_of_places(*_known(lon, lat)), lambda: _points(lon, lat)
 
 
+def _area(cells: Cells) -> str:
+    from earthcode_pack.geo.outline import area_outline  # noqa: PLC0415 - shapely is heavy, and few grids need it
+
+    return area_outline(rings_of(cells, _PER_SIDE))
+
+
+def _lines(paths: list[tuple[Array, Array]]) -> str:
+    from earthcode_pack.geo.outline import path_outline  # noqa: PLC0415 - likewise
+
+    return path_outline(paths)
+
+
 def _points(lon: Array, lat: Array) -> str:
-    return outlines.places_outline(*_known(lon, lat))
+    from earthcode_pack.geo.outline import places_outline  # noqa: PLC0415 - likewise
+
+    return places_outline(*_known(lon, lat))
 
 
 def _known(lon: Array, lat: Array) -> tuple[Array, Array]:

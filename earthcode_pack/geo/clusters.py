@@ -1,4 +1,4 @@
-"""The extent of a Collection as boxes: the overall one, and its parts where Items lie far apart.
+"""Many boxes as few: the overall one, and its parts where they lie far apart.
 
 STAC 1.1, Collection, "Spatial Extent Object": the first box is the overall one, those after it are its parts.
 """
@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from earthcode_pack.describe.extent import Box, union
+from earthcode_pack.geo.box import CIRCLE, ROUND, union, width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
+    from earthcode_pack.geo.box import Box
+
 MOST = 10  # parts
 _NEAR = 1.0  # degrees, about 100 km: nothing nearer is far apart
 _SHARE = 0.1  # of the longer side of the overall box: a gap that is less is no reason for another box
 _FULL = 0.5  # of the overall box: parts that fill more of it tell nothing that it does not
 _WIDER = 1.5
-_CIRCLE = 360.0
-_ROUND = 1e-6
 _AT_ONCE = 200  # boxes that are compared each with each
 
 
@@ -46,8 +46,8 @@ def extent_boxes(boxes: Iterable[Box]) -> list[Box]:
 
 
 def _parts(boxes: set[Box], overall: Box) -> list[Box]:
-    origin = None if _width(overall) >= _CIRCLE else overall[0]
-    reach = max(_NEAR, _SHARE * max(_width(overall), overall[3] - overall[1]))
+    origin = None if width(overall) >= CIRCLE else overall[0]
+    reach = max(_NEAR, _SHARE * max(width(overall), overall[3] - overall[1]))
     parts = _apart(sorted(boxes), reach, origin)
     while len(parts) > MOST:
         reach *= _WIDER
@@ -83,10 +83,10 @@ def _grouped(boxes: list[Box], reach: float, origin: float | None) -> list[list[
 
 def _gaps(boxes: list[Box], origin: float | None) -> NDArray[np.float64]:
     """Degrees between every two boxes, in longitude or in latitude, whichever is more; none or less where they meet."""
-    places = [(_ahead(box, origin or 0.0), box[1], _width(box), box[3]) for box in boxes]
-    start, south, width, north = np.array(places).T
+    places = [(_ahead(box, origin or 0.0), box[1], width(box), box[3]) for box in boxes]
+    start, south, wide, north = np.array(places).T
     ahead = start - start[:, np.newaxis]  # from the west of one (row) eastwards to that of the other
-    beyond = (ahead % _CIRCLE if origin is None else ahead) - width[:, np.newaxis]
+    beyond = (ahead % CIRCLE if origin is None else ahead) - wide[:, np.newaxis]
     across = np.minimum(beyond, beyond.T) if origin is None else np.maximum(beyond, beyond.T)
     along = south - north[:, np.newaxis]
     gaps: NDArray[np.float64] = np.maximum(across, np.maximum(along, along.T))
@@ -95,20 +95,16 @@ def _gaps(boxes: list[Box], origin: float | None) -> NDArray[np.float64]:
 
 def _around(boxes: list[Box], origin: float) -> Box:
     first = min(boxes, key=lambda box: _ahead(box, origin))
-    last = max(boxes, key=lambda box: _ahead(box, origin) + _width(box))
+    last = max(boxes, key=lambda box: _ahead(box, origin) + width(box))
     return first[0], min(box[1] for box in boxes), last[2], max(box[3] for box in boxes)
 
 
 def _ahead(box: Box, origin: float) -> float:
     """How far east of the origin a box begins; what rounding puts west of it begins there."""
-    ahead = (box[0] - origin) % _CIRCLE
-    return 0.0 if ahead > _CIRCLE - _ROUND else ahead
-
-
-def _width(box: Box) -> float:
-    return box[2] - box[0] if box[0] <= box[2] else box[2] - box[0] + _CIRCLE
+    ahead = (box[0] - origin) % CIRCLE
+    return 0.0 if ahead > CIRCLE - ROUND else ahead
 
 
 def _area(box: Box) -> float:
     """In square degrees."""
-    return _width(box) * (box[3] - box[1])
+    return width(box) * (box[3] - box[1])

@@ -1,6 +1,7 @@
 import pytest
 
-from earthcode_pack.checks.boxes import box_of, contains, hull, is_global, is_uncut, is_union, positions
+from earthcode_pack.geo.box import box_of, contains, is_global, is_union, union
+from earthcode_pack.geo.positions import is_uncut, positions
 
 FIJI = (177.0, -20.0, -178.0, -12.0)
 
@@ -42,8 +43,8 @@ def test_the_globe_is_global_also_with_heights():
     assert not is_global(FIJI)
 
 
-def test_the_hull_takes_the_short_way_round():
-    assert hull([(170.0, 0.0, 175.0, 1.0), (-175.0, 2.0, -170.0, 3.0)]) == (170.0, 0.0, -170.0, 3.0)
+def test_the_union_takes_the_short_way_round():
+    assert union([(170.0, 0.0, 175.0, 1.0), (-175.0, 2.0, -170.0, 3.0)]) == (170.0, 0.0, -170.0, 3.0)
 
 
 def test_a_cut_geometry_is_not_uncut():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earthcode_pack.sphere import box_of_places, box_of_rings, cells_of, degrees, plane_ring, rings_of, vectors
+from earthcode_pack.geo.sphere import box_of_places, box_of_rings, cells_of, degrees, plane_ring, rings_of, vectors
 
 
 def box_of(lon: Any, lat: Any, vertices: Any = None) -> tuple[float, ...]:

@@ -1,8 +1,7 @@
 """Cells and places on the sphere as rings in the plane of longitude and latitude, and their boxes. Pure arithmetic.
 
 Degrees throughout. A ring is an (n, 2) array, not closed, of longitudes *without jumps* and latitudes: its longitudes
-may lie beyond ±180, and where it goes round a pole, or touches one, it runs along the whole edge ±90 of the plane. A
-box is (west, south, east, north) within ±180, ``west > east`` where it crosses the antimeridian (RFC 7946, 5.2).
+may lie beyond ±180, and where it goes round a pole, or touches one, it runs along the whole edge ±90 of the plane.
 """
 
 from __future__ import annotations
@@ -13,79 +12,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from earthcode_pack.geo.box import CIRCLE, HALF, POLE, ROUND, box_of_arcs, unwrapped
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+    from earthcode_pack.geo.box import Array, Box
+
 Index = np.ndarray[Any, np.dtype[np.intp]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
-Box = tuple[float, float, float, float]
 
-CIRCLE, HALF, POLE = 360.0, 180.0, 90.0
-ROUND = 1e-6  # degrees; less than this short of a circle is a circle
-_DIGITS = 9  # a tenth of a millimetre
 _AT_POLE = 1e-7  # degrees: a centimetre
 _TILES = 16  # along each axis: a tile is small on the Earth, so that its ring is simple in the plane
 _SAMPLE = 64  # cells that tell in which order vertices come
 _SIDES = np.array([(-1, -1), (-1, 1), (1, 1), (1, -1)])  # the corners of a cell, by row and column, in turn
 
 
-# --- circles --------------------------------------------------------------------------------------------------------
-
-
-def arc(west: float, width: float) -> tuple[float, float]:
-    """West and east within ±180 of an arc that begins anywhere on the circle.
-
-    >>> arc(350.0, 20.0), arc(170.0, 20.0), arc(0.0, 361.0)
-    ((-10.0, 10.0), (170.0, -170.0), (-180.0, 180.0))
-    """
-    if width >= CIRCLE - ROUND:
-        return -HALF, HALF
-    start = (west + HALF) % CIRCLE - HALF
-    end = start + width
-    if end <= HALF + ROUND:
-        return start, min(end, HALF)
-    return (start if start < HALF - ROUND else -HALF), end - CIRCLE
-
-
-def smallest_arc(arcs: list[tuple[float, float]]) -> tuple[float, float]:
-    """The arc (west, width) that is left when the widest gap between arcs is taken from the circle.
-
-    >>> smallest_arc([(170.0, 5.0), (-175.0, 5.0)])
-    (170.0, 20.0)
-    """
-    ordered = sorted(((west + HALF) % CIRCLE - HALF, width) for west, width in arcs)
-    reach = max(west + width for west, width in ordered) - CIRCLE  # the last arcs may reach round to the first
-    gaps = []
-    for west, width in ordered:
-        gaps.append((west - reach, west))
-        reach = max(reach, west + width)
-    gap, west = max(gaps)
-    return (west, CIRCLE - gap) if gap > ROUND else (-HALF, CIRCLE)
-
-
-def rounded(west: float, east: float, south: float, north: float) -> Box:
-    """A box, to a tenth of a millimetre."""
-    return tuple(round(float(value), _DIGITS) + 0.0 for value in (west, south, east, north))  # type: ignore[return-value]
-
-
 def box_of_rings(rings: Iterable[Array]) -> Box:
     """The smallest box on the circle that holds all rings, or lines without jumps."""
     every = list(rings)
-    west, width = smallest_arc([(float(ring[:, 0].min()), float(np.ptp(ring[:, 0]))) for ring in every])
     south, north = min(ring[:, 1].min() for ring in every), max(ring[:, 1].max() for ring in every)
-    return rounded(*arc(west, width), max(south, -POLE), min(north, POLE))
+    arcs = [(float(ring[:, 0].min()), float(np.ptp(ring[:, 0]))) for ring in every]
+    return box_of_arcs(arcs, float(south), float(north))
 
 
 def box_of_places(lon: Array, lat: Array) -> Box:
     """The smallest box on the circle that holds all places."""
-    west, width = smallest_arc([(float(each), 0.0) for each in np.unique(lon % CIRCLE)])
-    return rounded(*arc(west, width), float(lat.min()), float(lat.max()))
-
-
-def unwrapped(lon: Array) -> Array:
-    """Longitudes without jumps, each within 180° of the one before."""
-    return np.unwrap(lon, period=CIRCLE)
+    every = np.unique(lon % CIRCLE)
+    return box_of_arcs(np.column_stack([every, np.zeros_like(every)]), float(lat.min()), float(lat.max()))
 
 
 # --- directions -----------------------------------------------------------------------------------------------------

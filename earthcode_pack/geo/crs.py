@@ -1,0 +1,210 @@
+"""Coordinate reference systems as the extent of a grid needs them: from x and y to longitude and latitude.
+
+Coordinates are x before y, in the units of the CRS; longitudes and latitudes are those of OGC:CRS84 in degrees.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
+
+from earthcode_pack import units
+from earthcode_pack.errors import Unreadable
+from earthcode_pack.geo.box import POLE, Array
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+_BACK = 1e-6  # of the size of a grid: how far a place may be from where it was, there and back
+_METRE = 1.0  # likewise, in metres: inverses of some projections are series that end
+_STEPS = 9  # around the circle of longitudes
+_PARALLELS = (-60.0, 0.0, 45.0)
+_ALIKE = 1e-6  # of a step: rounding
+_AT_POLE = 1e-6  # degrees
+
+
+@dataclass(frozen=True)
+class Pole:
+    """Where a pole lies in a CRS: ``places`` (n, 2) that PROJ gives for it, ``is_point`` where they are one."""
+
+    latitude: float
+    places: Array
+    is_point: bool
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The way from a CRS to longitude and latitude, and what its plane is like.
+
+    ``plane`` leads to the longitude and latitude that are projected, without a change of datum; None where the CRS has
+    longitudes and latitudes itself. ``period`` is the length of the circle of longitudes along x, None but for
+    cylinders; ``metre`` the length of a metre in the units of the CRS.
+    """
+
+    crs: CRS
+    to_lonlat: Transformer
+    plane: Transformer | None
+    period: float | None
+    metre: float
+
+    def lonlat(self, x: Array, y: Array, size: float) -> Array:
+        """Longitudes and latitudes (n, 2) of places in a grid of some size; NaN for those off the Earth.
+
+        Beyond their limb projections fold back or wrap: a place is on the Earth where the way back leads to it again.
+        """
+        y = self._upright(y)
+        there = np.column_stack(self.to_lonlat.transform(x, y))
+        off = ~np.isfinite(there).all(axis=1) | (np.abs(there[:, 1]) > POLE + _AT_POLE)
+        if self.plane is not None:
+            off |= ~self._leads_back(x, y, size)
+        there[off] = np.nan
+        return there
+
+    def _upright(self, y: Array) -> Array:
+        """Latitudes of edges end at the poles, where cells have their centres on them."""
+        if not self.crs.is_geographic or self.crs.is_derived:
+            return y
+        quarter = math.pi / 2 / self.crs.axis_info[0].unit_conversion_factor
+        return y.clip(-quarter, quarter)
+
+    def _leads_back(self, x: Array, y: Array, size: float) -> Mask:
+        assert self.plane is not None
+        lon, lat = self.plane.transform(x, y)
+        back = self.plane.transform(lon, lat, direction="INVERSE")
+        with np.errstate(invalid="ignore"):
+            across = back[0] - x
+            if self.period is not None:
+                across = (across + self.period / 2) % self.period - self.period / 2
+            near: Mask = np.hypot(across, back[1] - y) <= max(size * _BACK, self.metre * _METRE)
+        at_pole: Mask = (np.abs(lat) > self._quarter() - _AT_POLE) & np.isfinite(lat) & np.isfinite(back[1])
+        return near | at_pole
+
+    def _quarter(self) -> float:
+        base = self.crs.geodetic_crs
+        return math.pi / 2 / base.axis_info[0].unit_conversion_factor if base else POLE
+
+    def poles(self) -> tuple[Pole, ...]:
+        """The poles that the CRS shows."""
+        return tuple(pole for latitude in (POLE, -POLE) if (pole := self._pole(latitude)).places.size)
+
+    def _pole(self, latitude: float) -> Pole:
+        lons = np.linspace(-180, 180, 4 * _STEPS + 1)
+        places = np.column_stack(self.to_lonlat.transform(lons, np.full(lons.size, latitude), direction="INVERSE"))
+        places = places[np.isfinite(places).all(axis=1)]
+        back = self.to_lonlat.transform(places[:, 0], places[:, 1])[1] if places.size else np.empty(0)
+        places = places[np.abs(np.asarray(back) - latitude) < _AT_POLE]
+        spread = float(np.ptp(places, axis=0).max()) if places.size else 0.0
+        return Pole(latitude, places, is_point=spread < self.metre)
+
+
+def proj_code(wkt: str) -> str | None:
+    """``EPSG:32631``, or None where no authority knows the CRS."""
+    return _code(wkt)
+
+
+@lru_cache(maxsize=64)
+def _code(wkt: str) -> str | None:
+    authority = crs_of(wkt).to_authority()
+    return ":".join(authority) if authority else None
+
+
+@lru_cache(maxsize=64)
+def crs_of(wkt: str) -> CRS:
+    """The CRS of a WKT; kept, for thousands of grids share a few."""
+    return CRS.from_wkt(wkt)
+
+
+@lru_cache(maxsize=64)
+def projection_of(wkt: str) -> Projection:
+    """How a CRS leads to longitude and latitude.
+
+    Raises ``Unreadable`` for one that names no place on the Earth: an engineering CRS, or that of another planet.
+    """
+    crs = _horizontal(crs_of(wkt))
+    try:
+        to_lonlat, plane = Transformer.from_crs(crs, "OGC:CRS84", always_xy=True), _without_datum(crs)
+    except ProjError as error:
+        raise Unreadable(
+            f"PROJ has no way from the CRS {crs.name} to longitude and latitude on the Earth: {error}",
+            "set source.crs with override: true to the CRS of the data",
+        ) from error
+    axis = crs.axis_info[0].unit_conversion_factor  # metres or radians
+    metre = 1 / (axis * 6_378_137.0) if crs.is_geographic else 1 / axis
+    return Projection(crs, to_lonlat, plane, _period(crs, plane), metre)
+
+
+def unit_scale(crs: CRS, stated: str, axis: int) -> float | None:
+    """What coordinates along x (0) or y (1) are multiplied with to be in the units of their CRS.
+
+    1 where they state no unit, None where theirs is of another kind. Angles of a geostationary CRS in metres are those
+    of its scan: metres at the height of the satellite (CF, appendix F, Geostationary projection).
+
+    >>> unit_scale(CRS(3413), "km", 0), unit_scale(CRS(4326), "degrees_east", 0), unit_scale(CRS(3413), "K", 0)
+    (1000.0, 1.0, None)
+    """
+    if not stated.strip() or len(crs.axis_info) <= axis:
+        return 1.0
+    unit = crs.axis_info[axis].unit_conversion_factor  # its size in metres or radians
+    size = units.factor(stated, "radian" if crs.is_geographic else "m")
+    if size is None and (height := _satellite_height(crs)) is not None:
+        angle = units.factor(stated, "radian")
+        size = None if angle is None else angle * height
+    if size is None:
+        return None
+    return 1.0 if math.isclose(size, unit, rel_tol=1e-9) else size / unit
+
+
+def _satellite_height(crs: CRS) -> float | None:
+    """In metres above the ellipsoid, of a geostationary CRS."""
+    projection = crs.coordinate_operation
+    if projection is None or not projection.method_name.lower().startswith("geostationary"):
+        return None
+    heights = [each for each in projection.params if "height" in each.name.lower()]
+    return float(heights[0].value) * heights[0].unit_conversion_factor if heights else None
+
+
+def is_greenwich_degrees(crs: CRS) -> bool:
+    """Whether a CRS has longitude and latitude from Greenwich themselves, in degrees: not rotated, not derived."""
+    meridian = crs.prime_meridian.longitude if crs.prime_meridian else 0.0
+    degrees = all(axis.unit_name == "degree" for axis in crs.axis_info[:2])
+    return bool(crs.is_geographic and not crs.is_derived and meridian == 0 and degrees)
+
+
+def _horizontal(crs: CRS) -> CRS:
+    """Without heights."""
+    if crs.is_compound:
+        return _horizontal(crs.sub_crs_list[0])
+    return crs.to_2d() if len(crs.axis_info) > 2 else crs  # noqa: PLR2004 - dimensions
+
+
+def _without_datum(crs: CRS) -> Transformer | None:
+    """From a projected CRS to the longitude and latitude that it projects: PROJ's inverse alone."""
+    while crs.is_bound and crs.source_crs is not None:
+        crs = crs.source_crs
+    if crs.is_geographic or crs.geodetic_crs is None:
+        return None
+    return Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
+
+
+def _period(crs: CRS, plane: Transformer | None) -> float | None:
+    """The length along x of the circle of longitudes, where meridians are parallel lines at even distances."""
+    if plane is None:
+        return 2 * math.pi / crs.axis_info[0].unit_conversion_factor if crs.is_geographic else None
+    base = crs.geodetic_crs
+    assert base is not None
+    degree = math.radians(1) / base.axis_info[0].unit_conversion_factor
+    lons = np.arange(_STEPS) * degree * 360 / _STEPS
+    rows = [plane.transform(lons, np.full(_STEPS, lat * degree), direction="INVERSE") for lat in _PARALLELS]
+    xs, ys = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    if not (np.isfinite(xs).all() and np.isfinite(ys).all()):
+        return None
+    step = float(np.median(np.diff(xs[1])))
+    uneven = np.abs(np.diff(xs, axis=1) - step) > _ALIKE * abs(step)  # but where x leaps back to the west
+    if np.ptp(ys, axis=1).max() > _ALIKE * abs(step) or uneven.sum(axis=1).max() > 1:
+        return None
+    return abs(step) * _STEPS
