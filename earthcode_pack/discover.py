@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earthcode_pack import storage
-from earthcode_pack.convert.read.agreed import name_of
+from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.read.header import header_of
 from earthcode_pack.errors import OutsideError, ProfileError, SourceError, Unreadable
 from earthcode_pack.model import Failure, Source, Sources
