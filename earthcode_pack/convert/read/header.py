@@ -12,9 +12,10 @@ from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, product_variables, variable_by_name
 from earthcode_pack.convert.read.axes import Axes, axes_of, data_variables
 from earthcode_pack.convert.read.file_names import name_of, stem_of, wild_parts
-from earthcode_pack.convert.read.open import driver_of, groups_of, open_raw
+from earthcode_pack.convert.read.open import driver_of, groups_of, is_hdf5, open_raw
 from earthcode_pack.convert.read.packing import plain, stated_nodata
 from earthcode_pack.convert.read.places import grid_of, period_along
+from earthcode_pack.convert.read.plugins import refuse_filters_that_lack
 from earthcode_pack.convert.read.raster import (
     band_groups,
     open_tiff,
@@ -113,6 +114,9 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
             raise _only_groups(groups, driver, href)
         found = product_variables(held, name, profile)
         _refuse_empty(found, name)
+        if is_hdf5(path):
+            left_out = {variable.source_name for variable in held} - {variable.source_name for variable in found}
+            refuse_filters_that_lack(path, (str(key) for key in dataset.variables if key not in left_out))
         grid, time_dim = _one_grid(dataset, found, name, profile)
         periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, href, profile)
         has_axis = time_dim in dataset.variables

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from earthcode_pack.convert.read.plugins import load_plugins
 from earthcode_pack.errors import Unreadable, install_extra
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ def driver_of(path: Path) -> Driver:
 def _begins_with(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(4)
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file is HDF5, which NetCDF-4 is."""
+    return path.is_file() and _begins_with(path) == b"\x89HDF"
 
 
 def _is_zipped_zarr(path: Path) -> bool:
@@ -100,7 +106,8 @@ def _raw(path: Path, engine: str, **options: Any) -> xr.Dataset:
 
 
 def _netcdf(path: Path) -> xr.Dataset:
-    if _begins_with(path) == b"\x89HDF":
+    if is_hdf5(path):
+        load_plugins()
         return _raw(path, "h5netcdf", phony_dims="sort")
     return _raw(path, "netcdf4", lock=_OPENING)
 
@@ -163,7 +170,7 @@ def groups_of(path: Path, driver: Driver) -> dict[str, list[str]]:
 
     The reader takes the root alone.
     """
-    if driver == "netCDF" and _begins_with(path) == b"\x89HDF":
+    if driver == "netCDF" and is_hdf5(path):
         return _groups_of_hdf5(path)
     return _groups_of_zarr(path) if driver == "Zarr" else {}
 
