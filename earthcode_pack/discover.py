@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earthcode_pack import storage
-from earthcode_pack.convert.read.agreed import name_of
+from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.read.header import header_of
 from earthcode_pack.errors import OutsideError, ProfileError, SourceError, Unreadable
 from earthcode_pack.model import Failure, Source, Sources
@@ -64,7 +64,11 @@ def _look(href: str, profile: Profile, cache: storage.IdentityCache) -> Source |
         raise
     except Exception as error:  # noqa: BLE001 - one bad file does not stop the rest
         return failure(
-            href, Unreadable(f"{name_of(href)}: {type(error).__name__}: {error}", "repair the file, or leave it out")
+            href,
+            Unreadable(
+                f"{name_of(href)}: {type(error).__name__}: {error}",
+                "fetch or write the file again, or leave it out of source.href",
+            ),
         )
 
 

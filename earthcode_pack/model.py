@@ -137,7 +137,8 @@ class Source(Value):
 
     ``times`` has one period for each step of ``time_dim``; exactly one where there is no such dimension. ``labels`` are
     the dates of the steps in a model's own calendar, where the Gregorian one lacks some of them and periods coincide.
-    ``scene`` tells apart files of one time: the stem of the name, or what ``*`` stands for in a variable's pattern.
+    ``scene`` tells apart files of one time: the stem of the name, or what the wildcards of a variable's pattern stand
+    for.
     """
 
     href: str

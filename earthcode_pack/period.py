@@ -9,6 +9,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from urllib.parse import unquote, urlsplit
 
 from earthcode_pack.model import Period
 
@@ -18,12 +19,17 @@ _ISO = re.compile(
 _PRECISION = ("year", "month", "day", "hour", "minute", "second")
 _DAY, _SECOND = 2, 5
 
-# How each strptime directive looks in a file name, and how fine it is.
+# How each strptime directive looks in a file name, and how fine it is. A number may lack its leading zeros where no
+# other digit stands beside it: 2020-1-5.
+_TWO = r"(?:\d{2}|(?<!\d)\d(?!\d))"
 _DIRECTIVES = {
-    "Y": (r"\d{4}", 0), "y": (r"\d{2}", 0), "m": (r"\d{2}", 1), "b": (r"[A-Za-z]{3}", 1), "B": (r"[A-Za-z]+", 1),
-    "d": (r"\d{2}", 2), "j": (r"\d{3}", 2), "H": (r"\d{2}", 3), "M": (r"\d{2}", 4), "S": (r"\d{2}", 5),
+    "Y": (r"\d{4}", 0), "y": (r"\d{2}", 0), "m": (_TWO, 1), "b": (r"[A-Za-z]{3}", 1), "B": (r"[A-Za-z]+", 1),
+    "d": (_TWO, 2), "j": (r"(?:\d{3}|(?<!\d)\d{1,2}(?!\d))", 2), "H": (_TWO, 3), "M": (_TWO, 4), "S": (_TWO, 5),
     "f": (r"\d{1,6}", 5), "z": (r"(?:Z|[+-]\d{2}:?\d{2})", -1),
 }  # fmt: skip
+_FIELD = re.compile(r"\{(start|end):([^}]+)\}")
+_WILDCARDS = {"*": "[^/]*{lazy}", "**": ".*{lazy}", "**/": "(?:.*{lazy}/)?{lazy}"}
+_SHOWN = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def last_second(start: datetime, precision: int) -> datetime:
@@ -68,79 +74,140 @@ def _zone(text: str | None) -> tzinfo | None:
 
 @dataclass(frozen=True)
 class TimePattern:
-    """``sst_{start:%Y%m%d}_*.tif``: ``*`` matches anything, ``{start:…}`` and ``{end:…}`` hold strptime directives."""
+    """Pattern of a file's name, or of the end of its path, by which it states its time.
+
+    ``sst_{start:%Y%m%d}_*.tif``, ``{start:%Y}/{start:%m}/sst_{start:%d}.nc``: ``{start:…}`` and ``{end:…}`` hold
+    strptime directives, in one place or several; ``*`` matches anything within a name, ``**`` anything. What stands
+    twice must agree. The end is included: ``{end:%Y%m%d}`` is the last second of that day.
+    """
 
     text: str
 
     def __post_init__(self) -> None:
-        fields = re.findall(r"\{(start|end):([^}]+)\}", self.text)
-        names = [name for name, _ in fields]
-        if "start" not in names:
+        fields = _FIELD.findall(self.text)
+        if "start" not in [end for end, _ in fields]:
             raise ValueError(f"the pattern {self.text!r} names no time: write {{start:%Y%m%d}} where the date stands")
-        if len(set(names)) < len(names):
-            raise ValueError(f"the pattern {self.text!r} names {{start:…}} or {{end:…}} twice: write * for one of them")
-        self._regex()
         for _, layout in fields:
-            self._check_dates(layout)
+            self._check_directives(layout)
+        self._regex(greedy=True)
+        for end in {end for end, _ in fields}:
+            self._check_precision(end)
 
-    def _check_dates(self, layout: str) -> None:
-        """Refuses what strptime would fill in from 1 January 1900: a day without its month, an hour without its day."""
-        directives = re.findall(r"%(.)", layout)
+    def _check_directives(self, layout: str) -> None:
+        directives = re.findall(r"%.?", layout)
+        unknown = [directive for directive in directives if directive[1:] not in _DIRECTIVES]
+        if unknown:
+            raise ValueError(f"{unknown[0]} in the pattern {self.text!r} is none of %{' %'.join(_DIRECTIVES)}")
         if len(set(directives)) < len(directives):
             raise ValueError(f"{{…:{layout}}} in the pattern {self.text!r} holds a directive twice")
+
+    def _check_precision(self, end: str) -> None:
+        """Refuses what strptime would fill in from 1 January 1900: a day without its month, an hour without its day."""
+        directives = self._directives(end)
         levels = {_DIRECTIVES[directive][1] for directive in directives}
         wanted = set(range(max(levels, default=0) + 1)) | {0}
         missing = wanted - levels - ({1} if "j" in directives else set())
         if missing:
-            raise ValueError(f"{{…:{layout}}} in the pattern {self.text!r} lacks the {_PRECISION[min(missing)]}")
+            raise ValueError(f"{{{end}:…}} in the pattern {self.text!r} lacks the {_PRECISION[min(missing)]}")
 
-    def _regex(self) -> re.Pattern[str]:
-        parts = re.split(r"(\*|\{[^}]*\})", self.text)
-        return re.compile("".join(self._piece(part) for part in parts))
+    def _directives(self, end: str) -> list[str]:
+        """Those of the start or of the end, in the order in which they stand."""
+        return [
+            sign for field, layout in _FIELD.findall(self.text) if field == end for sign in re.findall("%(.)", layout)
+        ]
 
-    def _piece(self, part: str) -> str:
-        if part == "*":
-            return ".*"
+    def _regex(self, *, greedy: bool) -> re.Pattern[str]:
+        """A group for each directive, in the order in which they stand; folders before the pattern are left open."""
+        parts = re.split(r"(\*\*/|\*\*?|\{[^}]*\})", "**/" + self.text.strip("/"))
+        return re.compile("".join(self._piece(part, "" if greedy else "?") for part in parts), re.DOTALL)
+
+    def _piece(self, part: str, lazy: str) -> str:
+        if part in _WILDCARDS:
+            return _WILDCARDS[part].format(lazy=lazy)
         if not part.startswith("{"):
             return re.escape(part)
-        field = re.fullmatch(r"\{(start|end):([^}]+)\}", part)
+        field = _FIELD.fullmatch(part)
         if field is None:
             raise ValueError(f"{part!r} in the pattern {self.text!r} is neither {{start:…}} nor {{end:…}}")
-        return f"(?P<{field[1]}>{self._directives(field[2])})"
+        pieces = re.split(r"(%.)", field[2])
+        return "".join(f"({_DIRECTIVES[p[1]][0]})" if p.startswith("%") else re.escape(p) for p in pieces)
 
-    def _directives(self, layout: str) -> str:
-        pieces = re.split(r"(%.)", layout)
-        unknown = [piece for piece in pieces if piece.startswith("%") and piece[1:] not in _DIRECTIVES]
-        if unknown:
-            raise ValueError(f"{unknown[0]} in the pattern {self.text!r} is none of %{' %'.join(_DIRECTIVES)}")
-        return "".join(_DIRECTIVES[p[1]][0] if p.startswith("%") else re.escape(p) for p in pieces)
+    def period(self, href: str) -> Period | None:
+        """The interval that the name or the path of a file states; None where it does not match.
 
-    def period(self, name: str) -> Period | None:
-        """The interval that a file name states; None where the name does not match.
+        Args:
+            href: a name, a path or a URL, whose query is left out and whose escapes are decoded.
 
-        Raises ``ValueError`` where it matches and is no date (2020-13-01), or ends before it starts.
+        Raises:
+            ValueError: it matches and is no date (2020-13-01), ends before it starts, or can be read in two ways.
 
         >>> TimePattern("a_{start:%Y%m}.tif").period("a_202002.tif").end.isoformat()
         '2020-02-29T23:59:59+00:00'
+        >>> TimePattern("{start:%Y}/{start:%j}/*.nc").period("s3://raw/2020/366/a.nc").start.isoformat()
+        '2020-12-31T00:00:00+00:00'
+
         """
-        match = self._regex().fullmatch(name)
-        if match is None:
-            return None
-        found = {end: self._moment(end, text) for end, text in match.groupdict().items()}
-        period = Period(start=found["start"].start, end=found.get("end", found["start"]).end)
+        path = _path_of(href)
+        matches = [self._regex(greedy=greedy).fullmatch(path) for greedy in (True, False)]
+        readings = {match.groups(): match for match in matches if match is not None}
+        found: list[Period] = []
+        errors: list[ValueError] = []
+        for match in readings.values():
+            try:
+                found.append(self._read(match, path))
+            except ValueError as error:
+                errors.append(error)
+        if len(set(found)) > 1:
+            ways = " and ".join(f"{period.start:{_SHOWN}} to {period.end:{_SHOWN}}" for period in found)
+            raise ValueError(f"{_name_of(path)} matches in two ways, {ways}: write out what stands beside the date")
+        if errors and not found:
+            raise errors[0]
+        return found[0] if found else None
+
+    def _read(self, match: re.Match[str], path: str) -> Period:
+        fields = [end for end, layout in _FIELD.findall(self.text) for _ in re.findall("%.", layout)]
+        moments = {
+            end: self._moment(end, match, [n for n, e in enumerate(fields, 1) if e == end]) for end in set(fields)
+        }
+        period = Period(start=moments["start"].start, end=moments.get("end", moments["start"]).end)
         if period.end < period.start:
             raise ValueError(
-                f"{name} ends ({period.end:%Y-%m-%dT%H:%M:%SZ}) before it starts ({period.start:%Y-%m-%dT%H:%M:%SZ})"
+                f"{_name_of(path)} ends ({period.end:{_SHOWN}}) before it starts ({period.start:{_SHOWN}})"
             )
         return period
 
-    def _moment(self, end: str, text: str) -> Period:
-        layout = re.search(r"\{" + end + r":([^}]+)\}", self.text)
-        assert layout is not None  # the regex was built from it
-        precision = max(_DIRECTIVES[d][1] for d in re.findall(r"%(.)", layout[1]))
+    def _moment(self, end: str, match: re.Match[str], groups: list[int]) -> Period:
+        """What the directives of the start or of the end say together, in these groups of the match."""
+        directives, texts = self._directives(end), [match[group] for group in groups]
+        once = dict(zip(directives, texts, strict=True))
+        shown = match.string[match.start(groups[0]) : match.end(groups[-1])]
         try:
-            start = datetime.strptime(text, layout[1])  # noqa: DTZ007 - the next line gives it its zone
-            start = start if start.tzinfo else start.replace(tzinfo=UTC)
-            return Period(start=start, end=last_second(start, precision))
+            start = datetime.strptime(" ".join(once.values()), " ".join(f"%{key}" for key in once))  # noqa: DTZ007
+            found = start if start.tzinfo else start.replace(tzinfo=UTC)
+            period = Period(start=found, end=last_second(found, max(_DIRECTIVES[key][1] for key in once)))
         except (ValueError, OverflowError):
-            raise ValueError(f"{text!r} is no date of the calendar, read as {layout[1]}") from None
+            raise ValueError(f"{shown!r} is no date of the calendar, read as %{'%'.join(once)}") from None
+        for key, value in zip(directives, texts, strict=True):
+            if not _says(start, key, value):
+                raise ValueError(f"{shown!r} states two dates: %{key} is {value}, and not that of {start.isoformat()}")
+        return period
+
+
+def _says(moment: datetime, directive: str, text: str) -> bool:
+    """Whether a directive's text is that of the moment, leading zeros and case apart."""
+    if directive in "fz":
+        return True
+    said = moment.strftime("%" + directive)
+    return int(said) == int(text) if text.isdecimal() else said.lower() == text.lower()
+
+
+def _path_of(href: str) -> str:
+    """The path that an href names: of a URL of the web without query and escapes."""
+    if not href.startswith(("http://", "https://", "file://")):
+        return href.rstrip("/")
+    parts = urlsplit(href)
+    return f"{parts.scheme}://{parts.netloc}{unquote(parts.path)}".rstrip("/")
+
+
+def _name_of(path: str) -> str:
+    return path.rpartition("/")[2]

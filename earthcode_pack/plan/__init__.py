@@ -10,6 +10,7 @@ from earthcode_pack import __version__
 from earthcode_pack.model import Job, Plan, Sources
 from earthcode_pack.plan.cubes import plan_files, plan_store
 from earthcode_pack.plan.meaning import of_one_meaning
+from earthcode_pack.plan.names import with_whole_stems
 from earthcode_pack.plan.places import on_shared_grids
 from earthcode_pack.plan.scenes import plan_scenes
 
@@ -24,7 +25,7 @@ _PLANNERS = {"cog": plan_scenes, "zarr": plan_store, "netcdf": plan_files}
 def plan(profile: Profile, sources: Sources) -> Plan:
     """The jobs of a product, each with its fingerprint, and the sources that cannot be used with the reason."""
     usable, differing = of_one_meaning(sources.sources)
-    jobs, failures = _PLANNERS[profile.target.format](profile, on_shared_grids(usable))
+    jobs, failures = _PLANNERS[profile.target.format](profile, with_whole_stems(on_shared_grids(usable)))
     return Plan(
         product=profile.product.id,
         version=profile.product.version,

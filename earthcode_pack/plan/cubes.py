@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack.convert.cube import axis_name
-from earthcode_pack.convert.read.agreed import name_of
+from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.errors import Contradiction, ProfileError, SourceError
 from earthcode_pack.model import Failure, Input, Job, Period, Source
 from earthcode_pack.plan.attributes import described, global_attributes

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pyproj import CRS
 
-from earthcode_pack.convert.read.agreed import crs_name, name_of
+from earthcode_pack.convert.read.agreed import crs_name
+from earthcode_pack.convert.read.file_names import is_pattern, name_of
 from earthcode_pack.model import Failure, Period, Source, Variable, rfc3339
 from earthcode_pack.plan.places import cells_apart
 
@@ -75,7 +76,7 @@ def alike(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Source], 
 def group_key(source: Source, profile: Profile) -> tuple[str, ...]:
     """Files of one variable each, told apart by file-name patterns, are columns of one cube; all others one group."""
     specs = profile.product.variables
-    by_pattern = [v.name for v in source.variables if v.name in specs and "*" in str(specs[v.name].from_)]
+    by_pattern = [v.name for v in source.variables if v.name in specs and is_pattern(specs[v.name].from_)]
     return tuple(by_pattern)
 
 

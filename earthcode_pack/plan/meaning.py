@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from earthcode_pack.convert.read.agreed import difference, name_of
+from earthcode_pack.convert.read.agreed import difference
+from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.model import Failure
 
 if TYPE_CHECKING:

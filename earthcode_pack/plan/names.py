@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
+
+from earthcode_pack.convert.read.file_names import name_of, stem_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from earthcode_pack.model import Period
+    from earthcode_pack.model import Period, Source
 
 
 def safe(name: str) -> str:
@@ -39,3 +42,14 @@ def dated_id(product: str, period: Period, *, times_of_day: bool, scene: str | N
 def scene_id(product: str, scene: str) -> str:
     """``<product id>_<stem>``, where there is only a stated period."""
     return safe(f"{product}_{scene}")
+
+
+def with_whole_stems(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    """The sources, each named by its whole stem, where no two files are variables of one scene.
+
+    Where some are, a scene has several stems, and what their patterns leave open names it.
+    """
+    shared = Counter((source.scene, source.times[0].start, source.times[0].end) for source in sources)
+    if any(count > 1 for count in shared.values()):
+        return sources
+    return tuple(source.model_copy(update={"scene": stem_of(name_of(source.href))}) for source in sources)

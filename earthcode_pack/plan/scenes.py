@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.convert.orient import orientation
-from earthcode_pack.convert.read.agreed import name_of
+from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.stage import GDAL_TYPES
 from earthcode_pack.errors import Contradiction, SourceError, Unreadable
 from earthcode_pack.model import Failure, Input, Job, Period, Source, Variable, rfc3339

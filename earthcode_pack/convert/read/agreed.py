@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pyproj import CRS
@@ -11,6 +10,7 @@ from pyproj import CRS
 from earthcode_pack import standard_names, units
 from earthcode_pack.cf.missing import holds, in_type
 from earthcode_pack.convert.classes import contradiction
+from earthcode_pack.convert.read.file_names import is_pattern
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.period import TimePattern
 
@@ -23,24 +23,20 @@ _ALIKE = 20  # of PROJ's 100: the same projection and ellipsoid, the datum witho
 _SAME_ELLIPSOID = 1e-5  # metres; GRS 80 and WGS 84 are ten times as far apart
 
 
-def name_of(href: str) -> str:
-    """The base name of an href."""
-    return PurePosixPath(href.rstrip("/")).name
-
-
-def file_period(name: str, profile: Profile) -> tuple[Period | None, bool]:
-    """The period by the file's name or by the profile, and whether it is only a stated period of validity."""
+def file_period(href: str, profile: Profile) -> tuple[Period | None, bool]:
+    """The period by the file's name or path, or by the profile, and whether it is only a stated period of validity."""
     spec = profile.source.time
     if spec.pattern is not None:
-        return _named_period(name, spec.pattern), False
+        return _named_period(href, spec.pattern), False
     if spec.from_ is None:
         return spec.period, True
     return None, False
 
 
-def _named_period(name: str, pattern: str) -> Period:
+def _named_period(href: str, pattern: str) -> Period:
+    name = "/".join(href.rstrip("/").split("/")[-1 - pattern.strip("/").count("/") :])
     try:
-        period = TimePattern(pattern).period(name)
+        period = TimePattern(pattern).period(href)
     except ValueError as error:
         raise Contradiction(
             f"{name}: {error}", f"rename the file, or correct source.time.pattern {pattern!r}"
@@ -113,16 +109,17 @@ def _selected(found: list[Variable], wanted: list[str] | None, name: str) -> lis
 
 def _product_name(variable: Variable, found: list[Variable], file: str, profile: Profile) -> str:
     specs = profile.product.variables
-    for key, spec in specs.items():
-        if is_pattern(spec.from_) and fnmatchcase(file, str(spec.from_)):
-            if len(found) > 1 and profile.source.variables is None:
-                raise Contradiction(
-                    f"{file}: matches product.variables.{key}.from and holds {len(found)} variables",
-                    "select one with source.variables",
-                )
-            return key
-        if _means(spec, variable):
-            return key
+    by_file = variable_by_name(file, profile)
+    if by_file is not None:
+        if len(found) > 1 and profile.source.variables is None:
+            raise Contradiction(
+                f"{file}: matches product.variables.{by_file}.from and holds {len(found)} variables",
+                "select one with source.variables",
+            )
+        return by_file
+    named = next((key for key, spec in specs.items() if _means(spec, variable)), None)
+    if named is not None:
+        return named
     # A raster band without a name, and one description without a source: they can only mean each other.
     nameless = [key for key, spec in specs.items() if spec.from_ is None]
     if len(found) == 1 and len(nameless) == len(specs) == 1 and variable.source_name in ("band_1", "rgb"):
@@ -130,9 +127,20 @@ def _product_name(variable: Variable, found: list[Variable], file: str, profile:
     return variable.source_name
 
 
-def is_pattern(source: str | int | None) -> bool:
-    """Whether ``product.variables.*.from`` is a pattern of file names."""
-    return isinstance(source, str) and any(star in source for star in "*?")
+def variable_by_name(file: str, profile: Profile) -> str | None:
+    """The variable whose file-name pattern a file's name fits; None where it fits none.
+
+    Raises ``Contradiction`` where it fits those of two variables.
+    """
+    specs = profile.product.variables
+    fitting = [key for key, spec in specs.items() if is_pattern(spec.from_) and fnmatchcase(file, str(spec.from_))]
+    if len(fitting) > 1:
+        listed = " and ".join(f"{specs[key].from_} ({key})" for key in fitting[:2])
+        raise Contradiction(
+            f"{file}: matches the patterns of two variables, {listed}",
+            "write out in product.variables.*.from what tells them apart, such as the signs beside the variable's name",
+        )
+    return fitting[0] if fitting else None
 
 
 def _means(spec: VariableSpec, variable: Variable) -> bool:

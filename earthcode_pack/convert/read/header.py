@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.cf.axes import Axes, axes_of, data_variables
@@ -12,9 +11,11 @@ from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import variable_notes
 from earthcode_pack.checks.time_facts import precision_findings
 from earthcode_pack.convert.read import cf, times
-from earthcode_pack.convert.read.agreed import agreed_crs, file_period, is_pattern, name_of, product_variables
-from earthcode_pack.convert.read.open import FILL_OF_ZARR, driver_of, groups_of, open_raw
+from earthcode_pack.convert.read.agreed import agreed_crs, file_period, product_variables, variable_by_name
+from earthcode_pack.convert.read.file_names import name_of, stem_of, wild_parts
+from earthcode_pack.convert.read.open import FILL_OF_ZARR, driver_of, groups_of, is_hdf5, open_raw
 from earthcode_pack.convert.read.places import grid_of, period_along
+from earthcode_pack.convert.read.plugins import refuse_filters_that_lack
 from earthcode_pack.convert.read.raster import (
     band_groups,
     open_tiff,
@@ -51,23 +52,11 @@ def header_of(path: Path, href: str, size: int, sha256: str, profile: Profile) -
     return Source(href=href, driver=driver, size=size, sha256=sha256, scene=scene_of(name_of(href), profile), **facts)
 
 
-def stem_of(name: str) -> str:
-    """The name without its format's ending.
-
-    >>> stem_of("a.zarr.zip"), stem_of("v1.2_b.tif")
-    ('a', 'v1.2_b')
-    """
-    name = name.removesuffix(".zip") if name.endswith(".zarr.zip") else name
-    return name.rsplit(".", 1)[0] if "." in name else name
-
-
 def scene_of(name: str, profile: Profile) -> str:
-    """What tells files of one time apart: what the stars of a variable's pattern stand for, else the stem."""
-    for spec in profile.product.variables.values():
-        if is_pattern(spec.from_) and fnmatchcase(name, str(spec.from_)):
-            head, _, tail = str(spec.from_).partition("*")
-            return name[len(head) : len(name) - len(tail.replace("*", ""))].strip("_-.") or stem_of(name)
-    return stem_of(name)
+    """What tells files of one time apart: what the wildcards of a variable's pattern stand for, else the stem."""
+    variable = variable_by_name(name, profile)
+    pattern = profile.product.variables[variable].from_ if variable is not None else ""
+    return wild_parts(name, str(pattern)) or stem_of(name)
 
 
 # --- rasters --------------------------------------------------------------------------------------------------------
@@ -80,7 +69,7 @@ def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> 
         notes = [*_sidecar_notes(path, name), *_band_notes(dataset, name)]
         found = [raster_variable(dataset, group, bands) for group, bands in band_groups(dataset)]
         grid = raster_grid(dataset, crs)
-    period, stated = file_period(name, profile)
+    period, stated = file_period(href, profile)
     if period is None:
         raise Contradiction(
             f"{name}: source.time says {{from: coordinate}}, and a GeoTIFF has no time coordinate",
@@ -125,8 +114,11 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
             raise _only_groups(groups, driver, href)
         found = product_variables(held, name, profile)
         _refuse_empty(found, name)
+        if is_hdf5(path):
+            left_out = {variable.source_name for variable in held} - {variable.source_name for variable in found}
+            refuse_filters_that_lack(path, (str(key) for key in dataset.variables if key not in left_out))
         grid, time_dim = _one_grid(dataset, found, name, profile)
-        periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, name, profile)
+        periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, href, profile)
         has_axis = time_dim in dataset.variables
         notes = [*_left_out(dataset, held, found, name), *_fill_notes(dataset, found, name)]
         notes += _time_notes(dataset, str(time_dim), found, name) if has_axis else ()
@@ -325,14 +317,15 @@ def _shown(axes: Axes) -> str:
 
 
 def _cube_periods(
-    dataset: xr.Dataset, time_dim: str | None, variable: str, name: str, profile: Profile
+    dataset: xr.Dataset, time_dim: str | None, variable: str, href: str, profile: Profile
 ) -> tuple[tuple[Period, ...], bool]:
     """The periods of the axis, held against what the name or the profile states; else that one period."""
+    name = name_of(href)
     try:
         measured = _measured_periods(dataset, time_dim, variable, profile)
     except Unreadable as error:
         raise Unreadable(f"{name}: {error.message}", error.remedy) from None
-    stated, is_validity = file_period(name, profile)
+    stated, is_validity = file_period(href, profile)
     if measured and stated:
         _refuse_outside(measured, stated, name)
     if measured and (stated is None or is_validity or len(measured) > 1):

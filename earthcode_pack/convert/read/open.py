@@ -13,6 +13,9 @@ import numpy as np
 import xarray as xr
 
 from earthcode_pack.cf.axes import data_variables
+from earthcode_pack.convert.read import foreign
+from earthcode_pack.convert.read.grib_cubes import refuse_doubles, several_cubes, several_runs
+from earthcode_pack.convert.read.plugins import load_plugins
 from earthcode_pack.errors import Unreadable, install_extra
 
 if TYPE_CHECKING:
@@ -32,7 +35,6 @@ _MAGIC: dict[bytes, Driver] = {
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata")
 FILL_OF_ZARR = "fill_of_zarr"  # in the encoding of a variable whose _FillValue is but the fill value of its array
 _FLAGS = {"flag_values", "flag_masks"}
-_FORMATS = "GeoTIFF, NetCDF, HDF5, GRIB or Zarr"
 
 
 def driver_of(path: Path) -> Driver:
@@ -43,20 +45,23 @@ def driver_of(path: Path) -> Driver:
     if path.is_dir():
         if any((path / name).is_file() for name in _ZARR_FILES):
             return "Zarr"
-        raise Unreadable(f"{path.name}: a folder that holds no Zarr group", f"source.href must match {_FORMATS} files")
+        raise foreign.refusal(path)
     magic = _begins_with(path)
     if magic in _MAGIC:
         return _MAGIC[magic]
     if magic == b"PK\x03\x04" and _is_zipped_zarr(path):
         return "Zarr"
-    raise Unreadable(
-        f"{path.name}: not {_FORMATS} (it begins with {magic!r})", "leave it out of source.href, or repair it"
-    )
+    raise foreign.refusal(path)
 
 
 def _begins_with(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(4)
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file is HDF5, which NetCDF-4 is."""
+    return path.is_file() and _begins_with(path) == b"\x89HDF"
 
 
 def _is_zipped_zarr(path: Path) -> bool:
@@ -81,7 +86,8 @@ def open_raw(path: Path, driver: Driver) -> Iterator[xr.Dataset]:
         raise
     except Exception as error:  # every library has exceptions of its own
         raise Unreadable(
-            f"{path.name}: cannot be read as {driver} ({_words(error)})", "repair the file, or leave it out"
+            f"{path.name}: cannot be read as {driver} ({_words(error)})",
+            "fetch or write the file again, or leave it out",
         ) from error
     try:
         yield dataset
@@ -104,7 +110,8 @@ def _raw(path: Path, engine: str, **options: Any) -> xr.Dataset:
 
 
 def _netcdf(path: Path) -> xr.Dataset:
-    if _begins_with(path) == b"\x89HDF":
+    if is_hdf5(path):
+        load_plugins()
         return _with_enumerations(_raw(path, "h5netcdf", phony_dims="sort"))
     return _raw(path, "netcdf4", lock=_OPENING)
 
@@ -133,10 +140,15 @@ def _grib_index(path: Path, _changed: int) -> xr.Dataset:
     """
     if find_spec("cfgrib") is None:
         raise Unreadable(f"{path.name}: GRIB needs the extra grib, which is not installed", install_extra("grib"))
+    import cfgrib  # noqa: PLC0415 - only for GRIB
+
     keys = ["radius", "earthMajorAxisInMetres", "earthMinorAxisInMetres"]
-    dataset = _raw(
-        path, "cfgrib", lock=_OPENING, backend_kwargs={"indexpath": "", "errors": "raise", "read_keys": keys}
-    )
+    options = {"indexpath": "", "errors": "raise", "read_keys": keys}
+    try:
+        dataset = _raw(path, "cfgrib", lock=_OPENING, backend_kwargs=options)
+    except cfgrib.DatasetBuildError as error:
+        raise several_cubes(path) from error
+    refuse_doubles(path)
     dataset.attrs.pop("history", None)  # holds the time of reading, and the path
     return _forecast_as_time(dataset, path)
 
@@ -159,10 +171,7 @@ def _forecast_as_time(dataset: xr.Dataset, path: Path) -> xr.Dataset:
     if "step" not in dataset.dims:
         return dataset
     if "time" in dataset.dims:
-        raise Unreadable(
-            f"{path.name}: {dataset.sizes['time']} forecast runs with {dataset.sizes['step']} steps each",
-            "split the file by run, with `grib_copy -w date=…`",
-        )
+        raise several_runs(path, dataset.sizes["time"], dataset.sizes["step"])
     run = dataset.rename({"time": "forecast_reference_time"}).swap_dims(step="valid_time")
     return run.rename({"valid_time": "time"})
 
@@ -199,7 +208,7 @@ def groups_of(path: Path, driver: Driver) -> dict[str, list[str]]:
 
     The reader takes the root alone.
     """
-    if driver == "netCDF" and _begins_with(path) == b"\x89HDF":
+    if driver == "netCDF" and is_hdf5(path):
         return _groups_of_hdf5(path)
     return _groups_of_zarr(path) if driver == "Zarr" else {}
 

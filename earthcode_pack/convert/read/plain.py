@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 Box = tuple[tuple[int, int], ...]
 """Start and stop by dimension, in the order in which a file holds them."""
 
-REMEDY = "repair the file, or leave it out"
+REMEDY = "fetch or write the file again, or leave it out of source.href"
 WORK_BYTES = 4 * 2**20  # what one piece of work reads: long beside the cost of handing it out
 _GAPS = 256 * 2**10  # reading over so much that is not wanted costs less than another call
 

@@ -49,7 +49,8 @@ def open_tiff(path: Path) -> Iterator[DatasetReader]:
             dataset = _opened(path)
         except rasterio.errors.RasterioIOError as error:
             raise Unreadable(
-                f"{path.name}: not a readable GeoTIFF ({error})", "repair the file, or leave it out"
+                f"{path.name}: not a readable GeoTIFF ({error})",
+                "fetch or write the file again, or leave it out of source.href",
             ) from error
         with dataset:
             _refuse_pages(dataset, path.name)
