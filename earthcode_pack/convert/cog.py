@@ -21,8 +21,9 @@ from earthcode_pack.convert.planes import Plane, RasterPlane, open_plane
 from earthcode_pack.convert.read.raster import GDAL_OPTIONS
 from earthcode_pack.convert.stage import blocks_of_rows, staged, view
 from earthcode_pack.convert.statistics import Tally, tally
-from earthcode_pack.convert.work import Part, Record, is_categorical
+from earthcode_pack.convert.work import Part, Record
 from earthcode_pack.errors import OutsideError
+from earthcode_pack.kinds import is_categorical
 
 if TYPE_CHECKING:
     from earthcode_pack.convert.look import Look
@@ -128,4 +129,6 @@ def _tally(rows: Array, mask: Array | None, plane: Plane, job: Job) -> Tally:
     if plane.look.has_alpha:
         values, mask = rows[:-1], rows[-1] if mask is None else mask
     hidden = None if mask is None else np.broadcast_to(mask == 0, values.shape)
-    return tally(values, plane.look.nodata, hidden, categorical=is_categorical(job, job.inputs[0].variables[0]))
+    variable = job.inputs[0].variables[0]
+    categorical = is_categorical(variable, job.described.get(variable.name, {}))
+    return tally(values, plane.look.nodata, hidden, categorical=categorical)
