@@ -47,7 +47,7 @@ def write(part: Part) -> Record:
                 engine, error = "one pass", 0.0
                 sums, found = _in_one_pass(plane, job, target)
             else:
-                is_direct = isinstance(plane, RasterPlane) and turn.is_identity
+                is_direct = isinstance(plane, RasterPlane) and plane.is_as_stored
                 engine = "GDAL's COG driver"
                 sums, error = _by_driver(plane, job, folder, target, path.resolve() if is_direct else None)
             changes = (*turn.changes, *changes_of(plane.look, job))
@@ -71,7 +71,8 @@ def _in_one_pass(plane: Plane, job: Job, target: Path) -> tuple[Tally, Sums]:
 def _by_driver(plane: Plane, job: Job, folder: Path, target: Path, path: Path | None) -> tuple[Tally, float]:
     """From the raster itself, or from a turned copy of it where it has no ``path`` of its own."""
     scratch = folder / "staged.tif"
-    seen = staged(plane, job.grid, scratch) if path is None else view(path, plane.look, job)
+    bands = job.inputs[0].variables[0].bands
+    seen = staged(plane, job.grid, scratch) if path is None else view(path, plane.look, job.grid, bands)
     _encode(seen, target, _creation_options(job.options, plane.look))
     scratch.unlink(missing_ok=True)
     return _compare(plane, target, job)

@@ -39,7 +39,7 @@ def measure_cog(path: Path, job: Job, tallies: dict[str, Tally]) -> tuple[Grid, 
     """Grid and variable of a COG."""
     import rasterio  # noqa: PLC0415 - each format's libraries where they are used
 
-    from earthcode_pack.convert.read.raster import GDAL_OPTIONS, raster_grid  # noqa: PLC0415
+    from earthcode_pack.convert.read.raster import GDAL_OPTIONS, nodata_values, raster_grid  # noqa: PLC0415
 
     source = job.inputs[0].variables[0]
     with rasterio.Env(**GDAL_OPTIONS), rasterio.open(path, driver="GTiff") as dataset:
@@ -54,7 +54,7 @@ def measure_cog(path: Path, job: Job, tallies: dict[str, Tally]) -> tuple[Grid, 
             dims=("y", "x"),
             shape=dataset.shape,
             chunks=dataset.block_shapes[0],
-            nodata=_number(dataset.nodatavals[0], dataset.dtypes[0]),
+            nodata=_number(nodata_values(dataset)[0], dataset.dtypes[0]),
             scale=scale,
             offset=offset,
             units=dataset.units[0] or None,
