@@ -18,6 +18,7 @@ from earthcode_pack.checks.netcdf import opened
 from earthcode_pack.checks.positions import located
 from earthcode_pack.checks.targets import by_name
 from earthcode_pack.checks.zarr_store import open_group, open_store
+from earthcode_pack.nodata import nodata_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,7 +80,7 @@ def measure_cog(path: Path | str) -> Measured:
         cell = (math.hypot(src.transform.a, src.transform.d), math.hypot(src.transform.b, src.transform.e))
         bounds = _corners(src)
         lonlat = lonlat_box(crs, bounds) if crs else None
-        bands = tuple(_cog_band(src, index) for index in range(src.count))
+        bands = tuple(_cog_band(src, index, nodata) for index, nodata in enumerate(nodata_values(src)))
         return Measured(
             crs=crs,
             shape=(src.height, src.width),
@@ -101,11 +102,11 @@ def _corners(src: Any) -> tuple[float, float, float, float]:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _cog_band(src: Any, index: int) -> Band:
+def _cog_band(src: Any, index: int, nodata: float | None) -> Band:
     return Band(
         name=src.descriptions[index],
         dtype=src.dtypes[index],
-        nodata=src.nodatavals[index],
+        nodata=nodata,
         scale=src.scales[index],
         offset=src.offsets[index],
         unit=src.units[index] or None,

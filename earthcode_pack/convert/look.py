@@ -12,8 +12,9 @@ from rasterio.enums import ColorInterp
 from earthcode_pack.convert.read import cf
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.packing import as_type, stated_nodata
-from earthcode_pack.convert.read.raster import as_number, nodata_values, raster_crs
+from earthcode_pack.convert.read.raster import raster_crs
 from earthcode_pack.convert.read.times import days_that_lack, lacks_days
+from earthcode_pack.nodata import as_number, nodata_values
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -15,6 +15,7 @@ from earthcode_pack.convert.read.numbers import unpacked
 from earthcode_pack.convert.read.packing import plain, stated_nodata
 from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.model import Dimension, Driver, Grid, Job, Variable, WrittenVariable, rfc3339
+from earthcode_pack.nodata import nodata_values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ def measure_cog(path: Path, job: Job, tallies: dict[str, Tally]) -> tuple[Grid, 
     """Grid and variable of a COG."""
     import rasterio  # noqa: PLC0415 - each format's libraries where they are used
 
-    from earthcode_pack.convert.read.raster import GDAL_OPTIONS, nodata_values, raster_grid  # noqa: PLC0415
+    from earthcode_pack.convert.read.raster import GDAL_OPTIONS, raster_grid  # noqa: PLC0415
 
     source = job.inputs[0].variables[0]
     with rasterio.Env(**GDAL_OPTIONS), rasterio.open(path, driver="GTiff") as dataset:

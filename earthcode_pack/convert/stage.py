@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from earthcode_pack.convert.read.raster import is_beyond_double
+from earthcode_pack.nodata import is_beyond_double
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

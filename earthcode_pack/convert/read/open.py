@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from earthcode_pack.convert.read.foreign import FORMATS, refusal
 from earthcode_pack.errors import Unreadable, install_extra
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ _MAGIC: dict[bytes, Driver] = {
     b"GRIB": "GRIB",
 }  # fmt: skip
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata")
-_FORMATS = "GeoTIFF, NetCDF, HDF5, GRIB or Zarr"
 
 
 def driver_of(path: Path) -> Driver:
@@ -39,15 +39,13 @@ def driver_of(path: Path) -> Driver:
     if path.is_dir():
         if any((path / name).is_file() for name in _ZARR_FILES):
             return "Zarr"
-        raise Unreadable(f"{path.name}: a folder that holds no Zarr group", f"source.href must match {_FORMATS} files")
+        raise Unreadable(f"{path.name}: a folder that holds no Zarr group", f"source.href must match {FORMATS} files")
     magic = _begins_with(path)
     if magic in _MAGIC:
         return _MAGIC[magic]
     if magic == b"PK\x03\x04" and _is_zipped_zarr(path):
         return "Zarr"
-    raise Unreadable(
-        f"{path.name}: not {_FORMATS} (it begins with {magic!r})", "leave it out of source.href, or repair it"
-    )
+    raise refusal(path)
 
 
 def _begins_with(path: Path) -> bytes:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
-import rasterio.shutil
 from pyproj import CRS  # before rasterio and ecCodes: see read/__init__.py
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import MemoryFile
 
+from earthcode_pack.convert.read.foreign import gdal_translate
 from earthcode_pack.convert.read.packing import holds
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Grid, Variable
+from earthcode_pack.nodata import as_number, is_nodata, nodata_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +40,6 @@ GDAL_OPTIONS = {
 }
 _MOVED = 1e-3  # of a cell
 _FLAGS = {"flag_values", "flag_masks"}  # CF 3.5, as a conversion from NetCDF keeps them
-_EXACT = 2**53  # from here on not each integer is a double
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
@@ -77,7 +75,7 @@ def _refuse_pages(dataset: DatasetReader, name: str) -> None:
     if pages > 1:
         raise Unreadable(
             f"{name}: holds {pages} pages, and only the first would be read",
-            f"write each page to a file of its own: `gdal_translate GTIFF_DIR:2:{name} PAGE2.tif`",
+            f"write each page to a file of its own: {gdal_translate(f'GTIFF_DIR:2:{name}', 'PAGE2.tif')}",
         )
 
 
@@ -85,10 +83,10 @@ def _refuse_two_transparencies(dataset: DatasetReader, name: str) -> None:
     """TIFF 6.0, ExtraSamples: each further sample has a meaning of its own, and two of them cannot say what is seen."""
     bands = _transparencies(dataset.colorinterp)
     if len(bands) > 1:
+        others = [word for n in bands[1:] for word in (f"-colorinterp_{n}", "undefined")]
         raise Unreadable(
             f"{name}: bands {' and '.join(map(str, bands))} are all transparencies (alpha) of the same cells",
-            "say which is none: "
-            f"`gdal_translate {' '.join(f'-colorinterp_{n} undefined' for n in bands[1:])} {name} NEW.tif`",
+            f"say which is none, in a copy: {gdal_translate(*others, name, 'NEW.tif')}",
         )
 
 
@@ -116,9 +114,12 @@ def _refuse_what_has_no_grid(dataset: DatasetReader, path: Path) -> None:
         if beside:
             raise Unreadable(
                 f"{name}: {kind}, and {' and '.join(beside)} beside it is not read",
-                f"embed it: `gdal_translate {name} NEW.tif`, with -a_srs EPSG:… where it states no CRS",
+                f"embed it: {gdal_translate(name, 'NEW.tif')}, with -a_srs EPSG:… where it states no CRS",
             )
-        raise Unreadable(f"{name}: {kind}", "warp it to a grid first, with `gdalwarp`")
+        if dataset.gcps[0] or dataset.rpcs:
+            raise Unreadable(f"{name}: {kind}", "warp it to a grid first, with `gdalwarp`")
+        command = gdal_translate("-a_srs", "EPSG:CODE", "-a_ullr", "WEST", "NORTH", "EAST", "SOUTH", name, "NEW.tif")
+        raise Unreadable(f"{name}: {kind}", f"state its edges in the units of its CRS: {command}")
 
 
 def raster_grid(dataset: DatasetReader, crs: CRS) -> Grid:
@@ -232,37 +233,6 @@ def _least(block: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
     return min(block[0], shape[0]), min(block[1], shape[1])
 
 
-def nodata_values(dataset: DatasetReader) -> tuple[float | int | None, ...]:
-    """Nodata of each band as the file states it; 64-bit integers exactly, which rasterio hands on as doubles.
-
-    A VRT that GDAL makes of the raster has them as text («VRT driver», NoDataValue). A TIFF has one for all bands.
-    """
-    stated: tuple[float | None, ...] = dataset.nodatavals
-    is_exact = all(v is None or not is_beyond_double(v, t) for v, t in zip(stated, dataset.dtypes, strict=True))
-    if is_exact:
-        return stated
-    with MemoryFile(ext=".vrt") as made:
-        rasterio.shutil.copy(dataset, made.name, driver="VRT")
-        text = re.search(rb"<NoDataValue>\s*(-?\d+)\s*</NoDataValue>", bytes(made.getbuffer()))
-    return tuple(None if value is None or text is None else int(text[1]) for value in stated)
-
-
-def is_beyond_double(nodata: float | None, dtype: str) -> bool:
-    """Whether a nodata value is one of a 64-bit integer that a double may round (IEEE 754: 53 bits).
-
-    >>> is_beyond_double(-(2**63), "int64"), is_beyond_double(-9999, "int64"), is_beyond_double(-3.4e38, "float32")
-    (True, False, False)
-    """
-    return nodata is not None and dtype in ("int64", "uint64") and abs(nodata) >= _EXACT
-
-
-def as_number(value: float | None, dtype: str) -> float | int | None:
-    """A nodata value as the number it stands for in the type of the band."""
-    if value is None:
-        return None
-    return int(value) if "int" in dtype and float(value).is_integer() else float(value)
-
-
 # --- values ---------------------------------------------------------------------------------------------------------
 
 
@@ -291,8 +261,3 @@ def read_validity(dataset: DatasetReader, variable: Variable, window: Window) ->
     if any(variable.masks) and variable.nodata is not None:
         valid &= ~is_nodata(dataset.read(variable.bands[0], window=window), variable.nodata)
     return np.where(valid, np.uint8(255), np.uint8(0))
-
-
-def is_nodata(values: Array, nodata: float) -> Array:
-    """Which values are nodata, NaN included where that is it."""
-    return np.isnan(values) if nodata != nodata else values == values.dtype.type(nodata)  # noqa: PLR0124 - NaN
