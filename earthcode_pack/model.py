@@ -98,6 +98,7 @@ class Variable(Value):
     name: str
     source_name: str
     bands: tuple[int, ...] = ()  # of a GeoTIFF, counted from one; more than one is an RGB picture
+    masks: tuple[int, ...] = ()  # of a GeoTIFF: bands of transparency that say which cells are valid; 0 for its mask
     dtype: str
     dims: tuple[str, ...]
     shape: tuple[int, ...]

@@ -235,13 +235,15 @@ class _Preparation:
         from earthcode_pack.checks import check  # noqa: PLC0415 - jsonschema and friends
         from earthcode_pack.checks.class_facts import class_findings  # noqa: PLC0415
         from earthcode_pack.checks.time_facts import gap_findings  # noqa: PLC0415
+        from earthcode_pack.checks.validity_facts import nodata_findings, transparency_findings  # noqa: PLC0415
 
         if self.is_settled and self.bundle.digest == before:
             return self.bundle.findings()
         self.workspace.fetch(artifacts)
         found = check(self.bundle.root) if self.bundle.digest else ()
         known = {finding.rule for finding in found}  # of the product, which says it of the source too
-        notes = (*class_findings(artifacts), *gap_findings(artifacts), *_notes(sources))
+        seen = (*class_findings(artifacts), *nodata_findings(artifacts), *transparency_findings(artifacts))
+        notes = (*seen, *gap_findings(artifacts), *_notes(sources))
         every = (*found, *(note for note in notes if note.rule not in known))
         write_atomic(self.bundle.root / "findings.json", values_to_json(every))
         return every

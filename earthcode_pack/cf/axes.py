@@ -63,7 +63,7 @@ class Axes:
 
 def axis_of(dataset: xr.Dataset, dim: str) -> str | None:
     """``x``, ``y``, ``z`` or ``t`` for a dimension, by axis, standard name, units and, last, its name (CF 4)."""
-    attrs = dataset[dim].attrs if dim in dataset.variables else {}
+    attrs = dataset.variables[dim].attrs if dim in dataset.variables else {}
     units = str(attrs.get("units", "")).lower()
     if str(attrs.get("axis", "")).lower() in ("x", "y", "z", "t"):
         return str(attrs["axis"]).lower()
@@ -83,7 +83,12 @@ def axes_of(dataset: xr.Dataset, name: str) -> Axes | None:
 
     Raises ``Unreadable`` where several latitudes or longitudes could be its own.
     """
-    dims = [str(dim) for dim in dataset[name].dims]
+    return _axes_among(dataset, name, _places_of(dataset))
+
+
+def _axes_among(dataset: xr.Dataset, name: str, places: Places) -> Axes | None:
+    """See ``axes_of``; ``places`` are looked up once for all variables of a dataset, which may be hundreds."""
+    dims = [str(dim) for dim in dataset.variables[name].dims]
     kinds = {dim: axis_of(dataset, dim) for dim in dims}
     by_kind = {kind: dim for dim, kind in reversed(kinds.items()) if kind}
     plain = None
@@ -94,12 +99,12 @@ def axes_of(dataset: xr.Dataset, name: str) -> Axes | None:
             return plain
     if _is(dataset, name, "latitude") or _is(dataset, name, "longitude"):
         return plain  # it is a place, and has none
-    return _at_places(dataset, name, dims, by_kind.get("t")) or plain
+    return _at_places(dataset, name, dims, by_kind.get("t"), places) or plain
 
 
 def _is_horizontal(dataset: xr.Dataset, dim: str) -> bool:
     """Whether a dimension has coordinates that are places, not numbers of rows or columns."""
-    attrs = dataset[dim].attrs if dim in dataset.variables else {}
+    attrs = dataset.variables[dim].attrs if dim in dataset.variables else {}
     units = str(attrs.get("units", "")).lower()
     return attrs.get("standard_name") in _STANDARD_NAMES or units in _LATITUDE | _LONGITUDE | LENGTHS | _ANGLES
 
@@ -111,12 +116,13 @@ def data_variables(dataset: xr.Dataset) -> list[str]:
     """
     beside = helpers(dataset) | {str(dim) for dim in dataset.dims}
     numeric = [str(name) for name, v in dataset.variables.items() if name not in beside and v.dtype.kind in "iufb"]
-    found = {name: axes for name in numeric if (axes := axes_of(dataset, name)) is not None}
+    candidates = _places_of(dataset)
+    found = {name: axes for name in numeric if (axes := _axes_among(dataset, name, candidates)) is not None}
     places = {name for axes in found.values() for name in axes.places}
     is_map = any(axes.kind in ("grid", "curvilinear") for name, axes in found.items() if name not in places)
     return [
         name for name, axes in found.items()
-        if name not in places and dataset[name].attrs.get("standard_name") not in _STANDARD_NAMES
+        if name not in places and dataset.variables[name].attrs.get("standard_name") not in _STANDARD_NAMES
         and (axes.kind == "grid" or not _is_coordinate(dataset, name))
         and is_map == (axes.kind in ("grid", "curvilinear"))
     ]  # fmt: skip
@@ -124,7 +130,7 @@ def data_variables(dataset: xr.Dataset) -> list[str]:
 
 def _is_coordinate(dataset: xr.Dataset, name: str) -> bool:
     """Whether a variable beside others says itself that it is a coordinate or an identifier (4, 9.5)."""
-    attrs = dataset[name].attrs
+    attrs = dataset.variables[name].attrs
     return bool({"axis", "positive", "cf_role", "sample_dimension", "instance_dimension"} & set(attrs)) or (
         " since " in str(attrs.get("units", ""))
     )
@@ -135,7 +141,7 @@ def auxiliary_of(dataset: xr.Dataset, name: str) -> tuple[str, ...]:
     axes = axes_of(dataset, name)
     if axes is None or axes.kind == "grid":
         return ()
-    dims = set(dataset[name].dims)
+    dims = set(dataset.variables[name].dims)
     beside = [str(key) for key, v in dataset.variables.items() if key not in dataset.dims and set(v.dims) <= dims]
     return tuple(dict.fromkeys([*axes.places, *(key for key in beside if _is_coordinate(dataset, key))]))
 
@@ -143,12 +149,21 @@ def auxiliary_of(dataset: xr.Dataset, name: str) -> tuple[str, ...]:
 # --- places ---------------------------------------------------------------------------------------------------------
 
 
-def _at_places(dataset: xr.Dataset, name: str, dims: list[str], time: str | None) -> Axes | None:
+Places = dict[str, list[str]]
+"""The names of all latitudes and of all longitudes of a dataset."""
+
+
+def _places_of(dataset: xr.Dataset) -> Places:
+    names = [str(name) for name in dataset.variables]
+    return {kind: [name for name in names if _is(dataset, name, kind)] for kind in ("latitude", "longitude")}
+
+
+def _at_places(dataset: xr.Dataset, name: str, dims: list[str], time: str | None, places: Places) -> Axes | None:
     """The axes of a variable that has latitudes and longitudes of its own, both on the same of its dimensions."""
-    lat, lon = (_coordinate(dataset, name, dims, kind) for kind in ("latitude", "longitude"))
-    if lat is None or lon is None or dataset[lat].dims != dataset[lon].dims:
+    lat, lon = (_coordinate(dataset, name, dims, kind, places[kind]) for kind in ("latitude", "longitude"))
+    if lat is None or lon is None or dataset.variables[lat].dims != dataset.variables[lon].dims:
         return None
-    along = [str(dim) for dim in dataset[lat].dims if dataset.sizes[dim] > 1 or dim != time]
+    along = [str(dim) for dim in dataset.variables[lat].dims if dataset.sizes[dim] > 1 or dim != time]
     if len(along) > _PLANE:
         along = [dim for dim in along if dim != time]
     if len(along) > _PLANE:
@@ -163,11 +178,12 @@ def _at_places(dataset: xr.Dataset, name: str, dims: list[str], time: str | None
 
 def _refuse_mesh(dataset: xr.Dataset, name: str, lat: str) -> None:
     """Cells in one dimension are no points: those of a mesh (UGRID), with corners (7.1), of a reduced Gaussian grid."""
-    attrs, bounds = dataset[name].attrs, dataset[lat].attrs.get("bounds")
-    has_corners = bounds in dataset.variables and dataset[bounds].shape[-1] > 2  # noqa: PLR2004 - ends of an interval
+    attrs, place = dataset.variables[name].attrs, dataset.variables[lat]
+    bounds = place.attrs.get("bounds")
+    has_corners = bounds in dataset.variables and dataset.variables[bounds].shape[-1] > 2  # noqa: PLR2004 - ends of an interval
     if has_corners or "mesh" in attrs or str(attrs.get("GRIB_gridType", "")).startswith("reduced"):
         raise Unreadable(
-            f"{name} lies on the cells of an unstructured grid along {', '.join(map(str, dataset[lat].dims))}",
+            f"{name} lies on the cells of an unstructured grid along {', '.join(map(str, place.dims))}",
             "resample it to a regular grid first (GRIB: cdo setgridtype,regular)",
         )
 
@@ -180,14 +196,15 @@ def _kind(dataset: xr.Dataset, y: str, x: str, time: str | None) -> GridKind:
     return "track" if feature in _PATHS else "points"
 
 
-def _coordinate(dataset: xr.Dataset, name: str, dims: list[str], kind: str) -> str | None:
+def _coordinate(dataset: xr.Dataset, name: str, dims: list[str], kind: str, every: list[str]) -> str | None:
     """The latitude or longitude of a variable: one that it names (5), else the only one on its dimensions."""
-    stated = f"{dataset[name].attrs.get('coordinates', '')} {dataset.attrs.get('coordinates', '')}".split()
-    every = [str(each) for each in dataset.variables if each != name and _is(dataset, str(each), kind)]
-    fitting = [each for each in every if {str(dim) for dim in dataset[each].dims} <= set(dims)]
+    stated = f"{dataset.variables[name].attrs.get('coordinates', '')} {dataset.attrs.get('coordinates', '')}".split()
+    fitting = [
+        each for each in every if each != name and {str(dim) for dim in dataset.variables[each].dims} <= set(dims)
+    ]
     chosen = [each for each in stated if each in fitting] or fitting
-    most = max((dataset[each].ndim for each in chosen), default=0)
-    chosen = [each for each in dict.fromkeys(chosen) if dataset[each].ndim == most]
+    most = max((dataset.variables[each].ndim for each in chosen), default=0)
+    chosen = [each for each in dict.fromkeys(chosen) if dataset.variables[each].ndim == most]
     by_name = [each for each in chosen if each.lower() in _PLACE_NAMES[kind]]
     if len(chosen) > 1 and len(by_name) != 1:
         raise Unreadable(
@@ -199,8 +216,8 @@ def _coordinate(dataset: xr.Dataset, name: str, dims: list[str], kind: str) -> s
 
 def _is(dataset: xr.Dataset, name: str, kind: str) -> bool:
     """Whether a variable is a latitude, or a longitude: by standard name, units or, where it has neither, its name."""
-    attrs: dict[str, Any] = dict(dataset[name].attrs)
-    if dataset[name].dtype.kind not in "iuf":
+    attrs: dict[str, Any] = dict(dataset.variables[name].attrs)
+    if dataset.variables[name].dtype.kind not in "iuf":
         return False
     if attrs.get("standard_name"):
         return bool(attrs["standard_name"] == kind)

@@ -52,6 +52,8 @@ def _same_number(stated: Any, true: Any, dtype: str) -> bool:
     """Equal as values of the data's type; STAC writes NaN and infinities as text."""
     import numpy as np  # noqa: PLC0415 - heavy
 
+    if isinstance(stated, int) and isinstance(true, int):  # 64 bits hold more than a double
+        return stated == true
     try:
         a, b = float(stated), float(true)
     except (TypeError, ValueError):

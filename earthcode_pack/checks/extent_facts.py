@@ -61,7 +61,7 @@ def _not_held(document: Document, box: Box, path: Path, data: Measured) -> Itera
 
 def _loose(document: Document, box: Box, measured: list[Measured]) -> Iterator[Finding]:
     """A box far wider than the data: the whole globe is claimed by a third of the real catalogue."""
-    true = union([data.lonlat for data in measured if data.lonlat is not None])
+    true = union(list(dict.fromkeys(data.lonlat for data in measured if data.lonlat is not None)))
     cell = max(data.spread[0] for data in measured), max(data.spread[1] for data in measured)
     wide, tall = excess(box, true)
     slack_x, slack_y = (2 * side + FINE for side in cell)

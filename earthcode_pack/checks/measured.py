@@ -22,6 +22,7 @@ from earthcode_pack.errors import Unreadable
 from earthcode_pack.geo.box import width
 from earthcode_pack.geo.crs import unit_scale
 from earthcode_pack.geo.extent import Frame, doubt, lonlat_box
+from earthcode_pack.nodata import nodata_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,7 +89,7 @@ def measure_cog(path: Path | str) -> Measured:
             bounds=_corners(src),
             cell=cell,
             transform=tuple(src.transform)[:6],
-            bands=tuple(_cog_band(src, index) for index in range(src.count)),
+            bands=tuple(_cog_band(src, index, nodata) for index, nodata in enumerate(nodata_values(src))),
             **_placed(frame, (src.height, src.width)),
         )
 
@@ -113,11 +114,11 @@ def _corners(src: Any) -> tuple[float, float, float, float]:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _cog_band(src: Any, index: int) -> Band:
+def _cog_band(src: Any, index: int, nodata: float | None) -> Band:
     return Band(
         name=src.descriptions[index],
         dtype=src.dtypes[index],
-        nodata=src.nodatavals[index],
+        nodata=nodata,
         scale=src.scales[index],
         offset=src.offsets[index],
         unit=src.units[index] or None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack import standard_names, units
 from earthcode_pack.checks import rules
+from earthcode_pack.kinds import is_circular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,3 +79,18 @@ def variable_notes(variables: Iterable[Variable], profile: Profile) -> Iterator[
             message = f"{variable.name} states no units: set product.variables.{variable.name}.units"
             yield missing.finding(variable.name, message)
         yield from name_findings(variable.name, name, variable.units if is_quantity else None)
+        if is_quantity:
+            yield from _averaged_angles(variable, profile)
+
+
+def _averaged_angles(variable: Variable, profile: Profile) -> Iterator[Finding]:
+    """A profile that asks for the mean of directions: between 350 and 10 degrees it is south."""
+    spec, wanted = profile.product.variables.get(variable.name), profile.target.cog.resampling
+    words = {"standard_name": spec.standard_name, "long_name": spec.long_name} if spec else {}
+    stated = {**variable.attrs, **{key: value for key, value in words.items() if value}}
+    is_mean = profile.target.format == "cog" and wanted in ("average", "bilinear")
+    if is_mean and is_circular(variable.name, stated, variable.units):
+        message = (
+            f"{variable.name} holds angles in {variable.units}, and target.cog.resampling {wanted} makes means of them"
+        )
+        yield rules.COG_CIRCULAR.finding(variable.name, message, wanted)

@@ -145,6 +145,15 @@ CF_TIME_LABELS = rule(_I, "CF-TIME-LABELS", "contract 4.2",
 COG_SIDECAR = rule(_W, "COG-SIDECAR", "GDAL, GTiff driver: external masks, .aux.xml, world files",
     "files beside a GeoTIFF that say where it lies, or which cells are valid", "none: only the file itself is read",
     "embed them: `gdal_translate FILE NEW.tif`, for a mask with --config GDAL_TIFF_INTERNAL_MASK YES")
+COG_CIRCULAR = rule(_W, "COG-CIRCULAR", "CF standard names of directions, azimuths and phases",
+    "overviews of angles that go round: the average of 350 and 10 degrees is 180", "nearest or mode",
+    "set target.cog.resampling: nearest, or leave it out")
+NODATA_NEAR = rule(_W, "NODATA-NOT-THE-FILL", "design, rule 3: statistics are of valid cells",
+    "least and greatest value beside nodata", "no fill value that nodata does not name",
+    "where it is the fill, set source.nodata: {value: …, override: true} to the value in the cells")
+ALPHA_UNNAMED = rule(_W, "ALPHA-UNNAMED", "TIFF 6.0, ExtraSamples; GDAL, GTiff driver: ALPHA",
+    "a band beside others that holds 0 and the greatest value of its type alone", "named as alpha, where it is one",
+    "where it is one, say so in the file: `gdal_translate -colorinterp_N alpha FILE NEW.tif`, N its number")
 COG_BANDS_OF_TIME = rule(_W, "COG-BANDS-OF-TIME", "CF 4.4: time is a coordinate",
     "names of the bands of a GeoTIFF", "those of variables",
     "write a file for each time, with the date in its name: `gdal_translate -b 1 FILE NAME_20200101.tif`")

@@ -21,8 +21,9 @@ from earthcode_pack.convert.planes import Plane, RasterPlane, open_plane
 from earthcode_pack.convert.read.raster import GDAL_OPTIONS
 from earthcode_pack.convert.stage import blocks_of_rows, staged, view
 from earthcode_pack.convert.statistics import Tally, tally
-from earthcode_pack.convert.work import Part, Record, is_categorical
+from earthcode_pack.convert.work import Part, Record
 from earthcode_pack.errors import OutsideError
+from earthcode_pack.kinds import is_categorical
 
 if TYPE_CHECKING:
     from earthcode_pack.convert.look import Look
@@ -46,7 +47,7 @@ def write(part: Part) -> Record:
                 engine, error = "one pass", 0.0
                 sums, found = _in_one_pass(plane, job, target)
             else:
-                is_direct = isinstance(plane, RasterPlane) and turn.is_identity
+                is_direct = isinstance(plane, RasterPlane) and plane.is_as_stored
                 engine = "GDAL's COG driver"
                 sums, error = _by_driver(plane, job, folder, target, path.resolve() if is_direct else None)
             changes = (*turn.changes, *changes_of(plane.look, job))
@@ -70,7 +71,8 @@ def _in_one_pass(plane: Plane, job: Job, target: Path) -> tuple[Tally, Sums]:
 def _by_driver(plane: Plane, job: Job, folder: Path, target: Path, path: Path | None) -> tuple[Tally, float]:
     """From the raster itself, or from a turned copy of it where it has no ``path`` of its own."""
     scratch = folder / "staged.tif"
-    seen = staged(plane, job.grid, scratch) if path is None else view(path, plane.look, job)
+    bands = job.inputs[0].variables[0].bands
+    seen = staged(plane, job.grid, scratch) if path is None else view(path, plane.look, job.grid, bands)
     _encode(seen, target, _creation_options(job.options, plane.look))
     scratch.unlink(missing_ok=True)
     return _compare(plane, target, job)
@@ -128,4 +130,6 @@ def _tally(rows: Array, mask: Array | None, plane: Plane, job: Job) -> Tally:
     if plane.look.has_alpha:
         values, mask = rows[:-1], rows[-1] if mask is None else mask
     hidden = None if mask is None else np.broadcast_to(mask == 0, values.shape)
-    return tally(values, plane.look.nodata, hidden, categorical=is_categorical(job, job.inputs[0].variables[0]))
+    variable = job.inputs[0].variables[0]
+    categorical = is_categorical(variable, job.described.get(variable.name, {}))
+    return tally(values, plane.look.nodata, hidden, categorical=categorical)

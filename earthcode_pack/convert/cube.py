@@ -13,8 +13,8 @@ from earthcode_pack.cf.missing import as_numbers, as_type, hidden
 from earthcode_pack.convert.packing import Packing, common_packing
 from earthcode_pack.convert.pieces import Want, fill
 from earthcode_pack.convert.statistics import Tally, tally
-from earthcode_pack.convert.work import is_categorical
 from earthcode_pack.errors import NotEqual
+from earthcode_pack.kinds import is_categorical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,8 @@ def cube_variable(name: str, job: Job) -> CubeVariable:
     inputs = tuple(source for source in job.inputs if any(v.name == name for v in source.variables))
     every = [held_by(source, name) for source in inputs]
     sizes = cube_sizes(job.inputs, every[0], job.options["time"])
-    return CubeVariable(name, sizes, common_packing(every), inputs, is_categorical(job, every[0]))
+    categorical = is_categorical(every[0], job.described.get(name, {}))
+    return CubeVariable(name, sizes, common_packing(every), inputs, categorical)
 
 
 # --- its shape ------------------------------------------------------------------------------------------------------

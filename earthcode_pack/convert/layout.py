@@ -149,6 +149,9 @@ def _attributes(variable: CubeVariable, headers: dict[str, _Header], job: Job, n
     attrs = {k: v for k, v in raw.items() if k not in _BY_READERS}
     _note_differences(variable, attrs, notes)
     _fill_value(variable, attrs, notes)
+    for number in dict.fromkeys(number for held in variable.in_files for number in held.masks):
+        by = f"band {number}, a transparency, hides with 0" if number else "the mask hides"
+        notes.add(f"{variable.name}: cells that {by} became {variable.nodata}")
     return attrs | _from_profile(variable, attrs, job, notes)
 
 

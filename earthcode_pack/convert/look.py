@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyproj import CRS
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 
 from earthcode_pack.cf.axes import data_variables
 from earthcode_pack.cf.missing import NO_RANGE, as_type, stated_nodata
 from earthcode_pack.cf.roles import referenced
 from earthcode_pack.convert.read import cf
 from earthcode_pack.convert.read.agreed import crs_name
-from earthcode_pack.convert.read.raster import as_number, raster_crs
+from earthcode_pack.convert.read.raster import raster_crs
 from earthcode_pack.convert.read.times import days_that_lack, lacks_days
+from earthcode_pack.nodata import as_number, nodata_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,6 @@ class Look:
 def raster_look(dataset: DatasetReader, variable: Variable) -> Look:
     """Of bands of a GeoTIFF."""
     band = variable.bands[0]
-    flags = dataset.mask_flag_enums[band - 1]
     tags = dataset.tags(band)
     statistics = [key for key in tags if key.startswith("STATISTICS_")]
     return Look(
@@ -84,19 +84,27 @@ def raster_look(dataset: DatasetReader, variable: Variable) -> Look:
         band_tags={key: value for key, value in tags.items() if key not in statistics},
         stated=Stated(
             raster_crs(dataset),
-            as_number(dataset.nodatavals[band - 1], variable.dtype),
+            as_number(nodata_values(dataset)[band - 1], variable.dtype),
             dataset.units[band - 1] or None,
         ),
         colormap=dataset.colormap(band) if dataset.colorinterp[band - 1] is ColorInterp.palette else None,
         colorinterp=tuple(dataset.colorinterp[b - 1] for b in variable.bands),
-        has_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
-        dropped=_dropped(dataset, statistics),
+        has_mask=bool(variable.masks),
+        dropped=(*_dropped(dataset, statistics), *_masked_by(variable)),
     )
 
 
 def _nodata(known: float | None, variable: Variable) -> float | int | None:
     """NaN for floats that state none: EarthCODE wants nodata set, and it takes no value from them."""
     return float("nan") if known is None and variable.dtype.startswith("float") and len(variable.bands) <= 1 else known
+
+
+def _masked_by(variable: Variable) -> tuple[str, ...]:
+    return tuple(
+        f"band {band}, a transparency, became the mask of {variable.name}: cells of 0 are missing, all others valid"
+        for band in variable.masks
+        if band
+    )
 
 
 def _dropped(dataset: DatasetReader, statistics: list[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.numbers import unpacked
 from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.model import Dimension, Driver, Grid, Job, Variable, WrittenVariable, rfc3339
+from earthcode_pack.nodata import nodata_values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,7 @@ def measure_cog(path: Path, job: Job, tallies: dict[str, Tally]) -> tuple[Grid, 
             dims=("y", "x"),
             shape=dataset.shape,
             chunks=dataset.block_shapes[0],
-            nodata=_number(dataset.nodatavals[0], dataset.dtypes[0]),
+            nodata=_number(nodata_values(dataset)[0], dataset.dtypes[0]),
             scale=scale,
             offset=offset,
             units=dataset.units[0] or None,

@@ -10,7 +10,7 @@ from rasterio.windows import Window
 
 from earthcode_pack.cf.missing import hidden, number_type
 from earthcode_pack.convert.look import Look, cube_look, raster_look
-from earthcode_pack.convert.read.raster import open_tiff
+from earthcode_pack.convert.read.raster import open_tiff, read_validity
 from earthcode_pack.convert.slabs import step_of
 
 if TYPE_CHECKING:
@@ -43,13 +43,15 @@ class Plane(Protocol):
 
 
 class RasterPlane:
-    """Bands of a GeoTIFF."""
+    """Bands of a GeoTIFF; ``is_as_stored`` where GDAL reads the same cells and mask from the file itself."""
 
     def __init__(self, dataset: DatasetReader, variable: Variable, orientation: Orientation) -> None:
         self._dataset, self._bands = dataset, list(variable.bands)
         self._orientation = orientation
         self.look = raster_look(dataset, variable)
+        self._variable = variable.model_copy(update={"nodata": self.look.nodata})
         self.block_rows = int(dataset.block_shapes[self._bands[0] - 1][0])
+        self.is_as_stored = orientation.is_identity and not any(variable.masks)
 
     def rows(self, start: int, stop: int) -> Array:
         """See ``Plane``."""
@@ -60,8 +62,8 @@ class RasterPlane:
         """See ``Plane``."""
         if not self.look.has_mask:
             return None
-        window = _window(start, stop, self._orientation)
-        return np.asarray(turned(self._dataset.read_masks(self._bands[:1], window=window), self._orientation)[0])
+        valid = read_validity(self._dataset, self._variable, _window(start, stop, self._orientation))
+        return np.asarray(turned(valid[np.newaxis], self._orientation)[0])
 
 
 class CubePlane:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from earthcode_pack.cf.missing import as_type, holds, is_unsigned, stated_nodata
 from earthcode_pack.convert.cube import names_of
 from earthcode_pack.convert.pyramid import Array, Method, coarsen
+from earthcode_pack.kinds import is_categorical, is_circular
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from earthcode_pack.model import Job
 
 _FLAGS = ("flag_values", "flag_masks", "flag_meanings")
-_CIRCULAR = re.compile(r"direction|azimuth|longitude", re.IGNORECASE)
-_ANGLE = re.compile(r"deg|rad", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,10 @@ def resampling_of(name: str, variable: xr.Variable, job: Job) -> Resampling:
 
 def _method(name: str, variable: xr.Variable, job: Job) -> Method:
     held = [v for source in job.inputs for v in source.variables if v.name == name]
-    classes = job.described.get(name, {}).get("classes") or any(key in variable.attrs for key in _FLAGS)
-    if classes or variable.dtype.kind == "b" or any(v.categorical for v in held):
+    described = job.described.get(name, {})
+    if any(key in variable.attrs for key in _FLAGS) or any(is_categorical(v, described) for v in held):
         return "mode"
-    words = " ".join(str(variable.attrs.get(key, "")) for key in ("standard_name", "long_name"))
-    if _CIRCULAR.search(words) and _ANGLE.match(str(variable.attrs.get("units", ""))):
-        return "nearest"
-    return "average"
+    return "nearest" if is_circular(name, variable.attrs, variable.attrs.get("units")) else "average"
 
 
 def _missing(attrs: dict[Any, Any], stored: str, dtype: str) -> tuple[float | int, ...]:

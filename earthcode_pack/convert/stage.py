@@ -11,13 +11,15 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
+from earthcode_pack.nodata import is_beyond_double
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from earthcode_pack.convert.look import Look
     from earthcode_pack.convert.planes import Plane
-    from earthcode_pack.model import Grid, Job
+    from earthcode_pack.model import Grid
 
 BLOCK_BYTES = 32 * 2**20
 GDAL_TYPES = {
@@ -38,25 +40,25 @@ def blocks_of_rows(grid: Grid, dtype: str, count: int) -> Iterator[tuple[int, in
 # --- a view: no copy of the data ------------------------------------------------------------------------------------
 
 
-def view(path: Path, look: Look, job: Job) -> str:
-    """A VRT of our own making over the bands of a GeoTIFF, with the metadata that the COG shall have."""
-    height, width = job.grid.shape
-    bands = job.inputs[0].variables[0].bands
+def view(path: Path | str, look: Look, grid: Grid, bands: Iterable[int]) -> str:
+    """A VRT of our own making over bands of a GeoTIFF, with the metadata that the COG shall have, and its mask."""
+    height, width = grid.shape
+    numbers = tuple(bands)
     root = ET.Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
-    ET.SubElement(root, "SRS").text = CRS.from_wkt(job.grid.crs).to_wkt()
-    assert job.grid.transform is not None, "plan lets only regular grids through"
-    a, b, c, d, e, f = job.grid.transform
+    ET.SubElement(root, "SRS").text = CRS.from_wkt(grid.crs).to_wkt()
+    assert grid.transform is not None, "plan lets only regular grids through"
+    a, b, c, d, e, f = grid.transform
     ET.SubElement(root, "GeoTransform").text = ", ".join(repr(float(v)) for v in (c, a, b, f, d, e))
     _metadata(root, look.tags)
-    for number, band in enumerate(bands, start=1):
+    for number, band in enumerate(numbers, start=1):
         _band(root, number, band, path, look)
     if look.has_mask:
         mask = ET.SubElement(ET.SubElement(root, "MaskBand"), "VRTRasterBand", dataType="Byte")
-        _simple_source(mask, path, f"mask,{bands[0]}")
+        _simple_source(mask, path, f"mask,{numbers[0]}")
     return ET.tostring(root, encoding="unicode")
 
 
-def _band(root: ET.Element, number: int, band: int, path: Path, look: Look) -> None:
+def _band(root: ET.Element, number: int, band: int, path: Path | str, look: Look) -> None:
     element = ET.SubElement(root, "VRTRasterBand", dataType=GDAL_TYPES[look.dtype], band=str(number))
     if number == 1:
         _metadata(element, look.band_tags)
@@ -65,7 +67,7 @@ def _band(root: ET.Element, number: int, band: int, path: Path, look: Look) -> N
     for tag, value in values.items():
         if value is not None:
             ET.SubElement(element, tag).text = str(value)
-    interpretation = look.colorinterp[number - 1]
+    interpretation = look.colorinterp[number - 1] if look.colorinterp else ColorInterp.gray
     name = "Palette" if interpretation is ColorInterp.palette else interpretation.name.capitalize()
     ET.SubElement(element, "ColorInterp").text = name
     if look.colormap:
@@ -85,7 +87,7 @@ def _metadata(element: ET.Element, tags: dict[str, str]) -> None:
         ET.SubElement(metadata, "MDI", key=key).text = value
 
 
-def _simple_source(element: ET.Element, path: Path, band: str) -> None:
+def _simple_source(element: ET.Element, path: Path | str, band: str) -> None:
     simple = ET.SubElement(element, "SimpleSource")
     ET.SubElement(simple, "SourceFilename", relativeToVRT="0").text = str(path)
     ET.SubElement(simple, "SourceBand").text = band
@@ -95,21 +97,32 @@ def _simple_source(element: ET.Element, path: Path, band: str) -> None:
 
 
 def staged(plane: Plane, grid: Grid, path: Path) -> str:
-    """A plain GeoTIFF of the turned map at ``path``, with the metadata that the COG shall have."""
-    look, (height, width) = plane.look, grid.shape
-    profile = {
-        "driver": "GTiff", "dtype": look.dtype, "count": look.count, "height": height, "width": width,
-        "crs": CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*(grid.transform or ())), "nodata": look.nodata,
-        "bigtiff": "IF_SAFER",
-    }  # fmt: skip
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as file:
+    """A plain GeoTIFF of the turned map at ``path``, with the metadata that the COG shall have, by what GDAL opens."""
+    look, width = plane.look, grid.shape[1]
+    profile = plain_profile(look, grid)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile, bigtiff="IF_SAFER") as file:
         dress(file, look)
         for start, stop in blocks_of_rows(grid, look.dtype, look.count):
             window = Window(0, start, width, stop - start)
             file.write(plane.rows(start, stop), window=window)
             if (mask := plane.mask(start, stop)) is not None:
                 file.write_mask(mask, window=window)
-    return str(path)
+    return seen_exactly(str(path), look, grid)
+
+
+def plain_profile(look: Look, grid: Grid) -> dict[str, Any]:
+    """What rasterio needs to make a GeoTIFF for a map; see ``seen_exactly`` for nodata."""
+    height, width = grid.shape
+    return {
+        "driver": "GTiff", "dtype": look.dtype, "count": look.count, "height": height, "width": width,
+        "crs": CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*(grid.transform or ())),
+        "nodata": None if is_beyond_double(look.nodata, look.dtype) else look.nodata,
+    }  # fmt: skip
+
+
+def seen_exactly(name: str, look: Look, grid: Grid) -> str:
+    """The raster of that name, or a view of it with the nodata that rasterio, which takes doubles, could not write."""
+    return view(name, look, grid, range(1, look.count + 1)) if is_beyond_double(look.nodata, look.dtype) else name
 
 
 def dress(file: Any, look: Look) -> None:

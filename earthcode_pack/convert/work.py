@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from earthcode_pack.convert.statistics import Tally
-from earthcode_pack.model import File, Job, PartSums, Receipt, Value, Variable
+from earthcode_pack.model import File, Job, PartSums, Receipt, Value
 
 
 class Part(Value):
@@ -58,9 +58,3 @@ def total(records: list[Record]) -> tuple[dict[str, Tally], int, float, tuple[st
             tallies[name] = tallies.get(name, Tally()) + part
         changes.update(dict.fromkeys(record.changes))
     return tallies, sum(r.compared for r in records), max((r.max_error for r in records), default=0.0), tuple(changes)
-
-
-def is_categorical(job: Job, variable: Variable) -> bool:
-    """Whether values are names of classes: by the profile, by flags or a colour table, or true and false."""
-    by_profile = bool(job.described.get(variable.name, {}).get("classes"))
-    return by_profile or variable.categorical or variable.dtype == "bool"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.kinds import is_circular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,13 +88,15 @@ def _cog_field(raster: Any, variable: WrittenVariable) -> Field:
     bands = picture or (1,)
     palette = {} if picture else _color_table(raster)
     categorical = bool(palette or variable.classes)
+    words = {"standard_name": variable.standard_name, "long_name": variable.long_name}
+    has_mean = not (categorical or is_circular(variable.name, words, variable.units))
     size = picture_size(raster.shape, (abs(raster.res[1]), abs(raster.res[0])))
     shape = (min(size[0], raster.height), min(size[1], raster.width))
     values = raster.read(
         bands,
         out_shape=(len(bands), *shape),
         masked=True,
-        resampling=_resampling("nearest" if categorical else "average"),
+        resampling=_resampling("average" if has_mean else "nearest"),
     )
     alpha = raster.dataset_mask(out_shape=shape) if picture else None
     values = _valid(values if categorical or picture else _unpacked(values, variable))

@@ -10,6 +10,7 @@ from earthcode_pack.convert.orient import orientation
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.stage import GDAL_TYPES
 from earthcode_pack.errors import Contradiction, SourceError, Unreadable
+from earthcode_pack.kinds import is_categorical, is_circular
 from earthcode_pack.model import Failure, Input, Job, Period, Source, Variable, rfc3339
 from earthcode_pack.plan.attributes import described
 from earthcode_pack.plan.names import dated_id, safe, scene_id, with_times_of_day
@@ -84,15 +85,9 @@ def _refuse_what_is_no_map(source: Source) -> None:
             )
 
 
-def is_categorical(variable: Variable, profile: Profile) -> bool:
-    """Whether values are names of classes: by the profile, by flags, by a colour table, or true and false."""
-    spec = profile.product.variables.get(variable.name)
-    return variable.categorical or variable.dtype == "bool" or bool(spec and spec.classes)
-
-
 def _refuse_invented_classes(source: Source, variable: Variable, profile: Profile) -> None:
     wanted = profile.target.cog.resampling
-    if wanted in ("average", "bilinear") and is_categorical(variable, profile):
+    if wanted in ("average", "bilinear") and is_categorical(variable, described(profile).get(variable.name, {})):
         name = name_of(source.href)
         raise Contradiction(
             f"{name}: {variable.name} holds classes, and target.cog.resampling {wanted} would invent some",
@@ -178,7 +173,7 @@ def _job(scene: Scene, profile: Profile) -> Job:
         ),
         period=scene.period,
         grid=orientation(scene.source.grid).grid,
-        options=_options(profile.target.cog, scene.variable, profile),
+        options=_options(profile.target.cog, scene.variable, about, profile),
         described={scene.variable.name: about},
     )
 
@@ -199,13 +194,20 @@ def input_of(
     )
 
 
-def _options(cog: CogOptions, variable: Variable, profile: Profile) -> dict[str, Any]:
+def _resampling(variable: Variable, about: dict[str, Any]) -> str:
+    """Mode for classes, nearest for what goes round a circle, and has no mean along a line; average for amounts."""
+    if is_categorical(variable, about):
+        return "mode"
+    return "nearest" if is_circular(variable.name, {**variable.attrs, **about}, variable.units) else "average"
+
+
+def _options(cog: CogOptions, variable: Variable, about: dict[str, Any], profile: Profile) -> dict[str, Any]:
     tolerance = profile.target.tolerance.get(variable.name)
     lossy = cog.compression == "lerc" and tolerance is not None
     return {
         "blocksize": cog.blocksize,
         "compression": cog.compression,
         "level": cog.level if cog.level is not None else _LEVELS[cog.compression],
-        "resampling": cog.resampling or ("mode" if is_categorical(variable, profile) else "average"),
+        "resampling": cog.resampling or _resampling(variable, about),
         "max_error": tolerance.absolute if lossy and tolerance else 0.0,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tarfile
 import zipfile
 from collections import Counter
@@ -150,3 +151,12 @@ def _of_folder(path: Path) -> Unreadable:
     return Unreadable(
         f"{name}: a folder, and no Zarr store", f"name the files in it in source.href, such as {name}/{deep}*{ending}"
     )
+
+
+def gdal_translate(*words: str) -> str:
+    """The command as it is typed into a shell, where the file lies.
+
+    >>> gdal_translate("-b", "1", "a b.tif", "NEW.tif")
+    "`gdal_translate -b 1 'a b.tif' NEW.tif`"
+    """
+    return f"`{shlex.join(['gdal_translate', *words])}`"

@@ -16,14 +16,7 @@ from earthcode_pack.convert.read.file_names import name_of, stem_of, wild_parts
 from earthcode_pack.convert.read.open import FILL_OF_ZARR, driver_of, groups_of, is_hdf5, open_raw
 from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.convert.read.plugins import refuse_filters_that_lack
-from earthcode_pack.convert.read.raster import (
-    band_groups,
-    open_tiff,
-    raster_crs,
-    raster_grid,
-    raster_variable,
-    sidecars_of,
-)
+from earthcode_pack.convert.read.raster import open_tiff, raster_crs, raster_grid, raster_variables, sidecars_of
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.model import Driver, Finding, Grid, Period, Source, Variable, rfc3339
 
@@ -67,7 +60,7 @@ def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> 
     with open_tiff(path) as dataset:
         crs = agreed_crs(raster_crs(dataset), profile.source.crs, name)
         notes = [*_sidecar_notes(path, name), *_band_notes(dataset, name)]
-        found = [raster_variable(dataset, group, bands) for group, bands in band_groups(dataset)]
+        found = raster_variables(dataset, pictures=profile.target.format == "cog")
         grid = raster_grid(dataset, crs)
     period, stated = file_period(href, profile)
     if period is None:
@@ -76,6 +69,8 @@ def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> 
             "set source.time: {from: filename, pattern: …}, or {start: …, end: …}",
         )
     variables = product_variables(found, name, profile)
+    if profile.target.format != "cog":
+        variables = tuple(_with_nodata_for_masked(variable, name) for variable in variables)
     return {
         "grid": grid,
         "variables": variables,
@@ -83,6 +78,23 @@ def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> 
         "stated_period": stated,
         "notes": (*notes, *variable_notes(variables, profile)),
     }
+
+
+def _with_nodata_for_masked(variable: Variable, name: str) -> Variable:
+    """A cube has no masks: what one hides becomes nodata, NaN where floats state none.
+
+    Raises ``Unreadable`` for integers without nodata, of which every value may be valid.
+    """
+    if not variable.masks or variable.nodata is not None or len(variable.bands) > 1:
+        return variable
+    if variable.dtype.startswith("float"):
+        return variable.model_copy(update={"nodata": float("nan")})
+    by = "its mask" if variable.masks[0] == 0 else f"band {variable.masks[0]} (alpha)"
+    raise Unreadable(
+        f"{name}: {by} says which cells of {variable.source_name} are missing, and {variable.dtype} states no nodata "
+        "that could say so in a cube",
+        "set source.nodata to a value that no valid cell has, or target.format: cog, which keeps masks",
+    )
 
 
 def _sidecar_notes(path: Path, name: str) -> Iterator[Finding]:

@@ -7,16 +7,19 @@ import json
 import math
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import rasterio
 from pyproj import CRS  # before rasterio and ecCodes: see read/__init__.py
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
 from earthcode_pack.cf.missing import holds
+from earthcode_pack.convert.read.foreign import gdal_translate
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Grid, Variable
+from earthcode_pack.nodata import as_number, is_nodata, nodata_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 
     from affine import Affine
     from rasterio.io import DatasetReader
+    from rasterio.windows import Window
+
+Array = np.ndarray[Any, Any]
 
 # One GDAL thread here: work is parallel over files and blocks. Files beside the raster are not its bytes.
 GDAL_OPTIONS = {
@@ -34,7 +40,6 @@ GDAL_OPTIONS = {
 }
 _MOVED = 1e-3  # of a cell
 _FLAGS = {"flag_values", "flag_masks"}  # CF 3.5, as a conversion from NetCDF keeps them
-_PAIR = 2  # a band and its transparency
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
@@ -54,7 +59,7 @@ def open_tiff(path: Path) -> Iterator[DatasetReader]:
             ) from error
         with dataset:
             _refuse_pages(dataset, path.name)
-            _refuse_lost_transparency(dataset, path.name)
+            _refuse_two_transparencies(dataset, path.name)
             _refuse_what_has_no_grid(dataset, path)
             yield dataset
 
@@ -71,23 +76,24 @@ def _refuse_pages(dataset: DatasetReader, name: str) -> None:
     if pages > 1:
         raise Unreadable(
             f"{name}: holds {pages} pages, and only the first would be read",
-            f"write each page to a file of its own: `gdal_translate GTIFF_DIR:2:{name} PAGE2.tif`",
+            f"write each page to a file of its own: {gdal_translate(f'GTIFF_DIR:2:{name}', 'PAGE2.tif')}",
         )
 
 
-def _refuse_lost_transparency(dataset: DatasetReader, name: str) -> None:
-    """A transparency goes with one band, or with red, green and blue; of others the validity would be lost."""
-    roles = dataset.colorinterp
-    if ColorInterp.alpha in roles and len(roles) > _PAIR and roles != (*_RGB, ColorInterp.alpha):
-        band, bands = (
-            roles.index(ColorInterp.alpha) + 1,
-            [n for n in dataset.indexes if roles[n - 1] != ColorInterp.alpha],
-        )
+def _refuse_two_transparencies(dataset: DatasetReader, name: str) -> None:
+    """TIFF 6.0, ExtraSamples: each further sample has a meaning of its own, and two of them cannot say what is seen."""
+    bands = _transparencies(dataset.colorinterp)
+    if len(bands) > 1:
+        others = [word for n in bands[1:] for word in (f"-colorinterp_{n}", "undefined")]
         raise Unreadable(
-            f"{name}: band {band} is the transparency (alpha) of {len(bands)} bands, and their validity would be lost",
-            f"make a mask of it: `gdal_translate {' '.join(f'-b {n}' for n in bands)} -mask {band} "
-            f"--config GDAL_TIFF_INTERNAL_MASK YES {name} NEW.tif`",
+            f"{name}: bands {' and '.join(map(str, bands))} are all transparencies (alpha) of the same cells",
+            f"say which is none, in a copy: {gdal_translate(*others, name, 'NEW.tif')}",
         )
+
+
+def _transparencies(roles: tuple[ColorInterp, ...]) -> list[int]:
+    """The bands, from one, that are transparencies of others; the only band of a raster is its data."""
+    return [n for n, role in enumerate(roles, start=1) if role is ColorInterp.alpha] if len(roles) > 1 else []
 
 
 def sidecars_of(path: Path) -> list[str]:
@@ -109,23 +115,17 @@ def _refuse_what_has_no_grid(dataset: DatasetReader, path: Path) -> None:
         if beside:
             raise Unreadable(
                 f"{name}: {kind}, and {' and '.join(beside)} beside it is not read",
-                f"embed it: `gdal_translate {name} NEW.tif`, with -a_srs EPSG:… where it states no CRS",
+                f"embed it: {gdal_translate(name, 'NEW.tif')}, with -a_srs EPSG:… where it states no CRS",
             )
-        raise Unreadable(f"{name}: {kind}", "warp it to a grid first, with `gdalwarp`")
-
-
-def band_groups(dataset: DatasetReader) -> list[tuple[str, tuple[int, ...]]]:
-    """Variables of a raster: a name for each band, or ``rgb`` for a picture. A transparency goes with what it masks."""
-    if dataset.colorinterp in (_RGB, (*_RGB, ColorInterp.alpha)):
-        return [("rgb", tuple(dataset.indexes))]
-    if dataset.colorinterp[1:] == (ColorInterp.alpha,):
-        return [(dataset.descriptions[0] or "band_1", (1, 2))]
-    return [(dataset.descriptions[i - 1] or f"band_{i}", (i,)) for i in dataset.indexes]
+        if dataset.gcps[0] or dataset.rpcs:
+            raise Unreadable(f"{name}: {kind}", "warp it to a grid first, with `gdalwarp`")
+        command = gdal_translate("-a_srs", "EPSG:CODE", "-a_ullr", "WEST", "NORTH", "EAST", "SOUTH", name, "NEW.tif")
+        raise Unreadable(f"{name}: {kind}", f"state its edges in the units of its CRS: {command}")
 
 
 def raster_grid(dataset: DatasetReader, crs: CRS) -> Grid:
     """The cells of a raster; a rotated one has the box of its four corners as bounds."""
-    transform = _without_rounding(dataset)
+    transform = transform_of(dataset)
     a, b, c, d, e, f = tuple(transform)[:6]
     corners = [
         transform @ corner
@@ -145,7 +145,7 @@ def raster_grid(dataset: DatasetReader, crs: CRS) -> Grid:
     )
 
 
-def _without_rounding(dataset: DatasetReader) -> Affine:
+def transform_of(dataset: DatasetReader) -> Affine:
     """The transform, north-up where its rotation moves no corner by more than a thousandth of a cell."""
     stated: Affine = dataset.transform
     a, b, c, d, e, f = tuple(stated)[:6]
@@ -161,39 +161,104 @@ def raster_crs(dataset: DatasetReader) -> CRS | None:
     return None if crs.is_engineering else crs
 
 
-def raster_variable(dataset: DatasetReader, name: str, bands: tuple[int, ...]) -> Variable:
-    """What the header says of a band (of the first, for a picture)."""
-    index = bands[0] - 1
-    scale, offset = dataset.scales[index], dataset.offsets[index]
-    dtype, nodata = dataset.dtypes[index], dataset.nodatavals[index]
-    return Variable(
-        name=name,
-        source_name=name,
-        bands=bands,
-        dtype=dtype,
-        dims=("y", "x"),
-        shape=dataset.shape,
-        chunks=_least(dataset.block_shapes[index], dataset.shape),
-        nodata=as_number(nodata, dtype) if nodata is not None and holds(dtype, nodata) else None,
-        scale=None if scale == 1 else scale,
-        offset=None if offset == 0 else offset,
-        units=dataset.units[index] or None,
-        attrs=dict(dataset.tags(bands[0])),
-        categorical=has_classes(dataset, bands[0]),
-    )
+# --- variables ------------------------------------------------------------------------------------------------------
+
+
+class _Header:
+    """What a raster says of all its bands, asked for once: each is a call to GDAL for every band."""
+
+    def __init__(self, dataset: DatasetReader) -> None:
+        self.dataset = dataset
+        self.roles: tuple[ColorInterp, ...] = dataset.colorinterp
+        self.names: tuple[str | None, ...] = dataset.descriptions
+        self.flags: list[list[MaskFlags]] = dataset.mask_flag_enums
+        self.nodata = nodata_values(dataset)
+        self.dtypes, self.units = dataset.dtypes, dataset.units
+        self.scales, self.offsets, self.blocks = dataset.scales, dataset.offsets, dataset.block_shapes
+
+    def groups(self, *, pictures: bool) -> list[tuple[str, tuple[int, ...]]]:
+        """A name for each band, or ``rgb`` for a picture; a transparency is none, and goes with what it masks."""
+        roles, masks = self.roles, self._masks_of_bands()
+        if roles in (_RGB, (*_RGB, ColorInterp.alpha)) and not masks:
+            return [("rgb", tuple(range(1, len(roles) + 1)))]
+        if pictures and roles[1:] == (ColorInterp.alpha,) and not masks:
+            return [(self.names[0] or "band_1", (1, 2))]
+        alpha = _transparencies(roles)
+        return [(self.names[i - 1] or f"band_{i}", (i,)) for i in range(1, len(roles) + 1) if i not in alpha]
+
+    def _masks_of_bands(self) -> bool:
+        """Whether several bands have masks of their own, which one raster of all of them cannot hold."""
+        return len(self.roles) > 1 and any(not flags for flags in self.flags)
+
+    def masks(self, bands: tuple[int, ...]) -> tuple[int, ...]:
+        """What says which cells of a band are valid besides nodata: 0 is the mask, others are transparencies."""
+        flags = set(self.flags[bands[0] - 1])
+        has_mask = flags.isdisjoint({MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha})
+        alpha = [n for n in _transparencies(self.roles) if n not in bands]
+        return (*((0,) if has_mask else ()), *alpha)
+
+    def variable(self, name: str, bands: tuple[int, ...]) -> Variable:
+        """What is said of a band (of the first, for a picture)."""
+        at, band = bands[0] - 1, bands[0]
+        dtype, nodata, shape = self.dtypes[at], self.nodata[at], self.dataset.shape
+        tags = self.dataset.tags(band)
+        return Variable(
+            name=name,
+            source_name=name,
+            bands=bands,
+            masks=self.masks(bands),
+            dtype=dtype,
+            dims=("y", "x"),
+            shape=shape,
+            chunks=_least(self.blocks[at], shape),
+            nodata=as_number(nodata, dtype) if nodata is not None and holds(dtype, nodata) else None,
+            scale=None if self.scales[at] == 1 else self.scales[at],
+            offset=None if self.offsets[at] == 0 else self.offsets[at],
+            units=self.units[at] or None,
+            attrs=dict(tags),
+            categorical=self.roles[at] is ColorInterp.palette or not _FLAGS.isdisjoint(tags),
+        )
+
+
+def raster_variables(dataset: DatasetReader, *, pictures: bool = True) -> list[Variable]:
+    """The bands of a raster as variables; red, green and blue are one.
+
+    With ``pictures`` a single band keeps its transparency as a second band, else it is masked by it as all others are.
+    A colour table, or CF flags among the tags of a band, say that its values are names.
+    """
+    header = _Header(dataset)
+    return [header.variable(name, bands) for name, bands in header.groups(pictures=pictures)]
 
 
 def _least(block: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
     return min(block[0], shape[0]), min(block[1], shape[1])
 
 
-def has_classes(dataset: DatasetReader, band: int) -> bool:
-    """Whether a colour table, or CF flags among the tags of the band, say that the values are names."""
-    return dataset.colorinterp[band - 1] is ColorInterp.palette or not _FLAGS.isdisjoint(dataset.tags(band))
+# --- values ---------------------------------------------------------------------------------------------------------
 
 
-def as_number(value: float | None, dtype: str) -> float | int | None:
-    """GDAL's double as the number it stands for in the type of the band."""
-    if value is None:
-        return None
-    return int(value) if "int" in dtype and float(value).is_integer() else float(value)
+def read_filled(dataset: DatasetReader, variable: Variable, window: Window) -> Array:
+    """The values of one band (rows, columns) of a window; those that a mask or a transparency hides are nodata.
+
+    NaN where a variable of floats has no nodata; integers without nodata cannot be filled, and stay.
+    """
+    block: Array = dataset.read(variable.bands[0], window=window)
+    if variable.masks and (variable.nodata is not None or block.dtype.kind == "f"):
+        fill = math.nan if variable.nodata is None else variable.nodata
+        block[read_validity(dataset, variable, window) == 0] = fill
+    return block
+
+
+def read_validity(dataset: DatasetReader, variable: Variable, window: Window) -> Array:
+    """Which cells of a window are valid (rows, columns): 255 there, 0 elsewhere.
+
+    A transparency of 0 hides a cell; one that is seen through is valid. Nodata makes no difference where only
+    the raster's own mask speaks, as in GDAL («RFC 15: Band Masks»); a transparency leaves nodata to be missing.
+    """
+    valid = np.ones((int(window.height), int(window.width)), bool)
+    for number in variable.masks:
+        seen = dataset.read(number, window=window) if number else dataset.read_masks(variable.bands[0], window=window)
+        valid &= seen > 0
+    if any(variable.masks) and variable.nodata is not None:
+        valid &= ~is_nodata(dataset.read(variable.bands[0], window=window), variable.nodata)
+    return np.where(valid, np.uint8(255), np.uint8(0))

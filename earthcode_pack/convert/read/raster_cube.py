@@ -10,7 +10,7 @@ from rasterio.windows import Window
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from earthcode_pack.convert.read.raster import band_groups, open_tiff, raster_variable
+from earthcode_pack.convert.read.raster import open_tiff, raster_variables, read_filled, transform_of
 from earthcode_pack.errors import Unreadable
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 class _Band(BackendArray):
     """One band; every reading opens the file anew, so that threads share nothing."""
 
-    def __init__(self, path: Path, band: int, dtype: str, shape: tuple[int, int]) -> None:
-        self._path, self._band = path, band
-        self.dtype, self.shape = np.dtype(dtype), shape
+    def __init__(self, path: Path, variable: Variable, shape: tuple[int, int]) -> None:
+        self._path, self._variable = path, variable
+        self.dtype, self.shape = np.dtype(variable.dtype), shape
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
@@ -35,7 +35,7 @@ class _Band(BackendArray):
         rows, columns = (_span(part, size) for part, size in zip(key, self.shape, strict=True))
         window = Window(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
         with open_tiff(self._path) as dataset:
-            block = dataset.read(self._band, window=window)
+            block = read_filled(dataset, self._variable, window)
         within = (slice(None, None, part.step) if isinstance(part, slice) else 0 for part in key)
         return np.asarray(block[tuple(within)])
 
@@ -55,7 +55,7 @@ def open_raster(path: Path) -> xr.Dataset:
     """
     with open_tiff(path) as dataset:
         coords = _centres(dataset, path.name)
-        variables = [raster_variable(dataset, name, bands) for name, bands in band_groups(dataset) if len(bands) == 1]
+        variables = [variable for variable in raster_variables(dataset, pictures=False) if len(variable.bands) == 1]
         tags = {key: value for key, value in dataset.tags().items() if key != "AREA_OR_POINT"}
         shape = dataset.shape
     bands = {variable.name: _lazy(path, variable, shape) for variable in variables}
@@ -63,12 +63,12 @@ def open_raster(path: Path) -> xr.Dataset:
 
 
 def _lazy(path: Path, variable: Variable, shape: tuple[int, int]) -> xr.Variable:
-    band = _Band(path, variable.bands[0], variable.dtype, shape)
+    band = _Band(path, variable, shape)
     return xr.Variable(("y", "x"), indexing.LazilyIndexedArray(band), _cf_attributes(variable))
 
 
 def _centres(dataset: DatasetReader, name: str) -> dict[str, np.ndarray[Any, Any]]:
-    a, b, c, d, e, f = tuple(dataset.transform)[:6]
+    a, b, c, d, e, f = tuple(transform_of(dataset))[:6]
     if b or d:
         raise Unreadable(f"{name}: its grid is rotated", "set target.format: cog, or warp it to a grid first")
     height, width = dataset.shape

@@ -104,12 +104,12 @@ class _Band:
         import rasterio  # noqa: PLC0415 - GDAL, only for GeoTIFF
         from rasterio.windows import Window  # noqa: PLC0415
 
-        from earthcode_pack.convert.read.raster import open_tiff  # noqa: PLC0415
+        from earthcode_pack.convert.read.raster import open_tiff, read_filled  # noqa: PLC0415
 
         (top, bottom), (left, right) = box
         with open_tiff(self._path) as dataset:
             try:
-                out[...] = dataset.read(self._held.bands[0], window=Window(left, top, right - left, bottom - top))
+                out[...] = read_filled(dataset, self._held, Window(left, top, right - left, bottom - top))
             except rasterio.errors.RasterioIOError as error:
                 raise Unreadable(f"{self._path.name}: {self._held.source_name}: {error}", REMEDY) from error
 

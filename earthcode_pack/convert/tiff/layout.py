@@ -13,10 +13,9 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import rasterio.shutil
-from pyproj import CRS
 from rasterio.io import MemoryFile
 
-from earthcode_pack.convert.stage import dress
+from earthcode_pack.convert.stage import dress, plain_profile, seen_exactly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,16 +92,12 @@ def template(look: Look, grid: Grid, options: dict[str, Any], levels: int) -> Te
 
     It has two tiles, so that there is an overview, or one: GDAL notes the resampling only where there are overviews.
     """
-    width, height = (2 if levels > 1 else 1) * _SMALL, 2
-    profile = {
-        "driver": "GTiff", "dtype": look.dtype, "count": look.count, "height": height, "width": width,
-        "crs": CRS.from_wkt(grid.crs), "transform": rasterio.Affine(*(grid.transform or ())), "nodata": look.nodata,
-    }  # fmt: skip
+    small = grid.model_copy(update={"shape": (2, (2 if levels > 1 else 1) * _SMALL)})
     with MemoryFile(ext=".tif") as source, MemoryFile(ext=".tif") as written:
-        with source.open(**profile) as small:
-            dress(small, look)
+        with source.open(**plain_profile(look, small)) as file:
+            dress(file, look)
         given = {**options, "BLOCKSIZE": _SMALL, "LEVEL": 1, "BIGTIFF": "YES", "NUM_THREADS": "1"}
-        rasterio.shutil.copy(source.name, written.name, driver="COG", **given)
+        rasterio.shutil.copy(seen_exactly(source.name, look, small), written.name, driver="COG", **given)
         return read_template(bytes(written.getbuffer()), options["BLOCKSIZE"])
 
 
