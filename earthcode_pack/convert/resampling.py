@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earthcode_pack.cf.missing import as_type, holds, is_unsigned, stated_nodata
+from earthcode_pack.cf.missing import (
+    NO_RANGE,
+    Range,
+    as_type,
+    further_missing,
+    holds,
+    number_type,
+    stated_nodata,
+    valid_range,
+)
 from earthcode_pack.convert.cube import names_of
 from earthcode_pack.convert.pyramid import Array, Method, coarsen
 from earthcode_pack.kinds import is_categorical, is_circular
@@ -22,9 +31,11 @@ _FLAGS = ("flag_values", "flag_masks", "flag_meanings")
 
 @dataclass(frozen=True)
 class Resampling:
-    """``missing`` are the stored values that do not count, ``fill`` what a cell without any other becomes.
+    """How coarser cells are made of stored values.
 
-    ``data`` tells a data variable from a coordinate or helper; ``dtype`` is how the stored bytes are to be read.
+    ``missing`` are the values that do not count, ``fill`` is what a cell without any other becomes, ``valid`` are the
+    least and the greatest value that count. ``data`` tells a data variable from a coordinate or helper; ``dtype`` is
+    how the stored bytes are to be read.
     """
 
     method: Method
@@ -32,12 +43,24 @@ class Resampling:
     fill: float | int
     dtype: str
     data: bool
+    valid: Range = NO_RANGE
 
     def apply(self, block: Array, axes: dict[int, int]) -> Array:
         """The coarser cells of a block of stored values, in its own type."""
         if self.method == "nearest":
             return coarsen(block, axes, "nearest", (), None)
-        return coarsen(block.view(self.dtype), axes, self.method, self.missing, self.fill).view(block.dtype)
+        numbers = self._within(block.view(self.dtype))
+        return coarsen(numbers, axes, self.method, self.missing, self.fill).view(block.dtype)
+
+    def _within(self, numbers: Array) -> Array:
+        """The numbers with what lies beyond the valid range as ``fill``, which is among ``missing`` then."""
+        low, high = self.valid
+        beyond = np.zeros(numbers.shape, bool)
+        if low is not None:
+            beyond |= numbers < low
+        if high is not None:
+            beyond |= numbers > high
+        return np.where(beyond, numbers.dtype.type(self.fill), numbers) if beyond.any() else numbers
 
 
 def resampling_of(name: str, variable: xr.Variable, job: Job) -> Resampling:
@@ -45,19 +68,30 @@ def resampling_of(name: str, variable: xr.Variable, job: Job) -> Resampling:
 
     Values are averaged as they are stored: the mean of packed values is the packed mean. ``_Unsigned`` is kept to.
     """
-    dtype = variable.dtype.newbyteorder("=").str if variable.dtype.kind in "iufb" else variable.dtype.str
-    if is_unsigned(variable.attrs, variable.dtype.name):
-        dtype = f"u{variable.dtype.itemsize}"
-    data = name in names_of(job.inputs)
-    nodata = stated_nodata(variable.attrs, variable.dtype.name)
-    neutral = float("nan") if variable.dtype.kind == "f" else 0
+    stored, data = variable.dtype.newbyteorder("=").name, name in names_of(job.inputs)
+    if variable.dtype.kind not in "iuf":
+        method = _method(name, variable, job) if data else "nearest"
+        return Resampling(method, (), 0, variable.dtype.newbyteorder("=").str, data)
+    kind, valid = number_type(variable.attrs, stored), valid_range(variable.attrs, stored)
+    missing = _missing(name, variable.attrs, stored, job)
+    fill = missing[0] if missing else _beyond(valid, kind)
     return Resampling(
         method=_method(name, variable, job) if data else "nearest",
-        missing=_missing(variable.attrs, variable.dtype.name, dtype),
-        fill=neutral if nodata is None else (as_type(nodata, dtype) or 0),
-        dtype=dtype,
+        missing=missing if missing or valid == NO_RANGE else (fill,),
+        fill=fill,
+        dtype=kind,
         data=data,
+        valid=valid,
     )
+
+
+def _beyond(valid: Range, kind: str) -> float | int:
+    """A number that means missing where none is stated: NaN, else one beyond the valid range, else zero."""
+    low, high = valid
+    ends = [end for end in (None if high is None else high + 1, None if low is None else low - 1) if end is not None]
+    if np.dtype(kind).kind == "f":
+        return float("nan")
+    return next((int(end) for end in ends if holds(kind, end)), 0)
 
 
 def _method(name: str, variable: xr.Variable, job: Job) -> Method:
@@ -68,10 +102,10 @@ def _method(name: str, variable: xr.Variable, job: Job) -> Method:
     return "nearest" if is_circular(name, variable.attrs, variable.attrs.get("units")) else "average"
 
 
-def _missing(attrs: dict[Any, Any], stored: str, dtype: str) -> tuple[float | int, ...]:
-    """``_FillValue`` and every ``missing_value`` (CF 2.5.1) that the type can hold."""
-    if np.dtype(stored).kind not in "iuf":
-        return ()
-    stated = [value for key in ("_FillValue", "missing_value") for value in np.asarray(attrs.get(key, ())).ravel()]
-    kept = [value.item() for value in stated if value.dtype.kind in "iuf" and holds(stored, value.item())]
-    return tuple(dict.fromkeys(as_type(value, dtype) or 0 for value in kept))
+def _missing(name: str, attrs: dict[Any, Any], stored: str, job: Job) -> tuple[float | int, ...]:
+    """The numbers that mean missing, the one that is written for missing cells first (CF 2.5.1)."""
+    held = [v for source in job.inputs for v in source.variables if v.name == name and v.dtype == stored]
+    first = stated_nodata(attrs, stored)
+    further = (*further_missing(attrs, stored), *(value for v in held for value in v.missing))
+    every = [value for value in ((first, *further) if first is not None else further) if holds(stored, value)]
+    return tuple(dict.fromkeys(as_type(value, number_type(attrs, stored)) or 0 for value in every))

@@ -438,3 +438,36 @@ def test_stac_and_the_checks_of_a_product(tmp_path: Path, options: dict[str, Any
     rules = {finding.rule for finding in check(stores[0], deep=True)}
     assert not rules & {"ZARR-FILL-ONLY", "ZARR-CONSOLIDATED-STALE", "ZARR-LEVELS", "ZARR-COORDINATES"}
     assert sum(f.rule == "ZARR-CHUNK-SMALL" for f in check(stores[0], deep=True)) == 1  # of the base alone
+
+
+@pytest.mark.parametrize(
+    ("dtype", "attrs", "odd", "expected"),
+    [
+        ("f4", {"missing_value": np.array([-8, -7], "f4")}, {(0, 0): -8, (0, 1): -7}, 5.5),
+        ("i2", {"valid_range": np.array([0, 100], "i2")}, {(0, 0): 999, (0, 1): -5}, 6),
+        ("i2", {"valid_max": np.int16(100), "_FillValue": np.int16(-1)}, {(0, 0): 999, (0, 1): -1}, 6),
+        ("f4", {}, {(0, 0): 9.969209968386869e36, (0, 1): np.nan}, 5.5),
+    ],
+    ids=["several missing_value", "valid_range alone", "valid_max and _FillValue", "never written"],
+)
+def test_levels_are_made_of_what_is_valid(
+    tmp_path: Path, dtype: str, attrs: dict[str, Any], odd: dict[tuple[int, int], float], expected: float
+) -> None:
+    """The first cell of level 1 stands for (0, 0), (0, 1), (1, 0) and (1, 1); the last two are valid: 5 and 6."""
+    values = np.full((1, 300, 300), 1, dtype)
+    values[0, 1, 0], values[0, 1, 1] = 5, 6
+    for (row, column), value in odd.items():
+        values[0, row, column] = value
+    source = make_nc(
+        tmp_path / "a.nc", values, {"units": "1", "long_name": "v", **attrs},
+        lat=50 - np.arange(300) / 10, lon=np.arange(300) / 10,
+    )  # fmt: skip
+    made = run(profile_of(source, "zarr", multiscales=True), tmp_path / "out")
+    assert opened_level(made.path, mask_and_scale=False)["sst"].values[0, 0, 0] == pytest.approx(expected)
+
+
+def opened_level(path: Path, **options: Any) -> Any:
+    import xarray as xr
+
+    with xr.open_dataset(path, engine="zarr", group="1", **options) as dataset:
+        return dataset.load()
