@@ -176,7 +176,7 @@ def _read_cube(dataset: xr.Dataset, target: Path, variable: WrittenVariable, dim
     down = slice(None, None, -1 if _grows(dataset, y, x, "degrees_north", unknown=False) else 1)
     right = slice(None, None, 1 if _grows(dataset, x, y, "degrees_east", unknown=True) else -1)
     size = picture_size((array.sizes[y], array.sizes[x]), _cell(dataset, y, x))
-    return Field(_first_valid(thin)[:, down, right], size, {})
+    return Field(_first_valid(thin, variable)[:, down, right], size, {})
 
 
 def _plane(dataset: xr.Dataset, target: Path, variable: WrittenVariable, dims: tuple[str, str] | None) -> xr.DataArray:
@@ -203,15 +203,25 @@ def _every(size: int) -> slice:
     return slice(step // 2, None, step)
 
 
-def _first_valid(array: xr.DataArray) -> Array:
+def _first_valid(array: xr.DataArray, variable: WrittenVariable) -> Array:
     """(1, row, column) of the first step with valid data; all masked where none of those looked at has any."""
     values: Array = np.ma.array(np.zeros((1, *array.shape[-2:])), mask=True)
     for step in _steps(int(np.prod(array.shape[:-2], dtype="int64"))):
         index = np.unravel_index(step, array.shape[:-2]) if array.ndim > 2 else ()  # noqa: PLR2004
-        values = _valid(np.ma.array(array[tuple(int(n) for n in index)].values[np.newaxis]))
+        values = _measured(_valid(np.ma.array(array[tuple(int(n) for n in index)].values[np.newaxis])), variable)
         if values.count():
             break
     return values
+
+
+def _measured(values: Array, variable: WrittenVariable) -> Array:
+    """With what the statistics leave out masked too: xarray decodes no valid range, nor netCDF's default fill."""
+    found = variable.statistics
+    if found is None or values.dtype.kind not in "iuf":
+        return values
+    slack = 1e-6 * max(abs(found.minimum), abs(found.maximum))  # of float32, in which xarray unpacks
+    masked: Array = np.ma.masked_outside(values, found.minimum - slack, found.maximum + slack)
+    return masked
 
 
 def _steps(total: int) -> Iterator[int]:
