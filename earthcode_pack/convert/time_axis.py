@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from earthcode_pack.convert.cube import names_of
-from earthcode_pack.convert.read.times import days_that_lack, decode, lacks_days, time_units
+from earthcode_pack.convert.read.times import days_that_lack, decode, lacks_days, timing_of
 from earthcode_pack.errors import Contradiction, NotEqual
 from earthcode_pack.model import Input, Period
 from earthcode_pack.timeline import in_microseconds, plain_units
@@ -103,17 +103,8 @@ def _concatenated(pieces: list[Array], axis: int) -> Array:
 
 
 def _like_first(values: Array, name: str, first: xr.Dataset, header: xr.Dataset, notes: Notes) -> Array:
-    timing = _timing(name, first)
-    return values if timing is None else _in_units(values, _timing(name, header) or timing, timing, name, notes)
-
-
-def _timing(name: str, header: xr.Dataset) -> tuple[str, str] | None:
-    """Units and calendar of a time coordinate, or of the bounds of one, which inherit them (CF 7.1)."""
-    variable = header.variables[name]
-    if " since " in str(variable.attrs.get("units", "")):
-        return time_units(variable)
-    owners = [v for v in header.variables.values() if name in (v.attrs.get("bounds"), v.attrs.get("climatology"))]
-    return time_units(owners[0]) if owners and " since " in str(owners[0].attrs.get("units", "")) else None
+    timing = timing_of(name, first)
+    return values if timing is None else in_units(values, timing_of(name, header) or timing, timing, name, notes)
 
 
 def _converted(values: Array, given: tuple[str, str], wanted: tuple[str, str]) -> Array:
@@ -127,8 +118,21 @@ def _converted(values: Array, given: tuple[str, str], wanted: tuple[str, str]) -
     return out if wanted_units == wanted[0] else out * 1000
 
 
-def _in_units(values: Array, given: tuple[str, str], wanted: tuple[str, str], name: str, notes: Notes) -> Array:
-    """The same instants in other units, checked by decoding them again."""
+def in_units(values: Array, given: tuple[str, str], wanted: tuple[str, str], name: str, notes: Notes) -> Array:
+    """The same instants in other units and calendar, checked by decoding them again.
+
+    Args:
+        values: numbers that count time.
+        given: their units and calendar.
+        wanted: the units and calendar of the first file.
+        name: what the values are of, in errors and notes.
+        notes: takes what was changed.
+
+    Raises:
+        Contradiction: one of the calendars has other days.
+        NotEqual: the units are too coarse for an instant.
+
+    """
     if given == wanted:
         return values
     if given[1] != wanted[1] and not {given[1], wanted[1]} <= _REAL:

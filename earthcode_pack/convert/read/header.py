@@ -24,6 +24,7 @@ from earthcode_pack.convert.read.raster import (
     raster_variable,
     sidecars_of,
 )
+from earthcode_pack.convert.read.whole import refuse_classic_cut_off, refuse_tiff_cut_off
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.model import Driver, Finding, Grid, Period, Source, Variable, rfc3339
 
@@ -65,6 +66,7 @@ def scene_of(name: str, profile: Profile) -> str:
 def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> dict[str, Any]:
     name = name_of(href)
     with open_tiff(path) as dataset:
+        refuse_tiff_cut_off(dataset, path)
         crs = agreed_crs(raster_crs(dataset), profile.source.crs, name)
         notes = [*_sidecar_notes(path, name), *_band_notes(dataset, name)]
         found = [raster_variable(dataset, group, bands) for group, bands in band_groups(dataset)]
@@ -114,23 +116,35 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
             raise _only_groups(groups, driver, href)
         found = product_variables(held, name, profile)
         _refuse_empty(found, name)
-        if is_hdf5(path):
-            left_out = {variable.source_name for variable in held} - {variable.source_name for variable in found}
-            refuse_filters_that_lack(path, (str(key) for key in dataset.variables if key not in left_out))
+        left_out = {variable.source_name for variable in held} - {variable.source_name for variable in found}
+        _refuse_unreadable(path, driver, [str(key) for key in dataset.variables if key not in left_out])
         grid, time_dim = _one_grid(dataset, found, name, profile)
         periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, href, profile)
         has_axis = time_dim in dataset.variables
         notes = tuple(_time_notes(dataset, str(time_dim), found, name)) if has_axis else ()
         labels = times.labels_of(dataset, str(time_dim)) if has_axis and len(periods) == dataset.sizes[time_dim] else ()
+        coordinates = {str(key): v for key, v in dataset.variables.items() if key not in set(data_variables(dataset))}
+        shapes = {key: {str(dim): size for dim, size in v.sizes.items()} for key, v in coordinates.items()}
+        clocks = times.clocks_of(dataset, str(time_dim), coordinates) if has_axis else ()
     return {
         "grid": grid,
         "variables": found,
         "times": periods,
         "labels": labels,
+        "clocks": clocks,
+        "shapes": shapes,
         "time_dim": time_dim,
         "stated_period": stated,
         "notes": (*notes, *_group_notes(groups, name), *variable_notes(found, profile)),
     }
+
+
+def _refuse_unreadable(path: Path, driver: Driver, variables: list[str]) -> None:
+    """What would fail when values are read, and can be known before."""
+    if is_hdf5(path):
+        refuse_filters_that_lack(path, variables)
+    elif driver == "netCDF":
+        refuse_classic_cut_off(path, variables)
 
 
 def _only_groups(groups: dict[str, list[str]], driver: Driver, href: str) -> Unreadable:
