@@ -147,6 +147,9 @@ COG_BANDS_OF_TIME = rule(_W, "COG-BANDS-OF-TIME", "CF 4.4: time is a coordinate"
     "write a file for each time, with the date in its name: `gdal_translate -b 1 FILE NAME_20200101.tif`")
 CF_GROUPS = rule(_W, "CF-GROUPS", "design, rule 6: nothing is dropped in silence",
     "groups beside the root of a source", "none", "make a product of each group, from a file of its own")
+CF_TYPES = rule(_W, "CF-TYPES", "design, rule 6: nothing is dropped in silence",
+    "variables of complex or compound type in a source", "none",
+    "write their parts as variables of numbers, such as amplitude and phase")
 CF_TIME_BOUNDS = rule(_W, "CF-TIME-BOUNDS", f"{_GEN}; contract 4.2",
     "bounds of time where cell_methods names an interval", "set", "add time bounds")
 CF_BOUNDS = rule(_E, "CF-BOUNDS", "CF 7.1",

@@ -30,16 +30,14 @@ _REAL = {"standard", "gregorian", "proleptic_gregorian"}
 def time_axis(inputs: tuple[Input, ...], runs: list[Run], axis: str, notes: Notes) -> dict[str, xr.Variable]:
     """The time coordinate, its bounds and all that runs along it, by name.
 
-    Raises ``Contradiction`` where calendars differ or the axis has no coordinate, ``NotEqual`` where an instant cannot
-    be written in the units of the first file.
+    Raises ``Contradiction`` where calendars differ, ``NotEqual`` where an instant cannot be written in the units of the
+    first file.
     """
     name = names_of(inputs)[0]
     held = [run for run in runs if any(variable.name == name for variable in run[0].variables)]
     periods = [period for source, _ in held for period in source.periods]
-    if held[0][0].time_dim is None or (axis not in held[0][1].variables and len(periods) == len(held)):
-        return _made_axis(periods, axis, notes)
-    if axis not in held[0][1].variables:
-        raise Contradiction(f"dimension {axis} has no coordinate", "set source.time: {from: filename, pattern: …}")
+    if held[0][0].time_dim is None or any(axis not in header.variables for _, header in held):
+        return _made_axis(periods, axis, notes)  # each file is one step, as the plan has seen
     if lacks_days(held[0][1], axis):
         notes.add(days_that_lack(axis))
     along = [str(key) for key, variable in held[0][1].variables.items() if axis in variable.dims]

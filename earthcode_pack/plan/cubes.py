@@ -186,6 +186,7 @@ def _refuse_coordinates_that_differ(sources: list[Source], axis: str | None) -> 
                 f"{name_of(source.href)}: {axis} lies along {', '.join(here)}, and files would become steps of {axis}",
                 "set target.format: netcdf, whose netcdf: {split: source} makes an Item of each file",
             )
+    _refuse_missing_times([source for source in sources if source.time_dim == axis], axis)
     for source in others:
         for name in first.shapes.keys() & source.shapes.keys():
             one, other = first.shapes[name], source.shapes[name]
@@ -194,6 +195,18 @@ def _refuse_coordinates_that_differ(sources: list[Source], axis: str | None) -> 
                     f"{name_of(first.href)} and {name_of(source.href)} differ in {name}: {one} and {other}",
                     "make one product of each, or leave one out of source.href",
                 )
+
+
+def _refuse_missing_times(sources: list[Source], axis: str) -> None:
+    """A file of several steps needs a coordinate for them where others have one; of single steps a period is enough."""
+    bare = next((source for source in sources if axis not in source.shapes), None)
+    timed = next((source for source in sources if axis in source.shapes and len(source.times) > 1), None)
+    if bare is not None and timed is not None:
+        without, steps = name_of(bare.href), f"{name_of(timed.href)} has one for {len(timed.times)} steps"
+        raise Contradiction(
+            f"{without} has no coordinate {axis}, and {steps}",
+            f"write the time of {without} into it, or make one product of each",
+        )
 
 
 def _refuse_clocks_that_differ(sources: list[Source]) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy as np
     import xarray as xr
     from rasterio.io import DatasetReader
 
@@ -120,6 +121,7 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
         _refuse_unreadable(path, driver, [str(key) for key in dataset.variables if key not in left_out])
         grid, time_dim = _one_grid(dataset, found, name, profile)
         periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, href, profile)
+        types = {str(key): v.dtype for key, v in dataset.variables.items() if v.dtype.kind in "cV"}
         has_axis = time_dim in dataset.variables
         notes = tuple(_time_notes(dataset, str(time_dim), found, name)) if has_axis else ()
         labels = times.labels_of(dataset, str(time_dim)) if has_axis and len(periods) == dataset.sizes[time_dim] else ()
@@ -135,7 +137,7 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
         "shapes": shapes,
         "time_dim": time_dim,
         "stated_period": stated,
-        "notes": (*notes, *_group_notes(groups, name), *variable_notes(found, profile)),
+        "notes": (*notes, *_group_notes(groups, name), *_type_notes(types, name), *variable_notes(found, profile)),
     }
 
 
@@ -166,6 +168,13 @@ def _group_notes(groups: dict[str, list[str]], name: str) -> Iterator[Finding]:
         yield rules.CF_GROUPS.finding(
             name, f"{name}: of the groups beside its root nothing is packaged: {listed}", listed
         )
+
+
+def _type_notes(types: dict[str, np.dtype[Any]], name: str) -> Iterator[Finding]:
+    """Variables whose values are no single numbers are not packaged."""
+    for variable, dtype in types.items():
+        kind = "complex" if dtype.kind == "c" else "compound"
+        yield rules.CF_TYPES.finding(name, f"{name}: {variable} is of a {kind} type and is not packaged", str(dtype))
 
 
 def _refuse_ragged(dataset: xr.Dataset, name: str) -> None:
