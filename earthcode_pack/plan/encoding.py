@@ -29,7 +29,7 @@ def cube_options(profile: Profile, inputs: tuple[Input, ...], axis: str | None) 
     """
     variables: dict[str, Variable] = {}
     for source in inputs:
-        variables = {variable.name: variable for variable in source.variables} | variables  # the first file's
+        variables |= {v.name: v for v in source.variables if v.name not in variables}  # as the first file has them
     sizes = {name: cube_sizes(inputs, variable, axis) for name, variable in variables.items()}
     chunks = _all_chunks(profile, variables, sizes, inputs[0], axis)
     if profile.target.format == "netcdf":
