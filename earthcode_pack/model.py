@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
 JsonValue = Any  # whatever json.dumps takes; pydantic's own JsonValue refuses tuples
 
@@ -133,13 +133,23 @@ class Finding(Value):
     remedy: str = ""
 
 
+class Clock(Value):
+    """A coordinate of a file that counts time: its numbers, in these units and calendar (CF 4.4)."""
+
+    name: str
+    units: str
+    calendar: str
+    values: tuple[int | float, ...]
+
+
 class Source(Value):
     """One input file or store, with what its header says.
 
     ``times`` has one period for each step of ``time_dim``; exactly one where there is no such dimension. ``labels`` are
     the dates of the steps in a model's own calendar, where the Gregorian one lacks some of them and periods coincide.
     ``scene`` tells apart files of one time: the stem of the name, or what the wildcards of a variable's pattern stand
-    for.
+    for. ``shapes`` are the sizes by dimension of all variables that are no data, ``clocks`` those along ``time_dim``
+    or of one value that count time.
     """
 
     href: str
@@ -152,6 +162,8 @@ class Source(Value):
     times: tuple[Period, ...]
     labels: tuple[str, ...] = ()
     time_dim: str | None = None
+    shapes: dict[str, dict[str, int]] = Field(default_factory=dict)
+    clocks: tuple[Clock, ...] = ()
     stated_period: bool = False  # the period is the profile's, for want of any in the data
     notes: tuple[Finding, ...] = ()  # what the file leaves open, such as times that name an interval and have no bounds
 

@@ -33,11 +33,14 @@ _SOME_PERIOD = {"start": "0001", "end": "9999"}
 class Found(NamedTuple):
     """What the files say: ``hrefs`` as the profile will name them, ``seen`` the headers that were read.
 
-    ``pattern`` is a time pattern that fits all names, where there is one; ``times_from`` says where the reader found
+    ``paths`` and ``names`` are of all files.
+
+    ``pattern`` is a time pattern that fits all paths, where there is one; ``times_from`` says where the reader found
     the times: ``coordinate``, ``filename`` or nowhere.
     """
 
     hrefs: tuple[str, ...]
+    paths: tuple[str, ...]
     names: tuple[str, ...]
     seen: tuple[Source, ...]
     failures: tuple[Failure, ...]
@@ -60,13 +63,14 @@ def found_in(sources: Sequence[str], base: Path) -> Found:
     """What some of the files say in their headers, and all of them by their names."""
     hrefs = _matches(sources)
     names = tuple(Path(href.rstrip("/")).name for href in hrefs)
-    pattern = guessed_pattern(names)
+    pattern = guessed_pattern(hrefs)
     looks = [_look(href, pattern) for href in _some(hrefs)]
     good = [look for look in looks if isinstance(look, _Look)]
     if not good:
         raise next(look for look in looks if isinstance(look, SourceError))
     return Found(
         hrefs=tuple(_named(sources, hrefs, base)),
+        paths=tuple(hrefs),
         names=names,
         seen=tuple(look.source for look in good),
         failures=tuple(_failure(error) for error in looks if isinstance(error, SourceError)),
@@ -117,7 +121,7 @@ def _look(href: str, pattern: str | None) -> _Look | SourceError:
 def _read(path: Path, href: str, pattern: str | None) -> _Look:
     from earthcode_pack.convert.read.header import header_of  # noqa: PLC0415 - brings GDAL and xarray
 
-    named = {"from": "filename", "pattern": pattern} if pattern and _fits(pattern, path.name) else None
+    named = {"from": "filename", "pattern": pattern} if pattern and _fits(pattern, href) else None
     times = [{"from": "coordinate"}, *([named] if named else []), _SOME_PERIOD]
     first: SourceError | None = None
     for time, crs in combinations(times, (None, _SOME_CRS)):
@@ -131,9 +135,9 @@ def _read(path: Path, href: str, pattern: str | None) -> _Look:
     raise first
 
 
-def _fits(pattern: str, name: str) -> bool:
+def _fits(pattern: str, href: str) -> bool:
     try:
-        return TimePattern(pattern).period(name) is not None
+        return TimePattern(pattern).period(href) is not None
     except ValueError:
         return False
 

@@ -112,9 +112,10 @@ def _time(found: Found) -> str:
     if found.times_from == "coordinate":
         return f"  time: {{from: coordinate}} # {_span(found)}"
     if found.times_from == "filename" and found.pattern:
-        first = TimePattern(found.pattern).period(found.names[0])
-        assert first is not None  # the pattern fits all names
-        said = f"the name {_plain(found.names[0])} says {rfc3339(first.start)} to {rfc3339(first.end)}"
+        first = TimePattern(found.pattern).period(found.paths[0])
+        assert first is not None  # the pattern fits all paths
+        tail = "/".join(found.paths[0].rstrip("/").split("/")[-1 - found.pattern.count("/") :])
+        said = f"the name {_plain(tail)} says {rfc3339(first.start)} to {rfc3339(first.end)}"
         return f"  # time: {{from: filename, pattern: {_quoted(found.pattern)}}} # {DECIDE} {said}"
     return f"  # time: {{start: 2020-01-01, end: 2020-12-31}} # {DECIDE} the period that the data stand for"
 

@@ -141,6 +141,15 @@ def test_a_broken_file_is_named_and_the_others_are_described(tmp_path):
     assert load(fill(text), tmp_path).target.format == "cog"
 
 
+def test_dates_in_the_names_of_folders(tmp_path):
+    for day in ("2020/01", "2020/02"):
+        (tmp_path / "raw" / day).mkdir(parents=True)
+        write_tiff(tmp_path / "raw" / day / "ndvi_05.tif")
+    text = starter_profile([str(tmp_path / "raw" / "*" / "*" / "*.tif")], tmp_path)
+    assert "the name 2020/01/ndvi_05.tif says 2020-01-05T00:00:00Z to 2020-01-05T23:59:59Z" in text
+    assert load(fill(text), tmp_path).source.time.pattern == "{start:%Y}/{start:%m}/ndvi_{start:%d}.tif"
+
+
 def test_files_that_cannot_be_used_at_all(tmp_path):
     (tmp_path / "a.tif").write_bytes(b"not a picture")
     with pytest.raises(Unreadable, match=r"a\.tif"):
@@ -161,7 +170,28 @@ def test_files_that_cannot_be_used_at_all(tmp_path):
         (["a_20200101.tif", "a.tif"], None),  # one has no date
         (["a_20201301.tif"], None),  # no month 13, and no year of four digits either
         (["tile_123456789.tif"], None),  # a number, not a date
+        (["S2A_MSIL2A_20240601T103031_N0510_R108_T32ULB_20240601T163200.tif"],
+         "S2A_MSIL2A_{start:%Y%m%dT%H%M%S}_N0510_R108_T32ULB_*.tif"),
+        (["S2A_MSIL2A_20240601T103031_N0510_R108_T32ULB_20240601T163200.tif",
+          "S2B_MSIL2A_20240604T103029_N0511_R008_T31UFS_20240605T001122.tif"],
+         "*_MSIL2A_{start:%Y%m%dT%H%M%S}_*_*.tif"),
+        (["S1A_IW_GRDH_1SDV_20240601T050000_20240601T050025_054_06.tif"],
+         "S1A_IW_GRDH_1SDV_{start:%Y%m%dT%H%M%S}_{end:%Y%m%dT%H%M%S}_054_06.tif"),
+        (["S3A_SL_2_LST____20240601T100000_20240601T100300_20240602T170000_0179.nc"],
+         "S3A_SL_2_LST____{start:%Y%m%dT%H%M%S}_{end:%Y%m%dT%H%M%S}_*_0179.nc"),
+        (["LC08_L2SP_193025_20200615_20200824_02_T1_SR_B4.TIF"], "LC08_L2SP_193025_{start:%Y%m%d}_*_02_T1_SR_B4.TIF"),
+        (["MOD13Q1.A2020001.h18v04.tif", "MOD13Q1.A2020017.h18v04.tif"], "MOD13Q1.A{start:%Y%j}.h18v04.tif"),
+        (["from_20200101_to_20201231.nc"], "from_{start:%Y%m%d}_to_{end:%Y%m%d}.nc"),
+        (["raw/2020/01/05/a.nc", "raw/2020/01/06/b.nc"], "{start:%Y}/{start:%m}/{start:%d}/*.nc"),
+        (["raw/2020/01/sst_05.nc", "raw/2020/02/sst_06.nc"], "{start:%Y}/{start:%m}/sst_{start:%d}.nc"),
+        (["raw/2020/01/05.nc"], "{start:%Y}/{start:%m}/{start:%d}.nc"),
+        (["s3://b/2020/sst_0105.nc", "s3://b/2021/sst_0106.nc"], "{start:%Y}/sst_{start:%m%d}.nc"),
+        (["raw/2020/005/a.nc"], "{start:%Y}/{start:%j}/a.nc"),
+        (["raw/20200105/a.nc", "raw/20200106/a.nc"], "{start:%Y%m%d}/a.nc"),
+        (["raw/2020/a.nc", "raw/2021/a.nc"], "{start:%Y}/a.nc"),
+        (["raw/2020-01/a_20200105.nc"], "a_{start:%Y%m%d}.nc"),
+        (["raw/x/a.nc"], None),
     ],
-)
+)  # fmt: skip
 def test_a_pattern_is_guessed_where_all_names_fit_it(names, pattern):
     assert guessed_pattern(names) == pattern

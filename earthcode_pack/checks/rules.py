@@ -164,6 +164,9 @@ ZARR_FILL_ZERO = rule(_W, "ZARR-FILL-ZERO", "Zarr v2: fill_value is 0 by default
     "give the array the attribute _FillValue if 0 means missing; else write it again with fill_value=None")
 CF_GROUPS = rule(_W, "CF-GROUPS", "design, rule 6: nothing is dropped in silence",
     "groups beside the root of a source", "none", "make a product of each group, from a file of its own")
+CF_TYPES = rule(_W, "CF-TYPES", "design, rule 6: nothing is dropped in silence",
+    "variables of complex or compound type in a source", "none",
+    "write their parts as variables of numbers, such as amplitude and phase")
 CF_TIME_BOUNDS = rule(_W, "CF-TIME-BOUNDS", f"{_GEN}; contract 4.2",
     "bounds of time where cell_methods names an interval", "set", "add time bounds")
 CF_BOUNDS = rule(_E, "CF-BOUNDS", "CF 7.1",

@@ -20,7 +20,6 @@ from earthcode_pack.convert.read import cf
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.open import open_raw
 from earthcode_pack.convert.time_axis import stacked, time_axis
-from earthcode_pack.errors import Contradiction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,7 +64,7 @@ class _Header:
 def layout_of(job: Job, paths: LocalPaths) -> Layout:
     """The layout of the cube that a job describes. Opens each input once, one after the other.
 
-    Raises ``Contradiction`` where files cannot be joined (calendars differ).
+    That files can be joined, the plan has seen.
     """
     axis, notes = job.options["time"], Notes()
     headers = _headers(job.inputs, paths)
@@ -238,12 +237,6 @@ def _static(job: Job, runs: list[Run], axis: str | None, notes: Notes) -> dict[s
     for _, header in runs:
         for key, variable in header.variables.items():
             name = renames.get(str(key), str(key))
-            if name == axis and variable.ndim and axis not in variable.dims:
-                along = ", ".join(map(str, variable.dims))
-                raise Contradiction(
-                    f"{key} lies along {along} of each file, and files would become steps of {axis}",
-                    "set target.format: netcdf, whose netcdf: {split: source} makes an Item of each file",
-                )
             if axis not in variable.dims and name != axis:
                 out.setdefault(name, plain_variable(variable))
     for name, variable in out.items():

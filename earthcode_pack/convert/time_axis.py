@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from earthcode_pack.convert.cube import names_of
-from earthcode_pack.convert.read.times import days_that_lack, decode, lacks_days, time_units
+from earthcode_pack.convert.read.times import days_that_lack, decode, lacks_days, timing_of
 from earthcode_pack.errors import Contradiction, NotEqual
 from earthcode_pack.model import Input, Period
 from earthcode_pack.timeline import in_microseconds, plain_units
@@ -30,16 +30,14 @@ _REAL = {"standard", "gregorian", "proleptic_gregorian"}
 def time_axis(inputs: tuple[Input, ...], runs: list[Run], axis: str, notes: Notes) -> dict[str, xr.Variable]:
     """The time coordinate, its bounds and all that runs along it, by name.
 
-    Raises ``Contradiction`` where calendars differ or the axis has no coordinate, ``NotEqual`` where an instant cannot
-    be written in the units of the first file.
+    Raises ``Contradiction`` where calendars differ, ``NotEqual`` where an instant cannot be written in the units of the
+    first file.
     """
     name = names_of(inputs)[0]
     held = [run for run in runs if any(variable.name == name for variable in run[0].variables)]
     periods = [period for source, _ in held for period in source.periods]
-    if held[0][0].time_dim is None or (axis not in held[0][1].variables and len(periods) == len(held)):
-        return _made_axis(periods, axis, notes)
-    if axis not in held[0][1].variables:
-        raise Contradiction(f"dimension {axis} has no coordinate", "set source.time: {from: filename, pattern: …}")
+    if held[0][0].time_dim is None or any(axis not in header.variables for _, header in held):
+        return _made_axis(periods, axis, notes)  # each file is one step, as the plan has seen
     if lacks_days(held[0][1], axis):
         notes.add(days_that_lack(axis))
     along = [str(key) for key, variable in held[0][1].variables.items() if axis in variable.dims]
@@ -103,17 +101,8 @@ def _concatenated(pieces: list[Array], axis: int) -> Array:
 
 
 def _like_first(values: Array, name: str, first: xr.Dataset, header: xr.Dataset, notes: Notes) -> Array:
-    timing = _timing(name, first)
-    return values if timing is None else _in_units(values, _timing(name, header) or timing, timing, name, notes)
-
-
-def _timing(name: str, header: xr.Dataset) -> tuple[str, str] | None:
-    """Units and calendar of a time coordinate, or of the bounds of one, which inherit them (CF 7.1)."""
-    variable = header.variables[name]
-    if " since " in str(variable.attrs.get("units", "")):
-        return time_units(variable)
-    owners = [v for v in header.variables.values() if name in (v.attrs.get("bounds"), v.attrs.get("climatology"))]
-    return time_units(owners[0]) if owners and " since " in str(owners[0].attrs.get("units", "")) else None
+    timing = timing_of(name, first)
+    return values if timing is None else in_units(values, timing_of(name, header) or timing, timing, name, notes)
 
 
 def _converted(values: Array, given: tuple[str, str], wanted: tuple[str, str]) -> Array:
@@ -127,8 +116,21 @@ def _converted(values: Array, given: tuple[str, str], wanted: tuple[str, str]) -
     return out if wanted_units == wanted[0] else out * 1000
 
 
-def _in_units(values: Array, given: tuple[str, str], wanted: tuple[str, str], name: str, notes: Notes) -> Array:
-    """The same instants in other units, checked by decoding them again."""
+def in_units(values: Array, given: tuple[str, str], wanted: tuple[str, str], name: str, notes: Notes) -> Array:
+    """The same instants in other units and calendar, checked by decoding them again.
+
+    Args:
+        values: numbers that count time.
+        given: their units and calendar.
+        wanted: the units and calendar of the first file.
+        name: what the values are of, in errors and notes.
+        notes: takes what was changed.
+
+    Raises:
+        Contradiction: one of the calendars has other days.
+        NotEqual: the units are too coarse for an instant.
+
+    """
     if given == wanted:
         return values
     if given[1] != wanted[1] and not {given[1], wanted[1]} <= _REAL:

@@ -6,9 +6,13 @@ from collections import Counter, defaultdict
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from earthcode_pack.convert.cube import axis_name
+from earthcode_pack.convert.notes import Notes
 from earthcode_pack.convert.read.file_names import name_of
-from earthcode_pack.errors import Contradiction, ProfileError, SourceError
+from earthcode_pack.convert.time_axis import in_units
+from earthcode_pack.errors import Contradiction, ProfileError, SourceError, Unreadable
 from earthcode_pack.model import Failure, Input, Job, Period, Source
 from earthcode_pack.plan.attributes import described, global_attributes
 from earthcode_pack.plan.encoding import cube_options
@@ -136,8 +140,14 @@ def _try_jobs(profile: Profile, files: list[File], failures: list[Failure]) -> l
 
 def _job(profile: Profile, file: File) -> Job:
     inputs = _inputs(profile, file.moments)
+    axis = axis_name(inputs)
+    sources = list({moment.source.href: moment.source for moment in file.moments}.values())
+    _refuse_coordinates_that_differ(sources, axis)
+    _refuse_clocks_that_differ(sources)
     if profile.target.format == "zarr" and profile.target.zarr.multiscales:
         _refuse_what_has_no_levels(inputs)
+    if profile.target.format == "zarr":
+        _refuse_names_of_metadata(inputs)
     periods = [moment.period for moment in file.moments]
     ending = {"netcdf": ".nc", "zarr": ".zarr.zip" if profile.target.zarr.zipped else ".zarr"}
     return Job(
@@ -148,10 +158,70 @@ def _job(profile: Profile, file: File) -> Job:
         inputs=inputs,
         period=Period(start=min(p.start for p in periods), end=max(p.end for p in periods)),
         grid=file.moments[0].source.grid,
-        options=cube_options(profile, inputs, axis_name(inputs)),
+        options=cube_options(profile, inputs, axis),
         attributes=global_attributes(profile),
         described=described(profile),
     )
+
+
+def _refuse_names_of_metadata(inputs: tuple[Input, ...]) -> None:
+    """An array lies in a folder of its name, beside the metadata of its group."""
+    for name in (variable.name for source in inputs for variable in source.variables):
+        if name == "zarr.json" or name.startswith(".z"):
+            raise Contradiction(
+                f"variable {name} is called as a file of Zarr's metadata",
+                f"rename it: product.variables: {{<name>: {{from: {name}}}}}",
+            )
+
+
+def _refuse_coordinates_that_differ(sources: list[Source], axis: str | None) -> None:
+    """What runs along the time axis is joined: it has one shape in all files, and lies along time or nothing."""
+    first, *others = sources
+    if axis is None:
+        return
+    for source in sources:
+        here = source.shapes.get(axis, {})
+        if here and axis not in here:
+            raise Contradiction(
+                f"{name_of(source.href)}: {axis} lies along {', '.join(here)}, and files would become steps of {axis}",
+                "set target.format: netcdf, whose netcdf: {split: source} makes an Item of each file",
+            )
+    _refuse_missing_times([source for source in sources if source.time_dim == axis], axis)
+    for source in others:
+        for name in first.shapes.keys() & source.shapes.keys():
+            one, other = first.shapes[name], source.shapes[name]
+            if axis in one and one | {axis: 0} != other | {axis: 0}:
+                raise Contradiction(
+                    f"{name_of(first.href)} and {name_of(source.href)} differ in {name}: {one} and {other}",
+                    "make one product of each, or leave one out of source.href",
+                )
+
+
+def _refuse_missing_times(sources: list[Source], axis: str) -> None:
+    """A file of several steps needs a coordinate for them where others have one; of single steps a period is enough."""
+    bare = next((source for source in sources if axis not in source.shapes), None)
+    timed = next((source for source in sources if axis in source.shapes and len(source.times) > 1), None)
+    if bare is not None and timed is not None:
+        without, steps = name_of(bare.href), f"{name_of(timed.href)} has one for {len(timed.times)} steps"
+        raise Contradiction(
+            f"{without} has no coordinate {axis}, and {steps}",
+            f"write the time of {without} into it, or make one product of each",
+        )
+
+
+def _refuse_clocks_that_differ(sources: list[Source]) -> None:
+    """Times of one axis are written in the units and calendar of the first file, if these can hold them."""
+    first, *others = sources
+    wanted = {clock.name: clock for clock in first.clocks}
+    for source in others:
+        for clock in source.clocks:
+            here = wanted.get(clock.name, clock)
+            where = f"{name_of(first.href)} and {name_of(source.href)}: {clock.name}"
+            given = (clock.units, clock.calendar)
+            try:
+                in_units(np.asarray(clock.values), given, (here.units, here.calendar), where, Notes())
+            except (ValueError, OverflowError) as error:  # cftime's, of numbers that are no time
+                raise Unreadable(f"{where}: {error}", "correct the file, or leave it out of source.href") from error
 
 
 def _refuse_what_has_no_levels(inputs: tuple[Input, ...]) -> None:

@@ -27,7 +27,9 @@ def cube_options(profile: Profile, inputs: tuple[Input, ...], axis: str | None) 
 
     Raises ``Contradiction`` where the profile names a dimension that no variable has, or shards that cut chunks.
     """
-    variables = {variable.name: variable for source in inputs for variable in source.variables}
+    variables: dict[str, Variable] = {}
+    for source in inputs:
+        variables |= {v.name: v for v in source.variables if v.name not in variables}  # as the first file has them
     sizes = {name: cube_sizes(inputs, variable, axis) for name, variable in variables.items()}
     chunks = _all_chunks(profile, variables, sizes, inputs[0], axis)
     if profile.target.format == "netcdf":

@@ -62,8 +62,10 @@ class TimeSpec(Part):
     from_: Literal["coordinate", "filename"] | None = Field(None, alias="from", description="the first two ways")
     pattern: Pattern | None = Field(
         None,
-        description="`{start:…}` and `{end:…}` hold strptime directives, `*` matches anything; without `{end:…}` the "
-        "time is the day, month or year that the name states",
+        description="`{start:…}` and `{end:…}` hold strptime directives, in one place or in several that agree; `*` "
+        "matches anything in a name. With folders, as `{start:%Y}/{start:%m}/sst_{start:%d}.nc`, it is the end of the "
+        "path, and `**/` stands for any folders. The end is included: a day lasts until its last second; without "
+        "`{end:…}` the time is the day, month or year that the name states",
     )
     start: Dated | None = Field(None, description="first moment of a stated period")
     end: Dated | None = Field(None, description="last moment of a stated period: a day, month or year is included")

@@ -49,7 +49,8 @@ class VariableSpec(Part):
         None,
         alias="from",
         description="where it is in the raw files: the name in the file, a band number counted from one, or a "
-        "file-name pattern such as `*_sst.tif`; the name in the product where left out",
+        "file-name pattern such as `*_sst.tif` (`*` for anything, `?` for one sign), whose wildcards name the scene "
+        "where files of several variables make one; the name in the product where left out",
     )
     osc: CatalogId | None = Field(None, description="id of the variable in the Open Science Catalog")
     standard_name: Text | None = Field(

@@ -28,6 +28,25 @@ def test_one_item_for_each_time(tmp_path: Path) -> None:
     assert [job.asset for job in made.jobs] == ["sst", "sst"]
 
 
+@pytest.mark.parametrize("scheme", ["", "file://"])
+@pytest.mark.parametrize("several", [False, True])
+def test_dates_in_names_of_folders(tmp_path: Path, scheme: str, several: bool) -> None:
+    for month, day in (("01", "05"), ("02", "6")):
+        make_tiff(tmp_path / "2020" / month / f"sst_{day}.tif", ramp(3, 4))
+    time = {"from": "filename", "pattern": "{start:%Y}/{start:%m}/sst_{start:%d}.tif"}
+    hrefs = [f"{scheme}{tmp_path}/2020/0{month}/*.tif" for month in (1, 2)]
+    made = planned(profile_of(hrefs if several else f"{scheme}{tmp_path}/*/*/*.tif", time=time))
+    assert not made.failures
+    assert [job.item for job in made.jobs] == ["demo_20200105", "demo_20200206"]
+
+
+def test_a_folder_that_contradicts_the_name(tmp_path: Path) -> None:
+    make_tiff(tmp_path / "2019" / "sst_20200105.tif", ramp(3, 4))
+    time = {"from": "filename", "pattern": "{start:%Y}/sst_{start:%Y%m%d}.tif"}
+    (failure,) = planned(profile_of(tmp_path / "*" / "*.tif", time=time)).failures
+    assert failure.error.startswith("2019/sst_20200105.tif: '2019/sst_20200105' states two dates: %Y is 2019")
+
+
 def test_times_of_day_in_one_are_in_all(tmp_path: Path) -> None:
     path = make_nc(tmp_path / "a.nc", ramp(2, 3, 4), times=[0.0, 1.5])
     assert [job.item for job in planned(profile_of(path)).jobs] == ["demo_20200101T000000", "demo_20200102T120000"]

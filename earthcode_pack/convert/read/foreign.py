@@ -145,7 +145,7 @@ def _of_folder(path: Path) -> Unreadable:
     every = islice((file.relative_to(path) for file in path.rglob("*")), _MOST_FILES)
     files = [file for file in every if file.suffix and not file.name.startswith(".")]
     if not files:
-        return Unreadable(f"{name}: a folder without files", "leave it out of source.href")
+        return Unreadable(f"{name}: a folder without files, and no Zarr store", "leave it out of source.href")
     endings = Counter(("**/" if len(file.parts) > 1 else "", file.suffix) for file in files)
     (deep, ending), _ = max(endings.items(), key=lambda item: (item[0][1].lower() in _ENDINGS, item[1]))
     return Unreadable(

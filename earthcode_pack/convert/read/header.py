@@ -17,6 +17,7 @@ from earthcode_pack.convert.read.open import FILL_OF_ZARR, driver_of, groups_of,
 from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.convert.read.plugins import refuse_filters_that_lack
 from earthcode_pack.convert.read.raster import open_tiff, raster_crs, raster_grid, raster_variables, sidecars_of
+from earthcode_pack.convert.read.whole import refuse_classic_cut_off, refuse_tiff_cut_off
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.model import Driver, Finding, Grid, Period, Source, Variable, rfc3339
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy as np
     import xarray as xr
     from rasterio.io import DatasetReader
 
@@ -58,6 +60,7 @@ def scene_of(name: str, profile: Profile) -> str:
 def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> dict[str, Any]:
     name = name_of(href)
     with open_tiff(path) as dataset:
+        refuse_tiff_cut_off(dataset, path)
         crs = agreed_crs(raster_crs(dataset), profile.source.crs, name)
         notes = [*_sidecar_notes(path, name), *_band_notes(dataset, name)]
         found = raster_variables(dataset, pictures=profile.target.format == "cog")
@@ -126,23 +129,28 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
             raise _only_groups(groups, driver, href)
         found = product_variables(held, name, profile)
         _refuse_empty(found, name)
-        if is_hdf5(path):
-            left_out = {variable.source_name for variable in held} - {variable.source_name for variable in found}
-            refuse_filters_that_lack(path, (str(key) for key in dataset.variables if key not in left_out))
+        left_out = {variable.source_name for variable in held} - {variable.source_name for variable in found}
+        _refuse_unreadable(path, driver, [str(key) for key in dataset.variables if key not in left_out])
         grid, time_dim = _one_grid(dataset, found, name, profile)
         periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, href, profile)
+        types = {str(key): v.dtype for key, v in dataset.variables.items() if v.dtype.kind in "cV"}
         has_axis = time_dim in dataset.variables
-        notes = [*_left_out(dataset, held, found, name), *_fill_notes(dataset, found, name)]
+        notes = [*_left_out(held, found, name), *_fill_notes(dataset, found, name)]
         notes += _time_notes(dataset, str(time_dim), found, name) if has_axis else ()
         labels = times.labels_of(dataset, str(time_dim)) if has_axis and len(periods) == dataset.sizes[time_dim] else ()
+        coordinates = {str(key): v for key, v in dataset.variables.items() if key not in set(data_variables(dataset))}
+        shapes = {key: {str(dim): size for dim, size in v.sizes.items()} for key, v in coordinates.items()}
+        clocks = times.clocks_of(dataset, str(time_dim), coordinates) if has_axis else ()
     return {
         "grid": grid,
         "variables": found,
         "times": periods,
         "labels": labels,
+        "clocks": clocks,
+        "shapes": shapes,
         "time_dim": time_dim,
         "stated_period": stated,
-        "notes": (*notes, *_group_notes(groups, name), *variable_notes(found, profile)),
+        "notes": (*notes, *_group_notes(groups, name), *_type_notes(types, name), *variable_notes(found, profile)),
     }
 
 
@@ -154,17 +162,21 @@ def _fill_notes(dataset: xr.Dataset, found: tuple[Variable, ...], name: str) -> 
             yield rules.ZARR_FILL_ZERO.finding(name, message, 0)
 
 
-def _left_out(dataset: xr.Dataset, held: list[Variable], found: tuple[Variable, ...], name: str) -> Iterator[Finding]:
-    """Variables of the file that the product does not hold, and why."""
+def _left_out(held: list[Variable], found: tuple[Variable, ...], name: str) -> Iterator[Finding]:
+    """Data variables of the file that the product does not hold."""
     chosen = {variable.source_name for variable in found}
     unselected = [variable.source_name for variable in held if variable.source_name not in chosen]
-    unwritten = [f"{key} ({v.dtype})" for key, v in dataset.variables.items() if v.dtype.kind not in "iufbSUOT"]
-    for names, why in (
-        (unselected, "source.variables does not select them"),
-        (unwritten, "no format here has the type"),
-    ):
-        if names:
-            yield rules.SOURCE_LEFT_OUT.finding(name, f"{name}: {', '.join(names)} left out: {why}", names)
+    if unselected:
+        message = f"{name}: {', '.join(unselected)} left out: source.variables does not select them"
+        yield rules.SOURCE_LEFT_OUT.finding(name, message, unselected)
+
+
+def _refuse_unreadable(path: Path, driver: Driver, variables: list[str]) -> None:
+    """What would fail when values are read, and can be known before."""
+    if is_hdf5(path):
+        refuse_filters_that_lack(path, variables)
+    elif driver == "netCDF":
+        refuse_classic_cut_off(path, variables)
 
 
 def _only_groups(groups: dict[str, list[str]], driver: Driver, href: str) -> Unreadable:
@@ -186,6 +198,13 @@ def _group_notes(groups: dict[str, list[str]], name: str) -> Iterator[Finding]:
         yield rules.CF_GROUPS.finding(
             name, f"{name}: of the groups beside its root nothing is packaged: {listed}", listed
         )
+
+
+def _type_notes(types: dict[str, np.dtype[Any]], name: str) -> Iterator[Finding]:
+    """Variables whose values are no single numbers are not packaged."""
+    for variable, dtype in types.items():
+        kind = "complex" if dtype.kind == "c" else "compound"
+        yield rules.CF_TYPES.finding(name, f"{name}: {variable} is of a {kind} type and is not packaged", str(dtype))
 
 
 def _refuse_ragged(dataset: xr.Dataset, name: str) -> None:

@@ -77,6 +77,13 @@ class Plain:
         """What this description takes in memory, about."""
         return 1000
 
+    @property
+    def missing(self) -> int:
+        """The bytes that the file lacks at its end to hold the variable."""
+        if 0 in self.shape:
+            return 0
+        return max(0, self.offset + _span(self.shape, self.strides, self.dtype.itemsize) - self.file_size)
+
     def reading(self, box: Box, out: Array) -> Iterator[Work]:
         """Pieces of work for the pool that fill ``out``, in the machine's byte order, with the values of a box."""
         split = next((axis for axis, size in enumerate(out.shape) if size > 1), 0)

@@ -13,10 +13,12 @@ import numpy as np
 from earthcode_pack import timeline
 from earthcode_pack.cf.missing import stated_nodata
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.model import Period
+from earthcode_pack.model import Clock, Period
 from earthcode_pack.units import factor as unit_factor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import xarray as xr
 
 _REFORM = (1582, 10, 15)  # from this day on the standard calendar is the Gregorian one (CF 4.4.1)
@@ -118,6 +120,26 @@ def time_units(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str]:
             'give it units such as "days since 2020-01-01", or set source.time: {from: filename, pattern: …}',
         )
     return units, str(coordinate.attrs.get("calendar") or "standard").lower()
+
+
+def timing_of(name: str, dataset: xr.Dataset) -> tuple[str, str] | None:
+    """Units and calendar of a time coordinate, or of the bounds of one, which inherit them (CF 7.1)."""
+    variable = dataset.variables[name]
+    if " since " in str(variable.attrs.get("units", "")):
+        return time_units(variable)
+    owners = [v for v in dataset.variables.values() if name in (v.attrs.get("bounds"), v.attrs.get("climatology"))]
+    return time_units(owners[0]) if owners and " since " in str(owners[0].attrs.get("units", "")) else None
+
+
+def clocks_of(dataset: xr.Dataset, time_dim: str, coordinates: Iterable[str]) -> tuple[Clock, ...]:
+    """Those of the coordinates that count time, along the time axis or once."""
+    found = []
+    for name in coordinates:
+        variable = dataset.variables[name]
+        timing = timing_of(name, dataset) if variable.dtype.kind in "iuf" else None
+        if timing is not None and (time_dim in variable.dims or not variable.ndim):
+            found.append(Clock(name=name, units=timing[0], calendar=timing[1], values=variable.values.ravel().tolist()))
+    return tuple(found)
 
 
 def _refuse_what_is_no_time(coordinate: xr.DataArray, name: str) -> None:
