@@ -43,7 +43,7 @@ class Projection:
 
     ``plane`` leads to the longitude and latitude that are projected, without a change of datum; None where the CRS has
     longitudes and latitudes itself. ``period`` is the length of the circle of longitudes along x, None but for
-    cylinders; ``metre`` the length of a metre in the units of the CRS.
+    cylinders; ``metre`` the length of a metre in the units of the CRS; ``poles`` those that it shows.
     """
 
     crs: CRS
@@ -51,6 +51,7 @@ class Projection:
     plane: Transformer | None
     period: float | None
     metre: float
+    poles: tuple[Pole, ...]
 
     def lonlat(self, x: Array, y: Array, size: float) -> Array:
         """Longitudes and latitudes (n, 2) of places in a grid of some size; NaN for those off the Earth.
@@ -88,19 +89,6 @@ class Projection:
         base = self.crs.geodetic_crs
         return math.pi / 2 / base.axis_info[0].unit_conversion_factor if base else POLE
 
-    def poles(self) -> tuple[Pole, ...]:
-        """The poles that the CRS shows."""
-        return tuple(pole for latitude in (POLE, -POLE) if (pole := self._pole(latitude)).places.size)
-
-    def _pole(self, latitude: float) -> Pole:
-        lons = np.linspace(-180, 180, 4 * _STEPS + 1)
-        places = np.column_stack(self.to_lonlat.transform(lons, np.full(lons.size, latitude), direction="INVERSE"))
-        places = places[np.isfinite(places).all(axis=1)]
-        back = self.to_lonlat.transform(places[:, 0], places[:, 1])[1] if places.size else np.empty(0)
-        places = places[np.abs(np.asarray(back) - latitude) < _AT_POLE]
-        spread = float(np.ptp(places, axis=0).max()) if places.size else 0.0
-        return Pole(latitude, places, is_point=spread < self.metre)
-
 
 def proj_code(wkt: str) -> str | None:
     """``EPSG:32631``, or None where no authority knows the CRS."""
@@ -135,7 +123,8 @@ def projection_of(wkt: str) -> Projection:
         ) from error
     axis = crs.axis_info[0].unit_conversion_factor  # metres or radians
     metre = 1 / (axis * 6_378_137.0) if crs.is_geographic else 1 / axis
-    return Projection(crs, to_lonlat, plane, _period(crs, plane), metre)
+    poles = tuple(pole for latitude in (POLE, -POLE) if (pole := _pole(to_lonlat, latitude, metre)).places.size)
+    return Projection(crs, to_lonlat, plane, _period(crs, plane), metre, poles)
 
 
 def unit_scale(crs: CRS, stated: str, axis: int) -> float | None:
@@ -189,6 +178,15 @@ def _without_datum(crs: CRS) -> Transformer | None:
     if crs.is_geographic or crs.geodetic_crs is None:
         return None
     return Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
+
+
+def _pole(to_lonlat: Transformer, latitude: float, metre: float) -> Pole:
+    lons = np.linspace(-180, 180, 4 * _STEPS + 1)
+    places = np.column_stack(to_lonlat.transform(lons, np.full(lons.size, latitude), direction="INVERSE"))
+    places = places[np.isfinite(places).all(axis=1)]
+    back = np.asarray(to_lonlat.transform(places[:, 0], places[:, 1])[1]) if places.size else np.empty(0)
+    places = places[np.abs(back - latitude) < _AT_POLE]
+    return Pole(latitude, places, is_point=bool(places.size) and float(np.ptp(places, axis=0).max()) < metre)
 
 
 def _period(crs: CRS, plane: Transformer | None) -> float | None:
