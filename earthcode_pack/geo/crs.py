@@ -90,13 +90,9 @@ class Projection:
         return math.pi / 2 / base.axis_info[0].unit_conversion_factor if base else POLE
 
 
+@lru_cache(maxsize=64)
 def proj_code(wkt: str) -> str | None:
     """``EPSG:32631``, or None where no authority knows the CRS."""
-    return _code(wkt)
-
-
-@lru_cache(maxsize=64)
-def _code(wkt: str) -> str | None:
     authority = crs_of(wkt).to_authority()
     return ":".join(authority) if authority else None
 
@@ -114,13 +110,14 @@ def projection_of(wkt: str) -> Projection:
     Raises ``Unreadable`` for one that names no place on the Earth: an engineering CRS, or that of another planet.
     """
     crs = _horizontal(crs_of(wkt))
+    remedy = "set source.crs with override: true to the CRS of the data"
+    if crs.is_geocentric or crs.is_vertical or crs.is_engineering:
+        raise Unreadable(f"{crs.name}, a {crs.type_name}, is no CRS of a map", remedy)
     try:
         to_lonlat, plane = Transformer.from_crs(crs, "OGC:CRS84", always_xy=True), _without_datum(crs)
     except ProjError as error:
-        raise Unreadable(
-            f"PROJ has no way from the CRS {crs.name} to longitude and latitude on the Earth: {error}",
-            "set source.crs with override: true to the CRS of the data",
-        ) from error
+        way = f"PROJ has no way from the CRS {crs.name} to longitude and latitude on the Earth"
+        raise Unreadable(f"{way}: {error}", remedy) from error
     axis = crs.axis_info[0].unit_conversion_factor  # metres or radians
     metre = 1 / (axis * 6_378_137.0) if crs.is_geographic else 1 / axis
     poles = tuple(pole for latitude in (POLE, -POLE) if (pole := _pole(to_lonlat, latitude, metre)).places.size)
@@ -191,10 +188,9 @@ def _pole(to_lonlat: Transformer, latitude: float, metre: float) -> Pole:
 
 def _period(crs: CRS, plane: Transformer | None) -> float | None:
     """The length along x of the circle of longitudes, where meridians are parallel lines at even distances."""
-    if plane is None:
-        return 2 * math.pi / crs.axis_info[0].unit_conversion_factor if crs.is_geographic else None
     base = crs.geodetic_crs
-    assert base is not None
+    if plane is None or base is None:
+        return None
     degree = math.radians(1) / base.axis_info[0].unit_conversion_factor
     lons = np.arange(_STEPS) * degree * 360 / _STEPS
     rows = [plane.transform(lons, np.full(_STEPS, lat * degree), direction="INVERSE") for lat in _PARALLELS]
