@@ -100,11 +100,15 @@ def _dimension(subject: str, where: str, name: str, told: dict[str, Any], data: 
     extent, true = told.get("extent"), data.dims[name]
     spatial = told.get("type") == "spatial" and isinstance(extent, list) and len(extent) == 2  # noqa: PLR2004
     if spatial and true is not None and all(isinstance(end, int | float) for end in extent or []):
-        cell = max(data.cell) if data.cell else (true[1] - true[0]) / 100
+        cell = (true[1] - true[0]) / max(_size(name, data) - 1, 1)  # in units of the dimension, not of the CRS
         low, high = sorted(extent or [])
         if abs(low - true[0]) > cell or abs(high - true[1]) > cell:
             message = f"{where} states the extent {extent} for {name}, and the data {list(true)}"
             yield rules.FACT_CUBE.finding(subject, message, extent, list(true))
+
+
+def _size(dim: str, data: Measured) -> int:
+    return next((band.shape[band.dims.index(dim)] for band in data.bands if dim in band.dims), 2)
 
 
 def _cube_variable(subject: str, where: str, name: str, told: dict[str, Any], data: Measured) -> Iterator[Finding]:

@@ -8,5 +8,4 @@ MANY = 1000  # objects
 OPENED = 1000  # Items of a product whose data are opened, spread over all, unless everything is asked for
 DECODED = 1 << 30  # bytes: a block that would decode to more is not read, for files may claim anything
 CHECKSUM = 64_000_000  # bytes: a larger file is hashed only where everything is asked for
-HALF, POLE = 180.0, 90.0  # degrees
 NEAR = 0.1  # of a cell: what counts as the same place

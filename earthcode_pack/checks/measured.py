@@ -281,7 +281,7 @@ def _extent(dataset: Any, dim: str) -> tuple[float, float] | None:
     """First and last value along a dimension, sorted; None without a numeric coordinate."""
     if dim not in dataset.indexes or dataset[dim].dtype.kind not in "iuf" or not dataset.sizes[dim]:
         return None
-    values = dataset[dim].to_numpy()
+    values = _unpacked(dataset[dim], {})
     return float(values.min()), float(values.max())
 
 

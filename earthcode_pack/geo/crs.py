@@ -43,7 +43,7 @@ class Projection:
 
     ``plane`` leads to the longitude and latitude that are projected, without a change of datum; None where the CRS has
     longitudes and latitudes itself. ``period`` is the length of the circle of longitudes along x, None but for
-    cylinders; ``metre`` the length of a metre in the units of the CRS.
+    cylinders; ``metre`` the length of a metre in the units of the CRS; ``poles`` those that it shows.
     """
 
     crs: CRS
@@ -51,6 +51,7 @@ class Projection:
     plane: Transformer | None
     period: float | None
     metre: float
+    poles: tuple[Pole, ...]
 
     def lonlat(self, x: Array, y: Array, size: float) -> Array:
         """Longitudes and latitudes (n, 2) of places in a grid of some size; NaN for those off the Earth.
@@ -88,27 +89,10 @@ class Projection:
         base = self.crs.geodetic_crs
         return math.pi / 2 / base.axis_info[0].unit_conversion_factor if base else POLE
 
-    def poles(self) -> tuple[Pole, ...]:
-        """The poles that the CRS shows."""
-        return tuple(pole for latitude in (POLE, -POLE) if (pole := self._pole(latitude)).places.size)
-
-    def _pole(self, latitude: float) -> Pole:
-        lons = np.linspace(-180, 180, 4 * _STEPS + 1)
-        places = np.column_stack(self.to_lonlat.transform(lons, np.full(lons.size, latitude), direction="INVERSE"))
-        places = places[np.isfinite(places).all(axis=1)]
-        back = self.to_lonlat.transform(places[:, 0], places[:, 1])[1] if places.size else np.empty(0)
-        places = places[np.abs(np.asarray(back) - latitude) < _AT_POLE]
-        spread = float(np.ptp(places, axis=0).max()) if places.size else 0.0
-        return Pole(latitude, places, is_point=spread < self.metre)
-
-
-def proj_code(wkt: str) -> str | None:
-    """``EPSG:32631``, or None where no authority knows the CRS."""
-    return _code(wkt)
-
 
 @lru_cache(maxsize=64)
-def _code(wkt: str) -> str | None:
+def proj_code(wkt: str) -> str | None:
+    """``EPSG:32631``, or None where no authority knows the CRS."""
     authority = crs_of(wkt).to_authority()
     return ":".join(authority) if authority else None
 
@@ -126,16 +110,18 @@ def projection_of(wkt: str) -> Projection:
     Raises ``Unreadable`` for one that names no place on the Earth: an engineering CRS, or that of another planet.
     """
     crs = _horizontal(crs_of(wkt))
+    remedy = "set source.crs with override: true to the CRS of the data"
+    if crs.is_geocentric or crs.is_vertical or crs.is_engineering:
+        raise Unreadable(f"{crs.name}, a {crs.type_name}, is no CRS of a map", remedy)
     try:
         to_lonlat, plane = Transformer.from_crs(crs, "OGC:CRS84", always_xy=True), _without_datum(crs)
     except ProjError as error:
-        raise Unreadable(
-            f"PROJ has no way from the CRS {crs.name} to longitude and latitude on the Earth: {error}",
-            "set source.crs with override: true to the CRS of the data",
-        ) from error
+        way = f"PROJ has no way from the CRS {crs.name} to longitude and latitude on the Earth"
+        raise Unreadable(f"{way}: {error}", remedy) from error
     axis = crs.axis_info[0].unit_conversion_factor  # metres or radians
     metre = 1 / (axis * 6_378_137.0) if crs.is_geographic else 1 / axis
-    return Projection(crs, to_lonlat, plane, _period(crs, plane), metre)
+    poles = tuple(pole for latitude in (POLE, -POLE) if (pole := _pole(to_lonlat, latitude, metre)).places.size)
+    return Projection(crs, to_lonlat, plane, _period(crs, plane), metre, poles)
 
 
 def unit_scale(crs: CRS, stated: str, axis: int) -> float | None:
@@ -191,12 +177,20 @@ def _without_datum(crs: CRS) -> Transformer | None:
     return Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
 
 
+def _pole(to_lonlat: Transformer, latitude: float, metre: float) -> Pole:
+    lons = np.linspace(-180, 180, 4 * _STEPS + 1)
+    places = np.column_stack(to_lonlat.transform(lons, np.full(lons.size, latitude), direction="INVERSE"))
+    places = places[np.isfinite(places).all(axis=1)]
+    back = np.asarray(to_lonlat.transform(places[:, 0], places[:, 1])[1]) if places.size else np.empty(0)
+    places = places[np.abs(back - latitude) < _AT_POLE]
+    return Pole(latitude, places, is_point=bool(places.size) and float(np.ptp(places, axis=0).max()) < metre)
+
+
 def _period(crs: CRS, plane: Transformer | None) -> float | None:
     """The length along x of the circle of longitudes, where meridians are parallel lines at even distances."""
-    if plane is None:
-        return 2 * math.pi / crs.axis_info[0].unit_conversion_factor if crs.is_geographic else None
     base = crs.geodetic_crs
-    assert base is not None
+    if plane is None or base is None:
+        return None
     degree = math.radians(1) / base.axis_info[0].unit_conversion_factor
     lons = np.arange(_STEPS) * degree * 360 / _STEPS
     rows = [plane.transform(lons, np.full(_STEPS, lat * degree), direction="INVERSE") for lat in _PARALLELS]

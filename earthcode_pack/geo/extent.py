@@ -128,29 +128,19 @@ def _box(frame: Frame, per_side: int, closer: int) -> Box:
     return _with_poles(frame, arcs, lats)
 
 
-def poles_inside(frame: Frame) -> set[float]:
-    """The poles that are a place within a grid, not on its edge."""
-    return {pole.latitude for pole in _poles_shown(frame) if pole.is_point and _within(frame, pole, -ROUND).all()}
-
-
-def _poles_shown(frame: Frame) -> list[Pole]:
-    """The poles that lie within a grid or on its edge, which one that spans a line may do with some of it."""
-    shown = projection_of(frame.crs).poles()
-    return [pole for pole in shown if _within(frame, pole, _EDGE).any()]
+def _with_poles(frame: Frame, arcs: Array, lats: Array) -> Box:
+    """A pole that lies within a grid or on its edge is reached; one that is a place within it has every longitude."""
+    reached = [pole for pole in projection_of(frame.crs).poles if _within(frame, pole, _EDGE).any()]
+    every = any(pole.is_point and _within(frame, pole, -ROUND).all() for pole in reached)
+    latitudes = [float(lats.min()), float(lats.max()), *(pole.latitude for pole in reached)]
+    circle = np.array([[-HALF, CIRCLE]])
+    return box_of_arcs(circle if every or not arcs.size else arcs, min(latitudes), max(latitudes))
 
 
 def _within(frame: Frame, pole: Pole, slack: float) -> Mask:
     u, v = frame.fractions(pole.places)
     within: Mask = (np.minimum(u, v) >= -slack) & (np.maximum(u, v) <= 1 + slack)
     return within
-
-
-def _with_poles(frame: Frame, arcs: Array, lats: Array) -> Box:
-    reached = [pole.latitude for pole in _poles_shown(frame)]
-    south, north = min([float(lats.min()), *reached]), max([float(lats.max()), *reached])
-    if poles_inside(frame) or not arcs.size:
-        arcs = np.array([[-HALF, CIRCLE]])
-    return box_of_arcs(arcs, south, north)
 
 
 def _closer(along: Array, ring: Array, more_places: int) -> Array:

@@ -190,3 +190,14 @@ def test_another_planet_is_refused_in_words() -> None:
     with pytest.raises(Unreadable, match=r"no way from the CRS .*Mars") as error:
         lonlat_box(frame("IAU_2015:49900", (0, 0, 1, 1)))
     assert "source.crs" in error.value.remedy
+
+
+@pytest.mark.parametrize("code", ["EPSG:4978", "EPSG:5773"], ids=["geocentric", "heights"])
+def test_what_is_no_crs_of_a_map_is_refused(code: str) -> None:
+    with pytest.raises(Unreadable, match="no CRS of a map"):
+        lonlat_box(frame(code, (100, 10, 101, 11)))
+
+
+@pytest.mark.parametrize("code", ["EPSG:4979", "EPSG:9518"], ids=["3-D", "with heights"])
+def test_heights_are_left_out(code: str) -> None:
+    assert_box(frame(code, (100, 10, 101, 11)), (100, 10, 101, 11), near=1e-9)
