@@ -10,25 +10,25 @@ import numpy as np
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
+_LONG = {"int64", "uint64"}
 _EXACT = 2**53  # from here on not each integer is a double (IEEE 754)
 
 
 def nodata_values(dataset: DatasetReader) -> tuple[float | int | None, ...]:
-    """Nodata of each band as the file states it; 64-bit integers exactly, which rasterio hands on as doubles.
+    """Nodata of each band as the file states it; 64-bit integers exactly.
 
-    A VRT that GDAL makes of the raster has them as text («VRT driver», NoDataValue). A TIFF has one for all bands.
+    rasterio hands them on as doubles, and those that round to a number outside the type as none. A VRT that GDAL makes
+    of the raster has them as text («VRT driver», NoDataValue). A TIFF has one type and one nodata for all its bands.
     """
-    stated: tuple[float | None, ...] = dataset.nodatavals
-    is_exact = all(v is None or not is_beyond_double(v, t) for v, t in zip(stated, dataset.dtypes, strict=True))
-    if is_exact:
-        return stated
+    if _LONG.isdisjoint(dataset.dtypes):
+        return tuple(dataset.nodatavals)
     import rasterio.shutil  # noqa: PLC0415 - GDAL, which the dataset has loaded
     from rasterio.io import MemoryFile  # noqa: PLC0415
 
     with MemoryFile(ext=".vrt") as made:
         rasterio.shutil.copy(dataset, made.name, driver="VRT")
         text = re.search(rb"<NoDataValue>\s*(-?\d+)\s*</NoDataValue>", bytes(made.getbuffer()))
-    return tuple(None if value is None or text is None else int(text[1]) for value in stated)
+    return (None if text is None else int(text[1]),) * int(dataset.count)
 
 
 def is_beyond_double(nodata: float | None, dtype: str) -> bool:
@@ -37,7 +37,7 @@ def is_beyond_double(nodata: float | None, dtype: str) -> bool:
     >>> is_beyond_double(-(2**63), "int64"), is_beyond_double(-9999, "int64"), is_beyond_double(-3.4e38, "float32")
     (True, False, False)
     """
-    return nodata is not None and dtype in ("int64", "uint64") and abs(nodata) >= _EXACT
+    return nodata is not None and dtype in _LONG and abs(nodata) >= _EXACT
 
 
 def as_number(value: float | None, dtype: str) -> float | int | None:

@@ -50,8 +50,9 @@ def _fills(variable: WrittenVariable) -> Iterator[float]:
 def _finding(variable: WrittenVariable, value: float, item: str) -> Finding:
     statistics: Statistics | None = variable.statistics
     never = statistics is not None and statistics.valid_percent == 100  # noqa: PLR2004 - all of them
-    nodata = "states no nodata" if variable.nodata is None else f"states nodata {variable.nodata}"
-    count = f"{nodata}, which no cell holds" if never and variable.nodata is not None else nodata
+    stated = variable.nodata not in (None, "nan")  # NaN is added where a file of floats states none
+    nodata = f"states nodata {variable.nodata}" if stated else "states no nodata"
+    count = f"{nodata}, which no cell holds" if never and stated else nodata
     message = (
         f"{variable.name} ({item}) {count}, and holds {value!r}, which looks like a fill value and counts as valid"
     )

@@ -48,9 +48,9 @@ def write(part: Part) -> Record:
                 sums, found = _in_one_pass(plane, job, target)
             else:
                 is_direct = isinstance(plane, RasterPlane) and plane.is_as_stored
-                engine = "GDAL's COG driver"
+                engine = _DRIVER
                 sums, error = _by_driver(plane, job, folder, target, path.resolve() if is_direct else None)
-            changes = (*turn.changes, *changes_of(plane.look, job))
+            changes = (*turn.changes, *changes_of(plane.look, job), *_other_resampling(plane.look, job, engine))
     return Record(
         number=part.number,
         tallies={job.asset: sums},
@@ -63,6 +63,17 @@ def write(part: Part) -> Record:
     )
 
 
+_DRIVER = "GDAL's COG driver"
+
+
+def _other_resampling(look: Look, job: Job, engine: str) -> list[str]:
+    if engine != _DRIVER or not tiff.are_exact(look, job.options["resampling"]):
+        return []
+    return [
+        f"overviews by nearest, not {job.options['resampling']}, which GDAL gets wrong for {look.dtype} with nodata"
+    ]
+
+
 def _in_one_pass(plane: Plane, job: Job, target: Path) -> tuple[Tally, Sums]:
     options = _creation_options(job.options, plane.look)
     return tiff.write_cog(plane, job, target, options, lambda rows: _tally(rows, None, plane, job))
@@ -73,7 +84,10 @@ def _by_driver(plane: Plane, job: Job, folder: Path, target: Path, path: Path | 
     scratch = folder / "staged.tif"
     bands = job.inputs[0].variables[0].bands
     seen = staged(plane, job.grid, scratch) if path is None else view(path, plane.look, job.grid, bands)
-    _encode(seen, target, _creation_options(job.options, plane.look))
+    options = _creation_options(job.options, plane.look)
+    if tiff.are_exact(plane.look, job.options["resampling"]):
+        options["OVERVIEW_RESAMPLING"] = "NEAREST"
+    _encode(seen, target, options)
     scratch.unlink(missing_ok=True)
     return _compare(plane, target, job)
 

@@ -111,7 +111,8 @@ def measure_cube(
 
     sources = {v.name: v for i in job.inputs for v in i.variables}
     with open_raw(path, driver) as dataset:
-        names = [name for name in data_variables(dataset) if name in sources]
+        held = set(data_variables(dataset))
+        names = [name for name in sources if name in held]  # a store lists its arrays in the order of the disk
         axes = axes_of(dataset, names[0])
         crs = cf.crs_of(dataset, names[0])
         assert axes is not None and crs is not None, "the layout gave every variable a grid mapping"  # noqa: PT018

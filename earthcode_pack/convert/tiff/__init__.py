@@ -4,6 +4,7 @@
 the file. What it does not do is left to GDAL's own COG driver, which writes the same pixels and tags.
 """
 
+from earthcode_pack.convert.tiff.integers import are_exact
 from earthcode_pack.convert.tiff.onepass import is_possible, write_cog
 
-__all__ = ["is_possible", "write_cog"]
+__all__ = ["are_exact", "is_possible", "write_cog"]

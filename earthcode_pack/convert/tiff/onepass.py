@@ -19,6 +19,7 @@ from rasterio.windows import Window
 from earthcode_pack.checks.equality import compare
 from earthcode_pack.convert.read.raster import GDAL_OPTIONS
 from earthcode_pack.convert.statistics import Tally
+from earthcode_pack.convert.tiff.integers import are_exact
 from earthcode_pack.convert.tiff.layout import Spool, assemble, template
 from earthcode_pack.convert.tiff.overviews import Halving, level_shapes, streams
 from earthcode_pack.convert.tiff.tiles import Codec, cut
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 _RESAMPLING = {"average", "nearest", "mode"}
-_LONG = (np.dtype(np.int64), np.dtype(np.uint64))  # GDAL handles their nodata values in ways of their own
 _IN_HAND = 128 * 2**20  # bytes of a block of rows, of which there are three at most
 _AT_ONCE = 256 * 2**20  # bytes of a level whose rows must all be at hand
 
@@ -58,18 +58,20 @@ def is_possible(look: Look, job: Job) -> bool:
 
 
 def _grows_alike(look: Look, job: Job) -> bool:
-    """Whether the overviews are those that GDAL's driver grows."""
+    """Whether the overviews are those that GDAL's driver grows, or those that it would grow wrong."""
     resampling, dtype = job.options["resampling"], np.dtype(look.dtype)
     shapes = level_shapes(job.grid.shape, job.options["blocksize"])
     if any(lower[1] == upper[1] for lower, upper in pairwise(shapes[1:])):
         return False  # one column: GDAL grows them all from the full resolution
-    at_once = [rows * columns for rows, columns in shapes[:-1] if not streams((rows, columns), look.dtype, resampling)]
+    at_once = [rows * columns for rows, columns in shapes[:-1] if not streams((rows, columns), look, resampling)]
     if max(at_once, default=0) * look.count * dtype.itemsize > _AT_ONCE:
         return False
+    if are_exact(look, resampling):
+        return True
     if resampling == "average":
         has_colours, knows_missing = look.colormap is not None, look.nodata is not None
-        return not (has_colours or (dtype.kind == "f" and not knows_missing) or (dtype in _LONG and knows_missing))
-    return resampling == "nearest" or not (look.has_alpha or (dtype in _LONG and look.nodata is not None))
+        return not (has_colours or (dtype.kind == "f" and not knows_missing))
+    return resampling == "nearest" or not look.has_alpha
 
 
 def _row_bytes(look: Look, job: Job) -> int:

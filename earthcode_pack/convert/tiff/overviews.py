@@ -1,7 +1,8 @@
 """Overviews as GDAL grows them: each from the one before, its rows as soon as the rows below them are there.
 
 Sizes are halved and rounded down, as in GDAL's COG driver. The arithmetic is GDAL's own, which reads the rows from a
-dataset in memory; but for floats with missing values, where GDAL's reading and its overviews round differently.
+dataset in memory; but for floats with missing values, where GDAL's reading and its overviews round differently, and for
+integers of 64 bits with missing values, which GDAL takes for doubles.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import numpy as np
 import rasterio
 from rasterio.enums import Resampling
 from rasterio.windows import Window
+
+from earthcode_pack.convert.tiff.integers import are_exact, reduced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,12 +45,13 @@ def level_shapes(shape: Shape, blocksize: int) -> list[Shape]:
     return shapes
 
 
-def streams(shape: Shape, dtype: str, resampling: str) -> bool:
+def streams(shape: Shape, look: Look, resampling: str) -> bool:
     """Whether a level can be halved by strips; else all its rows must be at hand at once.
 
     GDAL reads a part with its own origin, so cells that cut others would be weighted with another rounding.
     """
-    if resampling == "nearest" or (resampling == "average" and dtype.startswith("float")):
+    of_our_own = (resampling == "average" and look.dtype.startswith("float")) or are_exact(look, resampling)
+    if resampling == "nearest" or of_our_own:
         return True
     return shape[0] % 2 == 0 or shape[0] == 1
 
@@ -66,7 +70,7 @@ class Halving:
         self._shape, self._target, self._look = shape, target, look
         self._ratio = shape[0] / target[0]
         self._resampling = resampling
-        self._streams = streams(shape, look.dtype, resampling)
+        self._streams = streams(shape, look, resampling)
         self._is_plain = self._ratio == shape[1] / target[1] == 2 and _never_nodata(look, resampling)  # noqa: PLR2004
         self._columns = spans(0, target[1], shape[1] / target[1], shape[1])
         self._held: list[Array] = []
@@ -93,8 +97,8 @@ class Halving:
     def _reduced(self, held: Array, ready: int) -> Array:
         if self._resampling == "nearest":
             return self._nearest(held, ready)
-        if self._resampling == "average" and held.dtype.kind == "f":
-            return self._mean(held, ready)
+        if are_exact(self._look, self._resampling) or (self._resampling == "average" and held.dtype.kind == "f"):
+            return self._by_lines(held, ready)
         return self._by_gdal(held, ready)
 
     def _nearest(self, held: Array, ready: int) -> Array:
@@ -139,22 +143,26 @@ class Halving:
                 )
             )
 
-    def _mean(self, held: Array, ready: int) -> Array:
-        """The mean of the valid cells below each new one, in double precision; cells at the rims by their share.
-
-        A few lines at a time: what is worked on stays in the cache.
-        """
+    def _by_lines(self, held: Array, ready: int) -> Array:
+        """A few lines at a time: what is worked on stays in the cache."""
         made = np.empty((held.shape[0], ready - self._made, self._target[1]), held.dtype)
         lines = max(_CELLS // self._shape[1], 1)
         for start in range(self._made, ready, lines):
             stop = min(start + lines, ready)
-            made[:, start - self._made : stop - self._made] = self._mean_of(held, start, stop)
+            made[:, start - self._made : stop - self._made] = self._lines(held, start, stop)
         return made
 
-    def _mean_of(self, held: Array, start: int, stop: int) -> Array:
+    def _lines(self, held: Array, start: int, stop: int) -> Array:
+        """The mean of the valid cells below each new one, in double precision, cells at the rims by their share.
+
+        Integers of 64 bits in a way of their own.
+        """
         rows = spans(start, stop, self._ratio, self._shape[0])
         first, last = int(rows[0][0][0]), max(int(index[-1]) for index, _ in rows) + 1
         part = held[:, first - self._first : last - self._first]
+        if held.dtype.kind != "f":
+            within = [(index - first, share) for index, share in rows]
+            return reduced(part, within, self._columns, int(self._look.nodata or 0), self._resampling)
         sums, weights = _weighted_sums(part, self._look.nodata, self._columns)
         total, weight = _over_rows(sums, weights, rows, first)
         return _rounded(total, weight, self._look.nodata, held.dtype)
