@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
 from earthcode_pack.convert.proof.decoded import CannotTell, Decoded
@@ -88,12 +88,20 @@ class Raster:
 
     def _masks(self, window: Window) -> Array:
         masks = np.asarray(self._dataset.read_masks(self._bands, window=window))
+        masks[:, self._transparent(window)] = 0
         if self._nodata is None:
             return masks
         for number, band in enumerate(self._bands):
             if MaskFlags.nodata in self._dataset.mask_flag_enums[band - 1]:
                 masks[number] = 255  # the profile replaces the nodata of the file
         return masks
+
+    def _transparent(self, window: Window) -> Array:
+        """Cells that an alpha band leaves out: GDAL takes it for a mask only behind one or three bands."""
+        roles = self._dataset.colorinterp
+        if ColorInterp.alpha not in roles:
+            return np.zeros((window.height, window.width), bool)
+        return np.asarray(self._dataset.read(roles.index(ColorInterp.alpha) + 1, window=window) == 0)
 
 
 @contextmanager

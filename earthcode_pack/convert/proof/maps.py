@@ -44,8 +44,10 @@ class Side(Protocol):
     def decoded(self, rows: Array, columns: Array) -> Decoded:
         """Unpacked values of these rows and columns: (bands, rows, columns)."""
 
-    def missing(self, rows: Array, columns: Array, stored: Array, cell: Callable[[tuple[int, ...]], str]) -> int:
-        """Compares what counts as missing, of the stored values of these cells; how many cells were compared."""
+    def missing(
+        self, rows: Array, columns: Array, stored: Callable[[], Array], cell: Callable[[tuple[int, ...]], str]
+    ) -> int:
+        """Compares what counts as missing, of the ``stored`` values of these cells; how many cells were compared."""
 
 
 def prove_map(
@@ -104,7 +106,7 @@ class RasterSide:
         self,
         rows: Array,  # noqa: ARG002 - GDAL's masks were compared with the values
         columns: Array,  # noqa: ARG002
-        stored: Array,  # noqa: ARG002
+        stored: Callable[[], Array],  # noqa: ARG002
         cell: Callable[[tuple[int, ...]], str],  # noqa: ARG002
     ) -> int:
         """See ``Side``."""
@@ -129,12 +131,13 @@ def _compared(job: Job, written: Raster, side: Side, *, whole: bool) -> Proof:
         ours = written.decoded(np.arange(*box["y"]), np.arange(*box["x"]))
         theirs = side.decoded(rows, columns)
         agree(theirs, ours, cell, bound=bound * (ours.step or 1.0))
-        masked = 0
-        if not bound:
-            stored, _ = written.stored(np.arange(*box["y"]), np.arange(*box["x"]))
-            masked = side.missing(rows, columns, stored, cell)
+        masked = 0 if bound else side.missing(rows, columns, _stored(written, box), cell)
         total += Proof(blocks=1, cells=cells(box), masks=masked)
     return total + Proof(limits=tuple(side.limits))
+
+
+def _stored(written: Raster, box: Box) -> Callable[[], Array]:
+    return lambda: written.stored(np.arange(*box["y"]), np.arange(*box["x"]))[0]
 
 
 def _boxes(written: Raster, side: Side, *, whole: bool) -> Iterator[Box]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,9 +56,8 @@ def runs(indexes: Array) -> list[Array]:
     if indexes.size < 2:  # noqa: PLR2004 - nothing to cut
         return [indexes]
     steps = np.diff(indexes)
-    cuts = [0]
-    for at, (before, after) in enumerate(pairwise(indexes), start=1):
-        is_turn = at - cuts[-1] > 1 and steps[at - 1] != steps[at - 2]
-        if abs(int(after) - int(before)) != 1 or is_turn:
-            cuts.append(at)
-    return [indexes[low:high] for low, high in pairwise([*cuts, indexes.size])]
+    turns = np.flatnonzero((np.abs(steps) != 1) | (steps != steps[0]))
+    if not turns.size:
+        return [indexes]
+    at = max(int(turns[0]), 0) + 1
+    return [indexes[:at], *runs(indexes[at:])]

@@ -83,22 +83,24 @@ class StepSide:
             dim: (int(ends[dim].min()), int(ends[dim].max()) + 1) if dim in ends else (0, 1) for dim in variable.dims
         }
 
-    def missing(self, rows: Array, columns: Array, stored: Array, cell: Callable[[tuple[int, ...]], str]) -> int:
+    def missing(
+        self, rows: Array, columns: Array, stored: Callable[[], Array], cell: Callable[[tuple[int, ...]], str]
+    ) -> int:
         """See ``maps.Side``; of NetCDF alone."""
         variable = self.source.variables[0]
         attrs = self.cube.variable(variable.source_name).attrs
         if self.source.driver != "netCDF" or by_profile(variable, attrs) is not None:
             return 0
         y, x = self.source.grid.dims
-        start = 0
+        values, start = stored(), 0
         for down in runs(rows):
             begin = 0
             for right in runs(columns):
-                part = stored[:, start : start + down.size, begin : begin + right.size]
+                part = values[:, start : start + down.size, begin : begin + right.size]
                 self._compare(part, down, right, (y, x), _shifted(cell, start, begin))
                 begin += right.size
             start += down.size
-        return int(stored[0].size)
+        return int(values[0].size)
 
     def _compare(
         self, part: Array, rows: Array, columns: Array, dims: tuple[str, str], cell: Callable[[tuple[int, ...]], str]
