@@ -18,25 +18,28 @@ _SUBJECT = "data"
 
 def proof_findings(artifacts: Iterable[Artifact]) -> Iterator[Finding]:
     """One finding on all that was compared, and one for each thing that a reader could not tell; of level info."""
-    found = [artifact.proof for artifact in artifacts]
-    total = sum(found, Proof())
-    if total == Proof():
-        return  # made by a version that proved nothing
-    measured = total.model_dump(mode="json", exclude={"limits"}) | {"files": sum(proof.blocks > 0 for proof in found)}
-    yield rules.PROOF.finding(_SUBJECT, in_words(total), measured)
+    total = sum((artifact.proof for artifact in artifacts), Proof())
+    if total != Proof():  # made by a version that proved nothing
+        yield from proof_words(total)
+
+
+def proof_words(total: Proof, blocks: str = "") -> Iterator[Finding]:
+    """The same of one proof; ``blocks`` says which were compared, where it was not some of them."""
+    yield rules.PROOF.finding(_SUBJECT, in_words(total, blocks), total.model_dump(mode="json", exclude={"limits"}))
     for limit in total.limits[:_SHOWN]:
-        yield rules.PROOF.finding(_SUBJECT, f"not compared, or not known to a reader: {limit}")
+        yield rules.PROOF.finding(_SUBJECT, f"not compared: {limit}")
     if len(total.limits) > _SHOWN:
         yield rules.PROOF.finding(_SUBJECT, f"and {len(total.limits) - _SHOWN} more of the kind")
 
 
-def in_words(proof: Proof) -> str:
+def in_words(proof: Proof, blocks: str = "") -> str:
     """What was compared, in a sentence."""
     if not proof.blocks:
         return "no block of the data could be compared by a reader of another project"
+    count = f"{blocks}, {proof.blocks:,} of them" if blocks else f"{proof.blocks:,} blocks"
     said = (
-        f"{proof.blocks:,} blocks ({proof.cells:,} cells) of {', '.join(proof.variables)} and of their sources have "
-        f"the same values and missing cells, as decoded by {', '.join(proof.readers)}"
+        f"{count} ({proof.cells:,} cells) of {', '.join(proof.variables)} and of their sources have the same values "
+        f"and missing cells, as decoded by {', '.join(proof.readers)}"
     )
     if proof.times:
         said += f"; {proof.times:,} times are those of the sources"

@@ -63,11 +63,10 @@ class Cube:
         if variable.ndim != len(dims):
             raise CannotTell(f"{self.reader} sees {name} in {self.path.name} with other dimensions: {variable.dims}")
         sizes = dict(zip(dims, variable.shape, strict=True))
-        if chunk and not self._is_alone(spans, sizes, chunk):
-            whole = _whole_chunks(spans, sizes, chunk)
+        whole = worth_keeping(spans, sizes, chunk) if chunk else None
+        if whole is not None:
             part = self._kept(name, variable, {dim: whole[dim] for dim in dims})
-            place = tuple(slice(spans[dim][0] - whole[dim][0], spans[dim][1] - whole[dim][0]) for dim in dims)
-            values = part[place]
+            values = part[within(whole, {dim: spans[dim] for dim in dims})]
         else:
             values = self._read(name, variable, tuple(slice(*spans[dim]) for dim in dims))
         return values.transpose([dims.index(dim) for dim in spans])
@@ -112,12 +111,6 @@ class Cube:
         except Exception as error:
             raise CannotTell(f"{self.reader} cannot decode {', '.join(variables)}: {_words(error)}") from error
 
-    @staticmethod
-    def _is_alone(spans: Box, sizes: Mapping[str, int], chunk: Mapping[str, int]) -> bool:
-        """Whether nothing is gained by decoding whole chunks: they are no larger than what is wanted."""
-        whole = _whole_chunks(spans, sizes, chunk)
-        return whole == spans or math.prod(high - low for low, high in whole.values()) * 8 > _CHUNK
-
     def _kept(self, name: str, variable: xr.Variable, whole: Box) -> Array:
         stat = self.path.stat()
         key = (self.path, stat.st_mtime_ns, stat.st_size, name, tuple(whole.values()))
@@ -137,12 +130,19 @@ def step_of(attrs: Mapping[str, Any]) -> float:
     return 1.0 if "add_offset" in attrs else 0.0
 
 
-def _whole_chunks(spans: Box, sizes: Mapping[str, int], chunk: Mapping[str, int]) -> Box:
-    out = {}
+def worth_keeping(spans: Box, sizes: Mapping[str, int], chunk: Mapping[str, int]) -> Box | None:
+    """The whole chunks that hold a box, where they hold more and are small enough to be kept for other boxes."""
+    whole = {}
     for dim, (low, high) in spans.items():
         size = chunk.get(dim, 1)
-        out[dim] = (low // size * size, min(-(-high // size) * size, sizes[dim]))
-    return out
+        whole[dim] = (low // size * size, min(-(-high // size) * size, sizes[dim]))
+    is_large = math.prod(high - low for low, high in whole.values()) * 8 > _CHUNK
+    return None if whole == spans or is_large else whole
+
+
+def within(whole: Box, spans: Box) -> tuple[slice, ...]:
+    """Where a box lies in a larger one, by the dimensions of the box."""
+    return tuple(slice(low - whole[dim][0], high - whole[dim][0]) for dim, (low, high) in spans.items())
 
 
 def _words(error: Exception) -> str:

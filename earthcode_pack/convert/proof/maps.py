@@ -44,18 +44,13 @@ class Side(Protocol):
     def decoded(self, rows: Array, columns: Array) -> Decoded:
         """Unpacked values of these rows and columns: (bands, rows, columns)."""
 
-    def missing(
-        self, rows: Array, columns: Array, stored: Callable[[], Array], cell: Callable[[tuple[int, ...]], str]
-    ) -> int:
-        """Compares what counts as missing, of the ``stored`` values of these cells; how many cells were compared."""
+    def settled(self, theirs: Decoded, ours: Decoded, rows: Array, columns: Array) -> tuple[Decoded, int]:
+        """The decoded block of the source with all that is missing, and how many cells netCDF4 was asked about."""
 
 
-def prove_map(
-    job: Job, target: Path, paths: Mapping[str, Path], count: Callable[[Array], int], *, whole: bool = False
-) -> Proof:
+def prove_map(job: Job, target: Path, paths: Mapping[str, Path], *, whole: bool = False) -> Proof:
     """Decodes blocks of a COG and of its source, and compares them; all blocks where ``whole``.
 
-    ``count`` tells how many of some stored values (bands, rows, columns) the statistics take for valid.
     Raises ``NotEqual``, which names file, variable, cell and both values.
     """
     source = job.inputs[0]
@@ -64,18 +59,18 @@ def prove_map(
         dataset = stack.enter_context(rasterio.open(target, driver="GTiff"))
         written = Raster(dataset, dataset.indexes)
         try:
-            side = _side_of(source, paths[source.href], job, count, stack)
+            side = _side_of(source, paths[source.href], job, stack)
             return _compared(job, written, side, whole=whole)
         except CannotTell as error:
             return Proof(limits=(str(error),))
 
 
-def _side_of(source: Input, path: Path, job: Job, count: Callable[[Array], int], stack: ExitStack) -> Side:
+def _side_of(source: Input, path: Path, job: Job, stack: ExitStack) -> Side:
     if source.driver == "GTiff":
         return RasterSide(stack.enter_context(open_source(path, source.variables[0])))
     from earthcode_pack.convert.proof.steps import open_step  # noqa: PLC0415 - xarray, which a GeoTIFF does not need
 
-    return stack.enter_context(open_step(source, path, job, count))
+    return stack.enter_context(open_step(source, path, job))
 
 
 @dataclass
@@ -102,15 +97,15 @@ class RasterSide:
         """See ``Side``."""
         return self.raster.decoded(rows, columns)
 
-    def missing(
+    def settled(
         self,
-        rows: Array,  # noqa: ARG002 - GDAL's masks were compared with the values
+        theirs: Decoded,
+        ours: Decoded,  # noqa: ARG002 - GDAL knows all masks
+        rows: Array,  # noqa: ARG002
         columns: Array,  # noqa: ARG002
-        stored: Callable[[], Array],  # noqa: ARG002
-        cell: Callable[[tuple[int, ...]], str],  # noqa: ARG002
-    ) -> int:
+    ) -> tuple[Decoded, int]:
         """See ``Side``."""
-        return 0
+        return theirs, 0
 
 
 def placed(ys: Array, xs: Array, written: Raster, box: Box) -> tuple[Array, Array]:
@@ -123,21 +118,16 @@ def placed(ys: Array, xs: Array, written: Raster, box: Box) -> tuple[Array, Arra
 
 
 def _compared(job: Job, written: Raster, side: Side, *, whole: bool) -> Proof:
-    total = Proof(variables=(job.asset,), readers=tuple(dict.fromkeys((READER, *side.readers))), times=side.steps)
+    total = Proof(variables=(job.asset,), times=side.steps)
     bound = float(job.options["max_error"])
     for box in _boxes(written, side, whole=whole):
         rows, columns = side.indexes(written, box)
         cell = _namer(job, written, box)
         ours = written.decoded(np.arange(*box["y"]), np.arange(*box["x"]))
-        theirs = side.decoded(rows, columns)
+        theirs, asked = side.settled(side.decoded(rows, columns), ours, rows, columns)
         agree(theirs, ours, cell, bound=bound * (ours.step or 1.0))
-        masked = 0 if bound else side.missing(rows, columns, _stored(written, box), cell)
-        total += Proof(blocks=1, cells=cells(box), masks=masked)
-    return total + Proof(limits=tuple(side.limits))
-
-
-def _stored(written: Raster, box: Box) -> Callable[[], Array]:
-    return lambda: written.stored(np.arange(*box["y"]), np.arange(*box["x"]))[0]
+        total += Proof(blocks=1, cells=cells(box), masks=asked)
+    return total + Proof(readers=(READER, *side.readers), limits=tuple(side.limits))
 
 
 def _boxes(written: Raster, side: Side, *, whole: bool) -> Iterator[Box]:

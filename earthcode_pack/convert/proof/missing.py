@@ -1,23 +1,24 @@
-"""Which cells of a NetCDF source count as valid: in the statistics of this package, and as netCDF4-python masks them.
+"""Which cells of a NetCDF source are valid: in the output, in the statistics, and as netCDF4-python masks them.
 
-netCDF4-python honours ``_FillValue``, ``missing_value``, ``valid_min``, ``valid_max``, ``valid_range``, ``_Unsigned``,
-and the default fill values of netCDF-C (its ``Variable.set_auto_maskandscale``).
+netCDF4-python honours ``_FillValue``, ``missing_value``, ``valid_min``, ``valid_max``, ``valid_range``, ``_Unsigned``
+and the default fill values of netCDF-C (``Variable.set_auto_maskandscale``); xarray knows the first two alone.
 """
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from earthcode_pack.convert.proof.decoded import REMEDY, CannotTell
+from earthcode_pack.convert.proof.decoded import REMEDY, CannotTell, Decoded
 from earthcode_pack.convert.read.open import LIBRARIES
 from earthcode_pack.errors import NotEqual
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from earthcode_pack.convert.proof.blocks import Box
@@ -26,36 +27,29 @@ Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]
 
 READER = f"netCDF4 {version('netCDF4')}"
-_RANGES = ("valid_min", "valid_max", "valid_range")
+RANGES = ("valid_min", "valid_max", "valid_range")
 
 
-def compare_missing(
-    path: Path, name: str, spans: Box, stored: Array, *, count: Callable[[Array], int], cell: Callable[[Index], str]
-) -> str | None:
-    """Nothing where ``count``, which tells how many of some stored values are valid, counts what netCDF4 leaves valid.
+class Masked(NamedTuple):
+    """A block as netCDF4 masks it; ``unknown`` are valid cells of which it may not know that they are missing.
 
-    ``stored`` are the values of the box as they were written, in the order of its dimensions. What lies outside a
-    ``valid_range`` or is a default fill value that the file does not state is no difference; it is said in words.
-
-    Raises ``NotEqual``, which names a cell, and ``CannotTell`` where netCDF4 does not read the variable.
+    Those hold a default fill value in a variable that is not filled, or lie outside a range that is of another type
+    than the stored values (unpacked limits, NetCDF User's Guide, appendix A).
     """
-    masked, default, attrs = _masked(path, name, spans)
-    with np.errstate(invalid="ignore"):
-        valid = ~np.ma.getmaskarray(masked) & np.isfinite(np.ma.getdata(masked))
-    if (found := _first(stored, valid, count, wanted=True)) is not None:
-        raise NotEqual(f"{cell(found)} is valid to {READER}, and statistics leave it out", REMEDY)
-    gaps = ~valid
-    if _count(stored, gaps, count) == 0:
-        return None
-    odd = gaps & ~_is_known_limit(np.ma.getdata(masked), stored, default, attrs)
-    if (found := _first(stored, odd, count, wanted=False)) is not None:
-        raise NotEqual(f"{cell(found)} is missing to {READER}, and statistics count it", REMEDY)
-    why = next((key for key in _RANGES if key in attrs), "the default fill value")
-    return f"{name}: statistics count values that netCDF4-python masks by {why}"
+
+    valid: Array
+    unknown: Array
+
+    def turned(self, turn: Callable[[Array], Array]) -> Masked:
+        """Both arrays, turned alike."""
+        return Masked(turn(self.valid), turn(self.unknown))
 
 
-def _masked(path: Path, name: str, spans: Box) -> tuple[Any, Any, dict[str, Any]]:
-    """Values as netCDF4 masks and unpacks them, the default fill value of their type, and the attributes."""
+def masked(path: Path, name: str, spans: Box) -> Masked:
+    """The mask of a box of a variable, in the order of its dimensions.
+
+    Raises ``CannotTell`` where netCDF4 does not read it.
+    """
     import netCDF4  # noqa: PLC0415 - where there is a NetCDF source
 
     with LIBRARIES, warnings.catch_warnings():
@@ -67,28 +61,46 @@ def _masked(path: Path, name: str, spans: Box) -> tuple[Any, Any, dict[str, Any]
                 dims = tuple(variable.dimensions) if set(variable.dimensions) == set(spans) else tuple(spans)
                 values = np.ma.asarray(variable[tuple(slice(*spans[dim]) for dim in dims)])
                 attrs = {key: variable.getncattr(key) for key in variable.ncattrs()}
-                default = netCDF4.default_fillvals.get(variable.dtype.str[1:])
+                kind = variable.dtype
         except Exception as error:
             raise CannotTell(f"{READER} does not read {name} of {path.name}: {error}") from error
-    return values.transpose([dims.index(dim) for dim in spans]), default, attrs
+    found = Masked(~np.ma.getmaskarray(values), _unknown(np.ma.getdata(values), attrs, kind, netCDF4.default_fillvals))
+    return found.turned(lambda block: block.transpose([dims.index(dim) for dim in spans]))
 
 
-def _is_known_limit(data: Array, stored: Array, default: Any, attrs: dict[str, Any]) -> Array:
-    """Which cells hold a default fill value that is not stated, or lie outside a valid range and are no other gap."""
-    known = np.zeros(data.shape, bool)
-    if default is not None and "_FillValue" not in attrs:
-        with np.errstate(invalid="ignore"):
-            known |= np.isclose(stored.astype(np.float64), float(default), rtol=1e-6, atol=0)
-    if any(key in attrs for key in _RANGES):
-        gaps = [np.asarray(attrs[key]).ravel() for key in ("_FillValue", "missing_value") if key in attrs]
-        numbers = [each.astype(stored.dtype) for each in gaps if each.dtype.kind in "iuf"]
-        known |= ~np.isin(stored, np.concatenate(numbers)) if numbers else True
-    return known
+def _unknown(data: Array, attrs: Mapping[str, Any], kind: Any, defaults: Mapping[str, Any]) -> Array:
+    if any(np.asarray(attrs[key]).dtype != kind for key in RANGES if key in attrs):
+        return np.ones(data.shape, bool)
+    default = defaults.get(np.dtype(kind).str[1:])
+    if default is None or "_FillValue" in attrs or {"scale_factor", "add_offset"} & set(attrs):
+        return np.zeros(data.shape, bool)
+    with np.errstate(invalid="ignore"):
+        return np.isclose(data.astype(np.float64), float(default), rtol=1e-6, atol=0)
 
 
-def _count(stored: Array, chosen: Array, count: Callable[[Array], int]) -> int:
-    cells = stored[chosen]
-    return count(cells) if cells.size else 0
+def both(theirs: Decoded, ours: Decoded, mask: Masked) -> Decoded:
+    """What is valid to xarray and to netCDF4; of cells that neither may know to be missing, what the output has."""
+    valid = theirs.valid & mask.valid
+    return replace(theirs, valid=valid & (ours.valid | ~mask.unknown))
+
+
+def without_ranges(theirs: Decoded, ours: Decoded, attrs: Mapping[str, Any]) -> Decoded:
+    """Of a source that netCDF4 does not read: cells that a valid range may leave out are as the output has them."""
+    return replace(theirs, valid=theirs.valid & ours.valid) if set(RANGES) & set(attrs) else theirs
+
+
+def compare_counts(stored: Array, mask: Masked, *, count: Callable[[Array], int], cell: Callable[[Index], str]) -> None:
+    """Nothing where ``count``, which tells how many of some stored values are valid, counts what netCDF4 leaves valid.
+
+    ``stored`` are the values of the same block as they were written. Infinities count nowhere.
+    Raises ``NotEqual``, which names a cell.
+    """
+    is_finite = np.isfinite(stored) if stored.dtype.kind == "f" else np.ones(stored.shape, bool)
+    certain = mask.valid & is_finite & ~mask.unknown
+    if (found := _first(stored, certain, count, wanted=True)) is not None:
+        raise NotEqual(f"{cell(found)} is valid to {READER}, and statistics leave it out", REMEDY)
+    if (found := _first(stored, ~mask.valid, count, wanted=False)) is not None:
+        raise NotEqual(f"{cell(found)} is missing to {READER}, and statistics count it", REMEDY)
 
 
 def _first(stored: Array, chosen: Array, count: Callable[[Array], int], *, wanted: bool) -> Index | None:

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earthcode_pack.convert.proof.cubes import Cube, open_cube
+from earthcode_pack.convert.proof.cubes import Cube, open_cube, within, worth_keeping
 from earthcode_pack.convert.proof.decoded import CannotTell, Decoded
 from earthcode_pack.convert.proof.maps import placed
-from earthcode_pack.convert.proof.missing import READER, compare_missing
+from earthcode_pack.convert.proof.missing import READER, Masked, both, masked, without_ranges
 from earthcode_pack.convert.proof.nodata import by_profile
 from earthcode_pack.convert.proof.places import runs
 from earthcode_pack.convert.proof.times import compare_period
 from earthcode_pack.convert.read.agreed import name_of
+from earthcode_pack.convert.read.kept import Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from earthcode_pack.convert.proof.blocks import Box, Sizes
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from earthcode_pack.model import Input, Job
 
 Array = np.ndarray[Any, Any]
+
+_MASKS: Kept[Masked] = Kept(16 * 2**20, lambda mask: 2 * mask.valid.size)  # of chunks that hold many steps
 
 
 @dataclass
@@ -35,7 +38,6 @@ class StepSide:
     cube: Cube
     source: Input
     path: Path
-    count: Callable[[Array], int]
     readers: tuple[str, ...]
     limits: list[str] = field(default_factory=list)
     steps: int = 0
@@ -69,9 +71,13 @@ class StepSide:
         return Decoded(found.values[np.newaxis], found.valid[np.newaxis], found.step)
 
     def _stored(self, rows: Array, columns: Array) -> Array:
-        y, x = self.source.grid.dims
         box = self._box(rows, columns)
         block = self.cube.stored(self.source.variables[0].source_name, box, self._chunks() or None)
+        return self._plane(block, box, rows, columns)
+
+    def _plane(self, block: Array, box: Box, rows: Array, columns: Array) -> Array:
+        """A block of the file as rows and columns, in their order."""
+        y, x = self.source.grid.dims
         block = block.transpose([list(box).index(dim) for dim in (*(d for d in box if d not in (y, x)), y, x)])
         return block.reshape(block.shape[-2:])[np.ix_(rows - rows.min(), columns - columns.min())]
 
@@ -83,63 +89,49 @@ class StepSide:
             dim: (int(ends[dim].min()), int(ends[dim].max()) + 1) if dim in ends else (0, 1) for dim in variable.dims
         }
 
-    def missing(
-        self, rows: Array, columns: Array, stored: Callable[[], Array], cell: Callable[[tuple[int, ...]], str]
-    ) -> int:
-        """See ``maps.Side``; of NetCDF alone."""
+    def settled(self, theirs: Decoded, ours: Decoded, rows: Array, columns: Array) -> tuple[Decoded, int]:
+        """See ``maps.Side``: of NetCDF by netCDF4, which knows valid ranges; a COG masks all that is missing."""
         variable = self.source.variables[0]
         attrs = self.cube.variable(variable.source_name).attrs
-        if self.source.driver != "netCDF" or by_profile(variable, attrs) is not None:
-            return 0
-        y, x = self.source.grid.dims
-        values, start = stored(), 0
-        for down in runs(rows):
-            begin = 0
-            for right in runs(columns):
-                part = values[:, start : start + down.size, begin : begin + right.size]
-                self._compare(part, down, right, (y, x), _shifted(cell, start, begin))
-                begin += right.size
-            start += down.size
-        return int(values[0].size)
-
-    def _compare(
-        self, part: Array, rows: Array, columns: Array, dims: tuple[str, str], cell: Callable[[tuple[int, ...]], str]
-    ) -> None:
-        """The part of a block is turned as its file has it."""
-        down, right = (-1 if indexes[0] > indexes[-1] else 1 for indexes in (rows, columns))
-        box = self._box(rows, columns)
-        turned = part[0, ::down, ::right]
-        order = [dim for dim in box if dim in dims]
-        aligned = turned.transpose([dims.index(dim) for dim in order])
-        stored = aligned.reshape([high - low for low, high in box.values()])
-
-        def named(index: tuple[int, ...]) -> str:
-            at = {dim: index[number] for number, dim in enumerate(box)}
-            row, column = at[dims[0]], at[dims[1]]
-            return cell((rows.size - 1 - row if down < 0 else row, columns.size - 1 - column if right < 0 else column))
-
+        if by_profile(variable, attrs) is not None:
+            return theirs, 0
+        if self.source.driver != "netCDF":
+            return without_ranges(theirs, ours, attrs), 0
         try:
-            said = compare_missing(
-                self.path, self.source.variables[0].source_name, box, stored, count=self.count, cell=named
-            )
+            mask = self._mask(rows, columns)
         except CannotTell as error:
-            said = str(error)
+            self.limits.append(str(error))
+            return theirs, 0
+        self.readers = tuple(dict.fromkeys((*self.readers, READER)))
+        return both(theirs, ours, mask), int(mask.valid.size)
+
+    def _mask(self, rows: Array, columns: Array) -> Masked:
+        parts = [[self._mask_of(down, right) for right in runs(columns)] for down in runs(rows)]
+        return Masked(
+            *(np.concatenate([np.concatenate([part[n] for part in row], axis=1) for row in parts]) for n in (0, 1))
+        )
+
+    def _mask_of(self, rows: Array, columns: Array) -> Masked:
+        box = self._box(rows, columns)
+        name, chunks = self.source.variables[0].source_name, self._chunks()
+        sizes = dict(zip(self.source.variables[0].dims, self.source.variables[0].shape, strict=True))
+        whole = worth_keeping(box, sizes, chunks) if chunks else None
+        if whole is None:
+            found = masked(self.path, name, box)
         else:
-            self.readers = tuple(dict.fromkeys((*self.readers, READER)))
-        if said and said not in self.limits:
-            self.limits.append(said)
-
-
-def _shifted(cell: Callable[[tuple[int, ...]], str], rows: int, columns: int) -> Callable[[tuple[int, ...]], str]:
-    return lambda index: cell((index[-2] + rows, index[-1] + columns))
+            stat = self.path.stat()
+            key = (self.path, stat.st_mtime_ns, stat.st_size, name, tuple(whole.values()))
+            found = _MASKS.get(key, lambda: masked(self.path, name, whole))
+            found = found.turned(lambda block: block[within(whole, box)])
+        return found.turned(lambda block: self._plane(block, box, rows, columns))
 
 
 @contextmanager
-def open_step(source: Input, path: Path, job: Job, count: Callable[[Array], int]) -> Iterator[StepSide]:
+def open_step(source: Input, path: Path, job: Job) -> Iterator[StepSide]:
     """The map of an input, its time held against the period of the job. Raises ``CannotTell`` and ``NotEqual``."""
     variable = source.variables[0]
     with open_cube(path, source.driver, variable) as cube:
-        side = StepSide(cube, source, path, count, (cube.reader,))
+        side = StepSide(cube, source, path, (cube.reader,))
         axis = source.time_dim if source.time_dim in variable.dims else None
         try:
             step = source.steps[0] if source.steps else None

@@ -16,7 +16,7 @@ from earthcode_pack.convert.proof.decoded import REMEDY, CannotTell, Decoded, ag
 from earthcode_pack.convert.proof.gdal import READER as GDAL
 from earthcode_pack.convert.proof.gdal import open_source
 from earthcode_pack.convert.proof.missing import READER as NETCDF4
-from earthcode_pack.convert.proof.missing import compare_missing
+from earthcode_pack.convert.proof.missing import Masked, both, compare_counts, masked, without_ranges
 from earthcode_pack.convert.proof.nodata import by_profile
 from earthcode_pack.convert.proof.places import matched
 from earthcode_pack.convert.proof.times import compare_times, refuse_half_read, time_names, times_of
@@ -56,7 +56,7 @@ def prove_cube(
     with ExitStack() as stack:
         sources = _Sources(paths, stack)
         try:
-            written = stack.enter_context(open_cube(target, "Zarr" if target.is_dir() else "netCDF"))
+            written = stack.enter_context(open_cube(target, "Zarr" if job.format == "zarr" else "netCDF"))
         except CannotTell as error:
             raise NotEqual(f"{job.key}: what was written cannot be opened: {error}", REMEDY) from error
         work = _Work(job, written, sources)
@@ -148,9 +148,15 @@ def _block(work: _Work, variable: CubeVariable, box: Box) -> Proof:
         except CannotTell as error:
             total += Proof(limits=(str(error),))
             continue
-        agree(theirs, Decoded(ours.values[place], ours.valid[place], ours.step), cell)
-        total += Proof(blocks=1, cells=theirs.values.size, readers=(reader,))
-        total += _missing(work, part, variable, stored[place], cell)
+        share = Decoded(ours.values[place], ours.valid[place], ours.step)
+        mask, limit = _mask(work, part, axis)
+        if variable.packing.how != "stored":
+            theirs = _with_all_gaps(work, part, theirs, share, mask)
+        agree(theirs, share, cell)
+        if mask is not None:
+            compare_counts(stored[place], mask, count=lambda some: variable.tally(some).count, cell=cell)
+            total += Proof(masks=int(mask.valid.size), readers=(NETCDF4,))
+        total += Proof(blocks=1, cells=theirs.values.size, readers=(reader,), limits=limit)
     return total
 
 
@@ -227,35 +233,34 @@ def _of_raster(work: _Work, part: _Part, dims: tuple[str, ...], axis: str | None
     return Decoded(values, valid, found.step)
 
 
-def _missing(work: _Work, part: _Part, variable: CubeVariable, stored: Array, cell: Callable[[Index], str]) -> Proof:
-    """What counts as missing, of a NetCDF source whose file says so itself."""
-    source, held, axis = part.source, part.held, work.job.options["time"]
-    if source.driver != "netCDF":
-        return Proof()
+def _mask(work: _Work, part: _Part, axis: str | None) -> tuple[Masked | None, tuple[str, ...]]:
+    """The mask of a NetCDF source whose file says itself what is missing, in the dimensions of the output."""
+    source, held, dims = part.source, part.held, tuple(part.box)
+    if source.driver != "netCDF" or _has_gaps(part.steps):
+        return None, ()
     attrs = work.sources.cube(source, held).variable(held.source_name).attrs
-    if by_profile(held, attrs) is not None or _has_gaps(part.steps):
-        return Proof()
-    dims = tuple(part.box)
-    values = stored if axis in held.dims or axis not in dims else np.squeeze(stored, axis=dims.index(axis))
-    box = {dim: part.box[dim] for dim in dims if dim != axis or axis in held.dims}
+    if by_profile(held, attrs) is not None:
+        return None, ()
+    box = {dim: span for dim, span in part.box.items() if dim != axis or axis in held.dims}
     if axis in box:
         box[axis] = (part.steps[0], part.steps[-1] + 1)
-
-    def named(index: Index) -> str:
-        return cell(index if len(index) == len(dims) else (*index[: dims.index(axis)], 0, *index[dims.index(axis) :]))
-
     try:
-        said = compare_missing(
-            work.sources.path(source),
-            held.source_name,
-            box,
-            values,
-            count=lambda some: variable.tally(some).count,
-            cell=named,
-        )
+        mask = masked(work.sources.path(source), held.source_name, box)
     except CannotTell as error:
-        return Proof(limits=(str(error),))
-    return Proof(masks=int(values.size), readers=(NETCDF4,), limits=(said,) if said else ())
+        return None, (str(error),)
+    if len(box) == len(dims):
+        return mask, ()
+    return mask.turned(lambda block: np.expand_dims(block, dims.index(str(axis)))), ()
+
+
+def _with_all_gaps(work: _Work, part: _Part, theirs: Decoded, ours: Decoded, mask: Masked | None) -> Decoded:
+    """Where files mark missing values differently, the output marks all in one way, valid ranges included."""
+    if mask is not None:
+        return both(theirs, ours, mask)
+    if part.source.driver == "GTiff":
+        return theirs
+    cube = work.sources.cube(part.source, part.held)
+    return without_ranges(theirs, ours, cube.variable(part.held.source_name).attrs)
 
 
 def _has_gaps(steps: tuple[int, ...]) -> bool:
