@@ -33,7 +33,8 @@ def samples(sizes: Sizes, units: Sequence[Mapping[str, int]], fixed: Collection[
         return [{dim: (0, size) for dim, size in sizes.items()}]
     budget = min(max(total // _SHARE, _LEAST), MOST)
     grown = [_grown(sizes, unit, budget, fixed) for unit in units]
-    places = (1,) if any(math.prod(unit.values()) > _GIANT for unit in grown) else (0, 1, 2)
+    is_giant = any(unit and math.prod(whole.values()) > _GIANT for unit, whole in zip(units, grown, strict=True))
+    places = (1,) if is_giant else (0, 1, 2)
     found = [_around({dim: (size - 1) * place // 2 for dim, size in sizes.items()}, sizes, grown) for place in places]
     return [box for number, box in enumerate(found) if box not in found[:number]]
 
