@@ -6,13 +6,14 @@ import math
 import threading
 import warnings
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from earthcode_pack.convert.proof.decoded import CannotTell, Decoded
+from earthcode_pack.convert.proof.decoded import CannotTell, Decoded, rounded_fills
 from earthcode_pack.convert.read.kept import Kept
 from earthcode_pack.convert.read.open import LIBRARIES, open_raw
 
@@ -39,8 +40,9 @@ _RAW: dict[str, Any] = {
 class Cube:
     """An open dataset of stored values, which xarray decodes variable by variable."""
 
-    def __init__(self, dataset: xr.Dataset, path: Path, engine: str) -> None:
+    def __init__(self, dataset: xr.Dataset, path: Path, engine: str, netcdf: Any = None) -> None:
         self.dataset, self.path, self.reader = dataset, path, f"xarray {xr.__version__} ({engine})"
+        self.netcdf = netcdf  # the file as netCDF4-python has it open, where it does
 
     def variable(self, name: str) -> xr.Variable:
         """A variable as stored. Raises ``CannotTell`` where the reader sees none of that name."""
@@ -83,7 +85,8 @@ class Cube:
         values = self.decode({name: xr.Variable(dims, stored, attrs)})[name].values
         if values.dtype.kind not in "biuf":
             raise CannotTell(f"{self.reader} decodes {name} in {self.path.name} to {values.dtype}")
-        return Decoded.of(values, step_of(attrs))
+        rounded = rounded_fills(attrs, stored.dtype)
+        return replace(Decoded.of(values, step_of(attrs)), doubtful=np.isin(stored, rounded) if rounded.size else None)
 
     def coordinate(self, name: str) -> Array | None:
         """A one-dimensional numeric coordinate, unpacked: its cells' centres, by its bounds where it has any."""
@@ -168,26 +171,39 @@ def _opened(path: Path, driver: Driver, variable: Variable | None, stack: ExitSt
         try:
             if engine == "cfgrib":  # its index costs far more than a map: the one that is there already
                 return Cube(stack.enter_context(open_raw(path, driver)), path, f"cfgrib {version('cfgrib')}")
-            with LIBRARIES:
-                dataset = xr.open_dataset(options.pop("store", path), engine=engine, **_RAW, **options)
-            stack.callback(_close, dataset)
+            dataset, netcdf = _dataset(engine, path, options, stack)
         except Exception as error:  # noqa: BLE001 - every library has exceptions of its own
             troubles.append(f"{engine}: {_words(error)}")
             continue
         if variable is None or variable.source_name in dataset.variables:
-            return Cube(dataset, path, engine)
+            return Cube(dataset, path, engine, netcdf)
         troubles.append(f"{engine}: sees no variable {variable.source_name}")
     raise CannotTell(f"xarray does not open {path.name} ({'; '.join(troubles)})")
 
 
-def _close(dataset: xr.Dataset) -> None:
+def _dataset(engine: str, path: Path, options: dict[str, Any], stack: ExitStack) -> tuple[xr.Dataset, Any]:
+    """A raw dataset, and the file by netCDF4, whose cache of chunks then serves values and masks."""
+    with LIBRARIES:
+        if engine != "netcdf4":
+            dataset = xr.open_dataset(options.pop("store", path), engine=engine, **_RAW, **options)
+            stack.callback(_close, dataset)
+            return dataset, None
+        import netCDF4  # noqa: PLC0415 - heavy
+
+        file = netCDF4.Dataset(path)
+        stack.callback(_close, file)
+        store = xr.backends.NetCDF4DataStore(file, lock=LIBRARIES)  # type: ignore[no-untyped-call]
+        return xr.open_dataset(store, engine="store", **_RAW), file
+
+
+def _close(dataset: Any) -> None:
     with LIBRARIES:
         dataset.close()
 
 
 def _engines(path: Path, driver: Driver, variable: Variable | None) -> Iterator[tuple[str, dict[str, Any]]]:
     if driver == "netCDF":
-        yield "netcdf4", {"lock": LIBRARIES}
+        yield "netcdf4", {}
         with path.open("rb") as file:
             if file.read(4) == b"\x89HDF":
                 yield "h5netcdf", {"phony_dims": "sort"}

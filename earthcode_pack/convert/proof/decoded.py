@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from earthcode_pack.errors import NotEqual
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]
@@ -25,11 +25,15 @@ class CannotTell(Exception):
 
 @dataclass(frozen=True)
 class Decoded:
-    """Unpacked values, and which of them are valid; ``step`` is the unit of packed ones (``scale_factor``), else 0."""
+    """Unpacked values, and which of them are valid; ``step`` is the unit of packed ones (``scale_factor``), else 0.
+
+    Of ``doubtful`` cells the reader may not know whether they are valid.
+    """
 
     values: Array
     valid: Array
     step: float = 0.0
+    doubtful: Array | None = None
 
     @classmethod
     def of(cls, values: Array, step: float = 0.0) -> Decoded:
@@ -46,6 +50,8 @@ def agree(source: Decoded, written: Decoded, cell: Callable[[Index], str], *, bo
     place of float32. ``bound`` is what a lossy encoding may add. ``cell`` names a cell: file, variable, coordinates.
     Raises ``NotEqual``, which names the first cell and both values.
     """
+    if source.doubtful is not None:
+        source = replace(source, valid=np.where(source.doubtful, written.valid, source.valid))
     moved = source.valid != written.valid
     if moved.any():
         raise NotEqual(_words(source, written, moved, cell), REMEDY)
@@ -72,3 +78,18 @@ def _words(source: Decoded, written: Decoded, differs: Array, cell: Callable[[In
 
 def _value(block: Decoded, index: Index) -> str:
     return str(block.values[index].item()) if block.valid[index] else "missing"
+
+
+def rounded_fills(attrs: Mapping[str, Any], kind: np.dtype[Any]) -> Array:
+    """Fill values that are stated in a wider type and are others in ``kind``: readers compare them as they are.
+
+    >>> rounded_fills({"missing_value": np.float64(-9999.9)}, np.dtype("f4")).size
+    1
+    """
+    found = [np.zeros(0, kind)]
+    for key in ("_FillValue", "missing_value"):
+        stated = np.asarray(attrs.get(key, [])).ravel()
+        if stated.dtype.kind == "f" and kind.kind == "f" and stated.dtype.itemsize > kind.itemsize:
+            held = stated.astype(kind)
+            found.append(held[held.astype(stated.dtype) != stated])
+    return np.concatenate(found)

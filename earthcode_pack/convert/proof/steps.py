@@ -68,7 +68,8 @@ class StepSide:
             [np.concatenate([self._stored(down, right) for right in runs(columns)], axis=1) for down in runs(rows)]
         )
         found = self.cube.decoded(variable.source_name, stored, dims, nodata)
-        return Decoded(found.values[np.newaxis], found.valid[np.newaxis], found.step)
+        doubtful = None if found.doubtful is None else found.doubtful[np.newaxis]
+        return Decoded(found.values[np.newaxis], found.valid[np.newaxis], found.step, doubtful)
 
     def _stored(self, rows: Array, columns: Array) -> Array:
         box = self._box(rows, columns)
@@ -108,7 +109,7 @@ class StepSide:
     def _mask(self, rows: Array, columns: Array) -> Masked:
         parts = [[self._mask_of(down, right) for right in runs(columns)] for down in runs(rows)]
         return Masked(
-            *(np.concatenate([np.concatenate([part[n] for part in row], axis=1) for row in parts]) for n in (0, 1))
+            *(np.concatenate([np.concatenate([part[n] for part in row], axis=1) for row in parts]) for n in range(3))
         )
 
     def _mask_of(self, rows: Array, columns: Array) -> Masked:
@@ -117,11 +118,11 @@ class StepSide:
         sizes = dict(zip(self.source.variables[0].dims, self.source.variables[0].shape, strict=True))
         whole = worth_keeping(box, sizes, chunks) if chunks else None
         if whole is None:
-            found = masked(self.path, name, box)
+            found = masked(self.cube, name, box)
         else:
             stat = self.path.stat()
             key = (self.path, stat.st_mtime_ns, stat.st_size, name, tuple(whole.values()))
-            found = _MASKS.get(key, lambda: masked(self.path, name, whole))
+            found = _MASKS.get(key, lambda: masked(self.cube, name, whole))
             found = found.turned(lambda block: block[within(whole, box)])
         return found.turned(lambda block: self._plane(block, box, rows, columns))
 

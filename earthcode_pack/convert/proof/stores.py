@@ -238,14 +238,14 @@ def _mask(work: _Work, part: _Part, axis: str | None) -> tuple[Masked | None, tu
     source, held, dims = part.source, part.held, tuple(part.box)
     if source.driver != "netCDF" or _has_gaps(part.steps):
         return None, ()
-    attrs = work.sources.cube(source, held).variable(held.source_name).attrs
-    if by_profile(held, attrs) is not None:
+    cube = work.sources.cube(source, held)
+    if by_profile(held, cube.variable(held.source_name).attrs) is not None:
         return None, ()
     box = {dim: span for dim, span in part.box.items() if dim != axis or axis in held.dims}
     if axis in box:
         box[axis] = (part.steps[0], part.steps[-1] + 1)
     try:
-        mask = masked(work.sources.path(source), held.source_name, box)
+        mask = masked(cube, held.source_name, box)
     except CannotTell as error:
         return None, (str(error),)
     if len(box) == len(dims):
