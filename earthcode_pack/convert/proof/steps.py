@@ -102,7 +102,7 @@ class StepSide:
             mask = self._mask(rows, columns)
         except CannotTell as error:
             self.limits.append(str(error))
-            return theirs, 0
+            return without_ranges(theirs, ours, attrs), 0
         self.readers = tuple(dict.fromkeys((*self.readers, READER)))
         return both(theirs, ours, mask), int(mask.valid.size)
 
