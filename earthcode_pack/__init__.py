@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from earthcode_pack.checks import check as check
+    from earthcode_pack.conformance import check as check
     from earthcode_pack.pipeline import prepare as prepare
     from earthcode_pack.pipeline import publish as publish
     from earthcode_pack.profile import load_profile as load_profile
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["check", "load_profile", "prepare", "publish"]
 _HOMES = {
-    "check": "earthcode_pack.checks",
+    "check": "earthcode_pack.conformance",
     "load_profile": "earthcode_pack.profile",
     "prepare": "earthcode_pack.pipeline",
     "publish": "earthcode_pack.pipeline",

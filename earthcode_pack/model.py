@@ -301,6 +301,37 @@ class Dimension(Value):
     description: str | None = None
 
 
+class Proof(Value):
+    """Agreement of an output with its sources as readers of other projects decode both; two of them add up.
+
+    ``cells`` in ``blocks`` of ``variables`` have equal values and masks, ``times`` steps of time axes are the same
+    instants, and ``masks`` cells of NetCDF sources count as valid or missing as netCDF4-python has it. ``readers`` are
+    names and versions; ``limits`` say what a reader could not tell, or does not know.
+    """
+
+    variables: tuple[str, ...] = ()
+    blocks: int = 0
+    cells: int = 0
+    times: int = 0
+    masks: int = 0
+    readers: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+
+    def __add__(self, other: Proof) -> Proof:
+        def both(one: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(dict.fromkeys((*one, *more)))
+
+        return Proof(
+            variables=both(self.variables, other.variables),
+            blocks=self.blocks + other.blocks,
+            cells=self.cells + other.cells,
+            times=self.times + other.times,
+            masks=self.masks + other.masks,
+            readers=both(self.readers, other.readers),
+            limits=both(self.limits, other.limits),
+        )
+
+
 class Artifact(Value):
     """What a job left behind, measured on what was written."""
 
@@ -317,6 +348,7 @@ class Artifact(Value):
     sources: tuple[tuple[str, str], ...]  # href, sha256
     compared: int  # cells that were read back and compared
     max_error: float  # 0 where lossless
+    proof: Proof = Proof()  # of what other readers make of it
     changes: tuple[str, ...] = ()  # what was added, changed or dropped, in words
     engine: str = ""
     facts: dict[str, JsonValue] = {}  # what only describe needs, such as zarr_format

@@ -234,6 +234,7 @@ class _Preparation:
         """What the product breaks of the rules, and what the sources leave open."""
         from earthcode_pack.checks import check  # noqa: PLC0415 - jsonschema and friends
         from earthcode_pack.checks.class_facts import class_findings  # noqa: PLC0415
+        from earthcode_pack.checks.proof_facts import proof_findings  # noqa: PLC0415
         from earthcode_pack.checks.time_facts import gap_findings  # noqa: PLC0415
         from earthcode_pack.checks.validity_facts import nodata_findings, transparency_findings  # noqa: PLC0415
 
@@ -244,7 +245,7 @@ class _Preparation:
         known = {finding.rule for finding in found}  # of the product, which says it of the source too
         seen = (*class_findings(artifacts), *nodata_findings(artifacts), *transparency_findings(artifacts))
         notes = (*seen, *gap_findings(artifacts), *_notes(sources))
-        every = (*found, *(note for note in notes if note.rule not in known))
+        every = (*found, *(note for note in notes if note.rule not in known), *proof_findings(artifacts))
         write_atomic(self.bundle.root / "findings.json", values_to_json(every))
         return every
 

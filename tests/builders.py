@@ -111,6 +111,36 @@ def _coordinate(file: Any, name: str, values: np.ndarray, **attrs: Any) -> None:
         made[:] = values
 
 
+def make_grib(path: Path, hours: Any = (0, 6), *, missing: bool = False, steps: Any = (0,), **keys: Any) -> np.ndarray:
+    """2 m temperature on a 1 degree grid; what the messages hold, after their own rounding."""
+    import eccodes
+
+    held, shape = [], (4, 6)
+    with path.open("wb") as file:
+        for hour in hours:
+            for step in steps:
+                message = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib1")
+                grid = {
+                    "Ni": shape[1], "Nj": shape[0], "latitudeOfFirstGridPointInDegrees": 50,
+                    "latitudeOfLastGridPointInDegrees": 47, "longitudeOfFirstGridPointInDegrees": 0,
+                    "longitudeOfLastGridPointInDegrees": 5, "iDirectionIncrementInDegrees": 1,
+                    "jDirectionIncrementInDegrees": 1, "dataDate": 20200101, "dataTime": hour * 100,
+                    "stepRange": step, "indicatorOfParameter": 167, "table2Version": 128, "bitsPerValue": 16,
+                }  # fmt: skip
+                for key, value in {**grid, **keys}.items():
+                    eccodes.codes_set(message, key, value)
+                values = 280 + np.arange(24.0) / 8 + hour + step
+                if missing:
+                    eccodes.codes_set(message, "bitmapPresent", 1)
+                    values[:3] = eccodes.codes_get(message, "missingValue")
+                eccodes.codes_set_values(message, values)
+                stored = eccodes.codes_get_values(message).reshape(shape)
+                held.append(np.where(stored == eccodes.codes_get(message, "missingValue"), np.nan, stored))
+                eccodes.codes_write(message, file)
+                eccodes.codes_release(message)
+    return np.array(held, "float32")
+
+
 def ramp(*shape: int, dtype: Any = "float32") -> np.ndarray:
     """Every cell another value, as far as the type can tell them apart."""
     return np.arange(int(np.prod(shape))).astype(dtype).reshape(shape)

@@ -126,6 +126,14 @@ NC_COORDINATES = rule(_W, "NETCDF-COORDINATES", f"{_GEN} (R)",
 NC_GROUPS = rule(_I, "NETCDF-GROUPS", _NC,
     "groups below the root", "only the root group is judged", "check the groups by hand")
 
+# --- what the data mean
+PROOF = rule(_I, "DATA-PROOF", "contract 4.4, equality",
+    "blocks of each variable, time axes and missing values, decoded by other projects' readers on both sides",
+    "source and output agree, or the output is not kept; what a reader does not know is named", "nothing to do")
+DIFFERS = rule(_E, "DATA-DIFFERS", "contract 4.4, equality; with --deep, where the sources can be read",
+    "every block of the data and of its sources, decoded by other projects' readers", "equal",
+    "package it again; if it stays, report it with this message")
+
 # --- CF and ACDD
 CF_UNITS = rule(_E, "CF-UNITS", f"{_GEN} (M)",
     "units of every variable and coordinate that is a quantity", "set; 1 where there is no dimension",

@@ -149,8 +149,8 @@ def check(
     as_json: Json = False,
 ) -> Outcome:
     """Check conformance, whoever made it."""
-    from earthcode_pack.checks import check as look  # noqa: PLC0415
     from earthcode_pack.cli.findings import accepted_by, judged  # noqa: PLC0415
+    from earthcode_pack.conformance import check as look  # noqa: PLC0415
     from earthcode_pack.workdir import on_disk  # noqa: PLC0415
 
     near = on_disk(target)

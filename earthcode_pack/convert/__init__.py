@@ -17,7 +17,7 @@ import pyproj  # noqa: F401 - before rasterio and ecCodes: see read/__init__.py
 
 from earthcode_pack.convert import afar, work
 from earthcode_pack.errors import EarthcodePackError, OutsideError, SourceError, Unreadable
-from earthcode_pack.model import Artifact, Failure, File, Job
+from earthcode_pack.model import Artifact, Failure, File, Job, Proof
 from earthcode_pack.sums import Sums, sums
 
 if TYPE_CHECKING:
@@ -159,6 +159,7 @@ def _finished(job: Job, records: list[Record], folder: Path, product: Path) -> A
         sources=tuple(dict.fromkeys((source.href, source.sha256) for source in job.inputs)),
         compared=compared,
         max_error=max_error,
+        proof=sum((record.proof for record in sorted(records, key=lambda record: record.number)), Proof()),
         changes=changes,
         engine=records[0].engine,
         facts={key: job.options[key] for key in ("version", "zipped", "compression") if key in job.options}

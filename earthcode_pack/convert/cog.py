@@ -18,6 +18,7 @@ from earthcode_pack.convert.fetched import local_sources
 from earthcode_pack.convert.look import changes_of
 from earthcode_pack.convert.orient import orientation
 from earthcode_pack.convert.planes import Plane, RasterPlane, open_plane
+from earthcode_pack.convert.proof.maps import prove_map
 from earthcode_pack.convert.read.raster import GDAL_OPTIONS
 from earthcode_pack.convert.stage import blocks_of_rows, staged, view
 from earthcode_pack.convert.statistics import Tally, tally
@@ -51,11 +52,13 @@ def write(part: Part) -> Record:
                 engine = _DRIVER
                 sums, error = _by_driver(plane, job, folder, target, path.resolve() if is_direct else None)
             changes = (*turn.changes, *changes_of(plane.look, job), *_other_resampling(plane.look, job, engine))
+            proof = prove_map(job, target, paths)
     return Record(
         number=part.number,
         tallies={job.asset: sums},
         compared=job.grid.shape[0] * job.grid.shape[1],
         max_error=error,
+        proof=proof,
         changes=changes,
         engine=engine,
         digests={".": found.sha256} if found else {},

@@ -18,6 +18,7 @@ from earthcode_pack.convert.held import held_blocks
 from earthcode_pack.convert.layout import Layout, layout_of
 from earthcode_pack.convert.netcdf_attributes import netcdf_attribute, set_attributes
 from earthcode_pack.convert.netcdf_chunks import Chunks, Written, disk_type, reserve
+from earthcode_pack.convert.proof.stores import prove_cube
 from earthcode_pack.convert.work import Part, Record
 from earthcode_pack.parallel import pool
 from earthcode_pack.sums import sums
@@ -47,10 +48,12 @@ def write(part: Part) -> Record:
         found = pool().submit(sums, target)
         for chunks in every:
             chunks.compare(target, written[chunks.variable.name], paths)
+        proof = prove_cube(job, target, paths)
     return Record(
         number=part.number,
         tallies={name: one.tally for name, one in written.items()},
         compared=sum(one.cells for one in written.values()),
+        proof=proof,
         changes=layout.changes,
         engine="direct",
         digests={".": found.result().sha256},

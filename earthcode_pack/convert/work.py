@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from earthcode_pack.convert.statistics import Tally
-from earthcode_pack.model import File, Job, PartSums, Receipt, Value
+from earthcode_pack.model import File, Job, PartSums, Proof, Receipt, Value
 
 
 class Part(Value):
@@ -41,6 +41,7 @@ class Record(Value):
     tallies: dict[str, Tally]
     compared: int
     max_error: float = 0.0
+    proof: Proof = Proof()  # by readers of other projects
     changes: tuple[str, ...] = ()
     engine: str = ""
     digests: dict[str, str] = Field({})  # sha256 of files of the output, by their place in it, "." for itself

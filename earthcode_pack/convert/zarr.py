@@ -22,6 +22,7 @@ from earthcode_pack.convert.cube import CubeVariable, Region, cube_variable, nam
 from earthcode_pack.convert.fetched import local_sources
 from earthcode_pack.convert.held import held_blocks
 from earthcode_pack.convert.layout import Layout, layout_of
+from earthcode_pack.convert.proof.stores import prove_cube
 from earthcode_pack.convert.statistics import Tally
 from earthcode_pack.convert.work import Part, Record
 from earthcode_pack.convert.zarr_units import Form, compare_unit, form_of, write_unit
@@ -91,10 +92,12 @@ def write(part: Part) -> Record:
             total += target.write(region, block)
             compared += block.size
             del block  # before the next one is read
+        proof = prove_cube(job, folder / "out.zarr", paths, variable=variable.name, region=part.region)
     return Record(
         number=part.number,
         tallies={variable.name: total},
         compared=compared,
+        proof=proof,
         engine=target.engine,
         digests=target.digests,
     )

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from earthcode_pack.model import Proof
 from earthcode_pack.report.text import lonlat
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Comparison:
     lossy: tuple[Json, ...]  # the files that differ, worst first
     changes: tuple[tuple[str, int], ...]  # what was added, changed or dropped, and in how many files
     engines: tuple[tuple[str, int], ...]  # what wrote the files, and how many of them
+    proof: Proof  # of all files, by readers of other projects
 
 
 def gather_comparison(artifacts: Sequence[Json]) -> Comparison:
@@ -135,6 +137,7 @@ def gather_comparison(artifacts: Sequence[Json]) -> Comparison:
         lossy=tuple(lossy),
         changes=tuple(changes.items()),
         engines=tuple(Counter(str(a["engine"]) for a in artifacts if a.get("engine")).items()),
+        proof=sum((Proof.model_validate(a["proof"]) for a in artifacts if a.get("proof")), Proof()),
     )
 
 

@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import eccodes
 import numpy as np
 import pyproj  # noqa: F401 - before ecCodes
 import pytest
 import rasterio
-from builders import opened, planned, profile_of, run
+from builders import make_grib, opened, planned, profile_of, run
 from pyproj import CRS
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-SHAPE = (4, 6)
-
-
-def make_grib(path: Path, hours: Any = (0, 6), *, missing: bool = False, steps: Any = (0,), **keys: Any) -> np.ndarray:
-    """2 m temperature on a 1 degree grid; what the messages hold, after their own rounding."""
-    held = []
-    with path.open("wb") as file:
-        for hour in hours:
-            for step in steps:
-                message = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib1")
-                grid = {
-                    "Ni": SHAPE[1], "Nj": SHAPE[0], "latitudeOfFirstGridPointInDegrees": 50,
-                    "latitudeOfLastGridPointInDegrees": 47, "longitudeOfFirstGridPointInDegrees": 0,
-                    "longitudeOfLastGridPointInDegrees": 5, "iDirectionIncrementInDegrees": 1,
-                    "jDirectionIncrementInDegrees": 1, "dataDate": 20200101, "dataTime": hour * 100,
-                    "stepRange": step, "indicatorOfParameter": 167, "table2Version": 128, "bitsPerValue": 16,
-                }  # fmt: skip
-                for key, value in {**grid, **keys}.items():
-                    eccodes.codes_set(message, key, value)
-                values = 280 + np.arange(24.0) / 8 + hour + step
-                if missing:
-                    eccodes.codes_set(message, "bitmapPresent", 1)
-                    values[:3] = eccodes.codes_get(message, "missingValue")
-                eccodes.codes_set_values(message, values)
-                stored = eccodes.codes_get_values(message).reshape(SHAPE)
-                held.append(np.where(stored == eccodes.codes_get(message, "missingValue"), np.nan, stored))
-                eccodes.codes_write(message, file)
-                eccodes.codes_release(message)
-    return np.array(held, "float32")
 
 
 @pytest.mark.parametrize("fmt", ["zarr", "netcdf"])

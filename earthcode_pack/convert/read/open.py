@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # netCDF-C and ecCodes are not thread-safe: one lock for opening, closing and reading. h5py has a lock of its own.
 _OPENING = threading.RLock()
+LIBRARIES = _OPENING  # for other modules that open files through netCDF-C
 
 _MAGIC: dict[bytes, Driver] = {
     b"II*\0": "GTiff", b"MM\0*": "GTiff", b"II+\0": "GTiff", b"MM\0+": "GTiff",
