@@ -82,7 +82,10 @@ class Judge:
         return bounds if bounds[2] > bounds[0] and bounds[3] > bounds[1] else None
 
     def box(self, bounds: tuple[float, ...]) -> tuple[float, float, float, float] | None:
-        """West, width, south, north of the edges by PROJ; None where they go round a pole or leave the projection."""
+        """West, width, south, north of the edges by PROJ; None where they leave it, or hold a pole."""
+        poles = self.there.transform([0, 0], [90, -90], direction="INVERSE")
+        if any(bounds[0] <= x <= bounds[2] and bounds[1] <= y <= bounds[3] for x, y in zip(*poles, strict=True)):
+            return None  # its edges do not tell
         x, y = edges(bounds)
         lon, lat = self.there.transform(x, y)
         if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
