@@ -167,11 +167,13 @@ def open_cube(path: Path, driver: Driver, variable: Variable | None = None) -> I
 
 def _opened(path: Path, driver: Driver, variable: Variable | None, stack: ExitStack) -> Cube:
     troubles = []
-    for engine, options in _engines(path, driver, variable):
+    for engine, options in _engines(path, driver):
         try:
             if engine == "cfgrib":  # its index costs far more than a map: the one that is there already
                 return Cube(stack.enter_context(open_raw(path, driver)), path, f"cfgrib {version('cfgrib')}")
-            dataset, netcdf = _dataset(engine, path, options, stack)
+            dataset, netcdf = _dataset(engine, path, dict(options), stack)
+            if engine == "zarr":
+                _without_fill_of_zarr(dataset, options["store"], variable)
         except Exception as error:  # noqa: BLE001 - every library has exceptions of its own
             troubles.append(f"{engine}: {_words(error)}")
             continue
@@ -185,7 +187,8 @@ def _dataset(engine: str, path: Path, options: dict[str, Any], stack: ExitStack)
     """A raw dataset, and the file by netCDF4, whose cache of chunks then serves values and masks."""
     with LIBRARIES:
         if engine != "netcdf4":
-            dataset = xr.open_dataset(options.pop("store", path), engine=engine, **_RAW, **options)
+            store = options.pop("store", path)
+            dataset = xr.open_dataset(store, engine=engine, **_RAW, **options)
             stack.callback(_close, dataset)
             return dataset, None
         import netCDF4  # noqa: PLC0415 - heavy
@@ -201,24 +204,33 @@ def _close(dataset: Any) -> None:
         dataset.close()
 
 
-def _engines(path: Path, driver: Driver, variable: Variable | None) -> Iterator[tuple[str, dict[str, Any]]]:
+def _engines(path: Path, driver: Driver) -> Iterator[tuple[str, dict[str, Any]]]:
     if driver == "netCDF":
         yield "netcdf4", {}
         with path.open("rb") as file:
             if file.read(4) == b"\x89HDF":
                 yield "h5netcdf", {"phony_dims": "sort"}
     elif driver == "Zarr":
-        yield "zarr", _of_zarr(path, variable)
+        yield "zarr", _of_zarr(path)
     else:
         yield "cfgrib", {}
 
 
-def _of_zarr(path: Path, variable: Variable | None) -> dict[str, Any]:
-    """Options for a store; xarray takes the fill value of Zarr v2 for ``_FillValue``, which a plan may not."""
+def _of_zarr(path: Path) -> dict[str, Any]:
     import zarr  # noqa: PLC0415 - half a second, and only for Zarr
 
     store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else zarr.storage.LocalStore(path, read_only=True)
-    options: dict[str, Any] = {"store": store, "consolidated": False}
-    if variable is not None and variable.nodata is None and (path / ".zgroup").is_file():
-        options["use_zarr_fill_value_as_mask"] = False
-    return options
+    return {"store": store, "consolidated": False}
+
+
+def _without_fill_of_zarr(dataset: xr.Dataset, store: Any, variable: Variable | None) -> None:
+    """Takes away what xarray makes of the fill value of a Zarr v2 array, where nothing is missing by the plan.
+
+    One that the attributes state stays.
+    """
+    import zarr  # noqa: PLC0415 - as above
+
+    if variable is not None and variable.nodata is None and variable.source_name in dataset.variables:
+        group: Any = zarr.open_group(store, mode="r", use_consolidated=False)
+        if "_FillValue" not in group[variable.source_name].attrs:
+            dataset.variables[variable.source_name].attrs.pop("_FillValue", None)
