@@ -94,7 +94,7 @@ def test_the_same_words_by_plan_and_by_run(tmp_path: Path, capsys: pytest.Captur
     [
         ("b.jp2", "JP2OpenJPEG", "JPEG 2000"), ("b.img", "HFA", "Erdas"), ("b.dat", "ENVI", "ENVI"),
         ("b.bil", "EHdr", "BIL"), ("b.png", "PNG", "PNG"), ("b.gpkg", "GPKG", "GeoPackage"), ("b.vrt", "VRT", "VRT"),
-        ("b.asc", "AAIGrid", "ASCII grid"),
+        ("b.asc", "AAIGrid", "ASCII grid"), ("a b.jp2", "JP2OpenJPEG", "JPEG 2000"),
     ],
 )  # fmt: skip
 def test_a_raster_that_gdal_reads(
@@ -107,7 +107,7 @@ def test_a_raster_that_gdal_reads(
     said = refused(tmp_path / name)
     assert what in said["error"]
     follow(said, tmp_path)
-    assert is_usable(tmp_path / "b.tif", VALUES)
+    assert is_usable((tmp_path / name).with_suffix(".tif"), VALUES)
 
 
 def test_hdf4(tmp_path: Path, refused: Callable[..., Told]) -> None:

@@ -14,7 +14,6 @@ import rasterio
 import rasterio.shutil
 from builders import PERIOD, make_tiff, planned, profile_of, ramp, run
 from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import NotGeoreferencedWarning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,47 +135,6 @@ def test_overviews_and_masks_are_no_pages(tmp_path: Path) -> None:
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
         file.build_overviews([2, 4], Resampling.nearest)
     assert not planned(profile_of(path, time=PERIOD)).failures
-
-
-# --- other formats --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "driver", "words"),
-    [
-        ("a.jp2", "JP2OpenJPEG", "JPEG 2000"), ("a.img", "HFA", "ERDAS"), ("a.asc", "AAIGrid", "ASCII grid"),
-        ("a.dat", "ENVI", "a.hdr"), ("a.bil", "EHdr", "a.hdr"), ("a b.jp2", "JP2OpenJPEG", "JPEG 2000"),
-    ],
-)  # fmt: skip
-def test_a_raster_of_another_format_is_refused_and_the_remedy_works(
-    tmp_path: Path, name: str, driver: str, words: str
-) -> None:
-    values = ramp(30, 40, dtype="uint8")
-    options = {"QUALITY": "100", "REVERSIBLE": "YES"} if driver.startswith("JP2") else {}
-    plain = make_tiff(tmp_path / "plain.tif", values)
-    rasterio.shutil.copy(plain, tmp_path / name, driver=driver, **options)
-    error = run(profile_of(tmp_path / name, time=PERIOD), tmp_path / "out").error
-    assert name in error
-    assert words in error
-    made = run(profile_of(typed(error, tmp_path), time=PERIOD, crs="EPSG:32631"), tmp_path / "again")
-    with rasterio.open(made.path) as file:
-        assert np.array_equal(file.read(1), values)
-        assert file.transform.almost_equals(PLACE)
-
-
-@pytest.mark.filterwarnings("ignore", category=NotGeoreferencedWarning)
-@pytest.mark.parametrize(
-    ("start", "words"),
-    [
-        (b"ENVI\ndescription = {", "header of an ENVI raster"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"NITF02.10", "NITF"),
-        (b"\x0e\x03\x13\x01", "-sds"), (b"nothing known", "b'noth'"), (b"<VRTDataset rasterXSize", "VRT"),
-    ],
-)  # fmt: skip
-def test_what_is_known_by_its_first_bytes(tmp_path: Path, start: bytes, words: str) -> None:
-    (tmp_path / "a.bin").write_bytes(start + bytes(100))
-    error = run(profile_of(tmp_path / "a.bin", time=PERIOD), tmp_path / "out").error
-    assert words in error
-    assert "gdal_translate" in error
 
 
 # --- grids ----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import threading
 import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -172,7 +173,8 @@ def _opened(path: Path, driver: Driver, variable: Variable | None, stack: ExitSt
             if engine == "cfgrib":  # its index costs far more than a map: the one that is there already
                 return Cube(stack.enter_context(open_raw(path, driver)), path, f"cfgrib {version('cfgrib')}")
             dataset, netcdf = _dataset(engine, path, dict(options), stack)
-            if engine == "zarr":
+            if engine == "zarr" and variable is not None:
+                dataset = dataset.copy()
                 _without_fill_of_zarr(dataset, options["store"], variable)
         except Exception as error:  # noqa: BLE001 - every library has exceptions of its own
             troubles.append(f"{engine}: {_words(error)}")
@@ -185,6 +187,8 @@ def _opened(path: Path, driver: Driver, variable: Variable | None, stack: ExitSt
 
 def _dataset(engine: str, path: Path, options: dict[str, Any], stack: ExitStack) -> tuple[xr.Dataset, Any]:
     """A raw dataset, and the file by netCDF4, whose cache of chunks then serves values and masks."""
+    if engine == "zarr" and path.is_dir():
+        return _store(path, _stamp(path)), None
     with LIBRARIES:
         if engine != "netcdf4":
             store = options.pop("store", path)
@@ -197,6 +201,18 @@ def _dataset(engine: str, path: Path, options: dict[str, Any], stack: ExitStack)
         stack.callback(_close, file)
         store = xr.backends.NetCDF4DataStore(file, lock=LIBRARIES)  # type: ignore[no-untyped-call]
         return xr.open_dataset(store, engine="store", **_RAW), file
+
+
+@lru_cache(maxsize=4)  # each part of a store opens it, and the metadata of hundreds of arrays take a second
+def _store(path: Path, _stamp: tuple[int, int]) -> xr.Dataset:
+    """A store in a folder, which holds no file open; its values are read anew each time."""
+    return xr.open_dataset(str(path), engine="zarr", consolidated=False, **_RAW)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What tells one store at a path from another: its group's own metadata, made with it."""
+    stats = [(path / name).stat() for name in ("zarr.json", ".zgroup") if (path / name).is_file()]
+    return (stats[0].st_mtime_ns, stats[0].st_ino) if stats else (0, 0)
 
 
 def _close(dataset: Any) -> None:
@@ -223,14 +239,15 @@ def _of_zarr(path: Path) -> dict[str, Any]:
     return {"store": store, "consolidated": False}
 
 
-def _without_fill_of_zarr(dataset: xr.Dataset, store: Any, variable: Variable | None) -> None:
-    """Takes away what xarray makes of the fill value of a Zarr v2 array, where nothing is missing by the plan.
+def _without_fill_of_zarr(dataset: xr.Dataset, store: Any, variable: Variable) -> None:
+    """Takes away what xarray makes of the fill values of Zarr v2: of coordinates, which lack nothing (CF 2.5.1).
 
-    One that the attributes state stays.
+    Of the variable too, where nothing is missing by the plan. One that the attributes state stays.
     """
     import zarr  # noqa: PLC0415 - as above
 
-    if variable is not None and variable.nodata is None and variable.source_name in dataset.variables:
-        group: Any = zarr.open_group(store, mode="r", use_consolidated=False)
-        if "_FillValue" not in group[variable.source_name].attrs:
-            dataset.variables[variable.source_name].attrs.pop("_FillValue", None)
+    group: Any = zarr.open_group(store, mode="r", use_consolidated=False)
+    for name, held in dataset.variables.items():
+        is_missing = name == variable.source_name and variable.nodata is not None
+        if not is_missing and "_FillValue" in held.attrs and "_FillValue" not in group[str(name)].attrs:
+            del held.attrs["_FillValue"]

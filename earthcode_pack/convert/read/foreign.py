@@ -106,8 +106,8 @@ def _is_text(head: bytes) -> bool:
 
 
 def _way(kind: str, path: Path) -> str:
-    name, stem = path.name, path.stem
-    if kind == "gzip" and not name.endswith((".tar.gz", ".tgz")):
+    name, stem = shlex.quote(path.name), shlex.quote(path.stem)  # as they are typed into a shell
+    if kind == "gzip" and not path.name.endswith((".tar.gz", ".tgz")):
         return f"unpack it: `python -m gzip -d {name}`"
     if kind == "zip":
         return _unpacked("zipfile", name, _names_in_zip(path))
