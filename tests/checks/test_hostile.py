@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -63,7 +64,7 @@ def judged(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", ["items/demo_20200101.json", "collection.json"])
 @given(st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_node_may_be_anything(product, name, data):
     path = product.root / name
     good = product.collection if name == "collection.json" else product.item  # not what an example before this one left

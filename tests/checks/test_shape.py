@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
@@ -36,7 +37,7 @@ DOCUMENTS = st.fixed_dictionaries({}, optional=dict.fromkeys(["id", "kind", "siz
 
 
 @given(DOCUMENTS, DOCUMENTS)
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_one_shape_one_verdict(one: Any, other: Any) -> None:
     shape, validator = shapes_for([SCHEMA]), Draft7Validator(SCHEMA)
     if shape(one) == shape(other):
@@ -44,7 +45,7 @@ def test_one_shape_one_verdict(one: Any, other: Any) -> None:
 
 
 @given(DOCUMENTS, st.sampled_from(["id", "kind", "size", "values"]), JSON)
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_a_change_that_no_schema_sees_keeps_the_shape_or_not_but_never_the_wrong_verdict(
     one: Any, key: str, value: Any
 ) -> None:
@@ -87,7 +88,7 @@ def test_of_items_of_one_form_the_first_is_validated_and_a_bad_one_is_found(prod
 
 
 @given(st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_remembered_shape_never_hides_an_error_of_a_real_item(product, data):
     book = SchemaBook()
     assert book.findings(product.item, "x") == []

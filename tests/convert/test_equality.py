@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from builders import PERIOD, bits, make_nc, make_tiff, opened, planned, profile_of, ramp, run
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -185,7 +186,7 @@ def cubes(draw: st.DrawFn) -> tuple[np.ndarray, tuple[str, ...], dict[str, int],
 
 
 @given(cube=cubes(), fmt=st.sampled_from([("zarr", {"version": 2}), ("zarr", {"version": 3}), ("netcdf", {})]))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bits_come_through(tmp_path_factory: pytest.TempPathFactory, cube: Any, fmt: Any) -> None:
     values, dims, chunks, fill = cube
     folder = tmp_path_factory.mktemp("any")

@@ -13,6 +13,7 @@ import pytest
 import rasterio
 import xarray as xr
 from builders import Watched, make_nc, profile_of, ramp, run
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -68,7 +69,7 @@ def arrays(draw: st.DrawFn) -> tuple[np.ndarray, tuple[int, ...], Any, int]:
 
 
 @given(array=arrays())
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_hdf5_reads_what_was_written(tmp_path_factory: pytest.TempPathFactory, array: Any) -> None:
     values, chunks, fill, level = array
     path = tmp_path_factory.mktemp("nc") / "a.nc"
@@ -83,7 +84,7 @@ def test_hdf5_reads_what_was_written(tmp_path_factory: pytest.TempPathFactory, a
 
 
 @given(array=arrays(), where=st.integers(0, 10**6))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_other_values_are_found(tmp_path_factory: pytest.TempPathFactory, array: Any, where: int) -> None:
     values, chunks, fill, level = array
     other = values.copy()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from builders import PERIOD, make_tiff, profile_of, run
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.enums import ColorInterp
@@ -243,7 +244,7 @@ def test_deflate_levels(both: Any, tmp_path: Path, level: int) -> None:
     compression=st.sampled_from(["deflate", "zstd"]),
     seed=st.integers(0, 9),
 )
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_comes_is_what_gdal_writes(  # noqa: PLR0917 - drawn
     both: Any, tmp_path: Path, dtype: str, shape: Any, nodata: Any, resampling: str, compression: str, seed: int
 ) -> None:

@@ -16,6 +16,7 @@ import pytest
 import xarray as xr
 from builders import PERIOD, make_nc, make_tiff, planned, profile_of, ramp
 from clockless import LONG
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -140,7 +141,7 @@ def cubes(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(made=cubes())
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_cube_comes_whole_and_each_chunk_is_decoded_once(
     tmp_path_factory: pytest.TempPathFactory, made: dict[str, Any]
 ) -> None:

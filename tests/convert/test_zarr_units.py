@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import zarr
 from builders import make_nc, profile_of, ramp, run
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from making import every_file
@@ -87,7 +88,7 @@ def has_odd_nan(values: np.ndarray) -> bool:
 
 
 @given(array=arrays())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_bytes_of_zarr_python(tmp_path_factory: pytest.TempPathFactory, array: Any) -> None:
     values, how = array
     folder = tmp_path_factory.mktemp("units")
@@ -101,7 +102,7 @@ def test_the_bytes_of_zarr_python(tmp_path_factory: pytest.TempPathFactory, arra
 
 
 @given(array=arrays(), where=st.integers(0, 10**6))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_other_values_are_found(tmp_path_factory: pytest.TempPathFactory, array: Any, where: int) -> None:
     values, how = array
     form = made(tmp_path_factory.mktemp("units"), values, **how)

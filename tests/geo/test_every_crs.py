@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AUTHORITIES = ("EPSG", "ESRI", "IGNF", "OGC")
-EVERY = 25  # of the codes, where not all are walked
+EVERY = 100  # of the codes, where not all are walked
 PARTS = 40  # of all codes, so that several processes share them
 SMALL = (10.0, 250.0)  # metres: a cell of a drone or of Sentinel-2, a tile
 LARGE = 0.8  # of the area of use

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyproj
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -186,7 +187,7 @@ def test_a_full_orbit_holds_both_poles_but_not_by_claiming_them() -> None:
     assert (south, north) == pytest.approx((-65, 65), abs=0.3)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     st.tuples(st.floats(-180, 180), st.floats(-90, 90), st.floats(0, 360)),
     st.tuples(st.integers(2, 9), st.integers(2, 9)), st.floats(0.01, 3),
