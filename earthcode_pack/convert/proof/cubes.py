@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-_KEPT = 64 * 2**20  # bytes of decoded chunks: the maps of one file lie in the same ones
-_CHUNK = 32 * 2**20  # bytes of a chunk that is worth keeping
+_KEPT = 24 * 2**20  # bytes of decoded chunks: the maps of one file lie in the same ones
+_CHUNK = 16 * 2**20  # bytes of a chunk that is worth keeping
 _FILLS = ("_FillValue", "missing_value")
 _CHUNKS: Kept[Array] = Kept(_KEPT, lambda array: array.nbytes)
 _QUIET = threading.Lock()  # one thread's silence would end another's
@@ -199,8 +199,18 @@ def _dataset(engine: str, path: Path, options: dict[str, Any], stack: ExitStack)
 
         file = netCDF4.Dataset(path)
         stack.callback(_close, file)
+        _keep_two_chunks(file)
         store = xr.backends.NetCDF4DataStore(file, lock=LIBRARIES)  # type: ignore[no-untyped-call]
         return xr.open_dataset(store, engine="store", **_RAW), file
+
+
+def _keep_two_chunks(file: Any) -> None:
+    """Limits netCDF-C's cache, of ten chunks up to 64 MiB for each variable, to the two that are compared together."""
+    for variable in file.variables.values():
+        chunk = variable.chunking()
+        if isinstance(chunk, list) and isinstance(variable.dtype, np.dtype):
+            size = math.prod(chunk) * variable.dtype.itemsize
+            variable.set_var_chunk_cache(size=2 * size if size <= _CHUNK else 0)
 
 
 @lru_cache(maxsize=4)  # each part of a store opens it, and the metadata of hundreds of arrays take a second

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]
 
-_OPEN = 8  # sources at once
+_OPEN = 4  # sources at once
 
 
 def prove_cube(
