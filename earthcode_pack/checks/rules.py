@@ -148,6 +148,9 @@ CF_TIME_PRECISION = rule(_W, "CF-TIME-PRECISION", "CF 4.4; the type of the coord
 CF_TIME_GAPS = rule(_I, "CF-TIME-GAPS", "contract 4.4",
     "steps of a time axis, or of Items, that is regular but for some that it lacks", "none is missing",
     "add the files that are missing; nothing to do where there was no observation")
+CF_TIME_REFERENCE = rule(_W, "CF-TIME-REFERENCE", "CF standard names: forecast_reference_time, forecast_period",
+    "time axes of forecasts", "say when the values are valid",
+    "add a coordinate with the standard_name time, or forecast_period; else the extent is that of the reference times")
 CF_TIME_LABELS = rule(_I, "CF-TIME-LABELS", "contract 4.2",
     "dates of a model calendar", "dates that the Gregorian calendar has", "nothing to do where the model has such days")
 COG_SIDECAR = rule(_W, "COG-SIDECAR", "GDAL, GTiff driver: external masks, .aux.xml, world files",

@@ -371,3 +371,59 @@ def test_names_of_an_enumeration_are_classes_and_a_compound_type_is_told(tmp_pat
     assert cloud.classes == ({"value": 0, "name": "clear"}, {"value": 1, "name": "stratus"})
     assert cloud.statistics is not None
     assert cloud.statistics.values == ((0, 6), (1, 6))
+
+
+# --- numbers as text, angles in other units -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["scale_factor", "add_offset", "missing_value"])
+@pytest.mark.parametrize("text", ["0.5", "-999", "1e3f"])
+def test_a_number_as_text_is_refused_by_name(tmp_path: Path, key: str, text: str) -> None:
+    source = make_nc(tmp_path / "a.nc", ramp(1, 3, 4), {"units": "K", key: text})
+    failure = planned(profile_of(source, "zarr")).failures[0]
+    assert f"sst: its {key} is {text!r}, which is no number" in failure.error
+    assert f"ncatted -a {key},sst" in failure.remedy
+
+
+def test_a_missing_value_in_words_is_no_number_and_hides_nothing(tmp_path: Path) -> None:
+    source = make_nc(tmp_path / "a.nc", ramp(1, 3, 4), {"units": "K", "missing_value": "none"})
+    found = run(profile_of(source, "netcdf"), tmp_path / "out").one.variables[0].statistics
+    assert found is not None
+    assert found.count == 12
+
+
+def test_a_scale_in_a_list_of_zarr_is_that_number(tmp_path: Path) -> None:
+    source = tmp_path / "a.zarr"
+    with xr.open_dataset(make_nc(tmp_path / "a.nc", ramp(1, 3, 4, dtype="i2")), decode_cf=False) as dataset:
+        dataset.to_zarr(source, zarr_format=3, consolidated=False)
+    metadata = json.loads((source / "sst/zarr.json").read_text())
+    metadata["attributes"]["scale_factor"] = [0.5]
+    (source / "sst/zarr.json").write_text(json.dumps(metadata))
+    made = run(profile_of(source, "zarr"), tmp_path / "out")
+    assert opened(made.path)["sst"].values.max() == 5.5
+
+
+@pytest.mark.parametrize("units", ["radian", "rad", "arcminute"])
+def test_places_of_cells_in_other_angles_are_refused(tmp_path: Path, units: str) -> None:
+    dims = ("y", "x")
+    named = {
+        "lat": (dims, np.full((3, 4), 0.9), {"standard_name": "latitude", "units": units}),
+        "lon": (dims, np.tile([0.1, 0.2, 0.3, 0.4], (3, 1)), {"standard_name": "longitude", "units": units}),
+        "sst": (dims, ramp(3, 4), {"units": "K", "long_name": "sst", "coordinates": "lat lon"}),
+    }
+    xr.Dataset({key: xr.Variable(*value) for key, value in named.items()}).to_netcdf(tmp_path / "a.nc")
+    period = {"start": "2020-01-01", "end": "2020-12-31"}
+    profile = profile_of(tmp_path / "a.nc", "zarr", crs="EPSG:4326", time=period)
+    assert (
+        f"lat is in {units}, and latitudes and longitudes of cells are read in degrees"
+        in planned(profile).failures[0].error
+    )
+
+
+def test_runs_that_nothing_says_the_validity_of_are_told(tmp_path: Path) -> None:
+    source = make_nc(tmp_path / "a.nc", ramp(2, 3, 4), times=[0, 1])
+    with xr.open_dataset(source, decode_cf=False) as dataset:
+        changed = dataset.load()
+    changed["time"].attrs["standard_name"] = "forecast_reference_time"
+    changed.to_netcdf(tmp_path / "b.nc")
+    assert any("nothing says when they are valid" in note for note in notes_of(profile_of(tmp_path / "b.nc", "zarr")))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _DATE = re.compile(r"(?<!\d)(19|20)\d\d[-_.]?(0[1-9]|1[0-2])([-_.]?(0[1-9]|[12]\d|3[01]))?(?!\d)")
 _FEW_BANDS = 6
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?[bslfd]?")  # as Python or CDL writes it
 
 
 def header_of(path: Path, href: str, size: int, sha256: str, profile: Profile) -> Source:
@@ -228,6 +229,9 @@ def _time_notes(dataset: xr.Dataset, time_dim: str, found: tuple[Variable, ...],
             message = f"{name}: {variable.name} is of intervals ({methods}), and {time_dim} has no bounds"
             yield rules.CF_TIME_BOUNDS.finding(name, message, methods)
     coordinate = dataset[time_dim]
+    if coordinate.attrs.get("standard_name") == times.REFERENCE and times.valid_times(dataset, time_dim) is None:
+        message = f"{name}: {time_dim} holds times at which forecasts began, and nothing says when they are valid"
+        yield rules.CF_TIME_REFERENCE.finding(name, message, times.REFERENCE)
     yield from precision_findings(coordinate.values, str(coordinate.attrs.get("units")), name, f"{name}: {time_dim}")
     if times.lacks_days(dataset, time_dim):
         yield rules.CF_TIME_LABELS.finding(
@@ -277,12 +281,14 @@ def _units(stated: Any) -> str | None:
 
 
 def _refuse_packing_in_words(name: str, attrs: dict[str, Any]) -> None:
-    """Packing is numbers (CF 8.1)."""
-    for key in ("scale_factor", "add_offset"):
-        if key in attrs and not isinstance(attrs[key], int | float):
+    """Packing is numbers (CF 8.1), and so is what means missing, where a text of it is a number (CF 2.5.1)."""
+    for key in ("scale_factor", "add_offset", "_FillValue", "missing_value"):
+        stated = attrs.get(key)
+        is_packing = key in attrs and key in ("scale_factor", "add_offset") and not isinstance(stated, int | float)
+        if is_packing or (isinstance(stated, str) and _NUMBER.fullmatch(stated.strip())):
             raise Unreadable(
-                f"{name}: its {key} is {attrs[key]!r}, which is no number",
-                f"write it as one, such as with `ncatted -a {key},{name},o,d,NUMBER FILE`",
+                f"{name}: its {key} is {stated!r}, which is no number",
+                f"write the attribute as a number; of a NetCDF with `ncatted -a {key},{name},o,d,NUMBER FILE`",
             )
 
 

@@ -182,6 +182,9 @@ def _zarr(path: Path) -> xr.Dataset:
 
     store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else zarr.storage.LocalStore(path, read_only=True)
     dataset = _raw(store, "zarr", consolidated=False)  # type: ignore[arg-type] # consolidated metadata may be stale
+    for variable in dataset.variables.values():  # a list of one number, as a conversion from HDF5 leaves it
+        lists = {key: variable.attrs[key] for key in ("scale_factor", "add_offset") if key in variable.attrs}
+        variable.attrs |= {key: x[0] for key, x in lists.items() if isinstance(x, list) and len(x) == 1}
     group = zarr.open_group(store, mode="r", use_consolidated=False)
     if group.metadata.zarr_format == 2:  # noqa: PLR2004 - the Zarr version
         _without_default_fills(dataset, group)

@@ -13,6 +13,7 @@ from earthcode_pack.errors import Unreadable
 from earthcode_pack.geo.box import unwrapped
 from earthcode_pack.geo.sphere import box_of_places, box_of_rings, cells_of, rings_of
 from earthcode_pack.model import Grid, Period
+from earthcode_pack.units import factor as unit_factor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,12 +127,24 @@ def _paths(lon: Array, lat: Array) -> Iterator[tuple[Array, Array]]:
 def _values(dataset: xr.Dataset, name: str, axes: Axes) -> Array:
     """(rows, columns) of one latitude or longitude; what has a time axis must not move along it."""
     variable = dataset[name]
+    _refuse_other_angles(variable, name)
     every = unpacked(variable.transpose(..., *(dim for dim in (axes.y, axes.x) if dim)))
     shape = tuple(dataset.sizes[dim] if dim else 1 for dim in (axes.y, axes.x))
     first, *rest = every.reshape(-1, *shape)
     if any(not np.array_equal(first, other, equal_nan=True) for other in rest):
         raise Unreadable(f"{name} moves along time", "split the file by time, one place of the grid each")
     return np.asarray(first)
+
+
+def _refuse_other_angles(variable: xr.DataArray, name: str) -> None:
+    """Latitudes and longitudes of cells are read in degrees (CF 4.1, 4.2), and stay in the product as they are."""
+    stated = str(variable.attrs.get("units", "")).strip()
+    size = unit_factor(stated, "degree") if stated else None
+    if size is not None and not np.isclose(size, 1.0):
+        raise Unreadable(
+            f"{name} is in {stated}, and latitudes and longitudes of cells are read in degrees",
+            f"write {name} in degrees, with the units degrees_north or degrees_east",
+        )
 
 
 def _refuse_nowhere(values: Array, name: str, limit: float) -> None:
