@@ -62,11 +62,6 @@ def helpers(dataset: Any) -> set[str]:
     return {name for attrs in every for key in _HELPERS for name in referenced(attrs, key)}
 
 
-def formula_terms(dataset: Any) -> set[str]:
-    """Names of the terms by which parametric vertical coordinates are computed (CF 4.3.3)."""
-    return {name for variable in dataset.variables.values() for name in referenced(variable.attrs, "formula_terms")}
-
-
 def renamed(attrs: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
     """The attributes among ``REFERENCES`` that name variables which have other names now, rewritten.
 

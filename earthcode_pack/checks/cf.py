@@ -10,8 +10,8 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.cf.axes import axes_of
-from earthcode_pack.cf.roles import formula_terms, grid_mappings, helpers
+from earthcode_pack.cf.axes import data_variables
+from earthcode_pack.cf.roles import grid_mappings, helpers
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import name_findings
 from earthcode_pack.checks.time_facts import axis_findings
@@ -71,19 +71,23 @@ def cf_findings(dataset: Any, subject: str) -> list[Finding]:
 
 
 def _auxiliary(dataset: Any) -> list[str]:
-    """Variables that describe others: what those name, formula terms that are no maps, texts, stray grid mappings."""
+    """Variables that describe others: those that are named by others, stray grid mappings, and what is no data.
+
+    Beside data on a map that is what lies on none: texts, terms of formulas, single numbers.
+    """
     every = dataset.variables
     stray = [str(name) for name, variable in every.items() if _CRS_ATTRIBUTES & set(variable.attrs)]
-    terms = [name for name in formula_terms(dataset) if name in every and not _is_map(dataset, name)]
     texts = [str(name) for name, variable in every.items() if variable.dtype.kind in "SUOT"]
-    return [*helpers(dataset), *terms, *stray, *texts]
+    return [*helpers(dataset), *stray, *texts, *_beside_data(dataset)]
 
 
-def _is_map(dataset: Any, name: str) -> bool:
+def _beside_data(dataset: Any) -> list[str]:
+    """Variables that are neither data nor axes; none where no variable lies on a map or at places."""
     try:
-        return axes_of(dataset, name) is not None
-    except Unreadable:  # several latitudes: on a map, whichever is its own
-        return True
+        data = set(data_variables(dataset))
+    except Unreadable:  # several latitudes: nobody knows which are data
+        return []
+    return [str(name) for name in dataset.variables if name not in data and name not in dataset.dims] if data else []
 
 
 # --- by xrlint

@@ -427,3 +427,16 @@ def test_runs_that_nothing_says_the_validity_of_are_told(tmp_path: Path) -> None
     changed["time"].attrs["standard_name"] = "forecast_reference_time"
     changed.to_netcdf(tmp_path / "b.nc")
     assert any("nothing says when they are valid" in note for note in notes_of(profile_of(tmp_path / "b.nc", "zarr")))
+
+
+@pytest.mark.parametrize("fmt", ["zarr", "netcdf"])
+def test_hybrid_levels_areas_and_enumerations_break_no_rule_of_ours(tmp_path: Path, fmt: str) -> None:
+    """What describe leaves to coordinates and helpers, check does not miss in STAC, nor its units and grid mapping."""
+    from earthcode_pack.pipeline import prepare
+
+    source = make_nc(tmp_path / "a.nc", ramp(1, 3, 4), more=everything)
+    found = prepare(profile_of(source, fmt), tmp_path / "work").findings()
+    rules = {finding.rule for finding in found if finding.level == "error"}
+    assert not {rule for rule in rules if rule.startswith(("FACT-", "CF-GRID", "CF-BOUNDS", "CF-UNITS", "DATA-"))}, (
+        found
+    )
