@@ -102,12 +102,6 @@ def further_missing(attrs: Mapping[str, Any], dtype: str, *, by_netcdf: bool = F
     return tuple(value for value in dict.fromkeys(values) if value != first and not _is_nan(value))
 
 
-def default_fill(dtype: str) -> Number | None:
-    """The value that netCDF-C leaves in cells of a type that were never written (netcdf.h); None for bytes."""
-    fill = _DEFAULT_FILLS.get(dtype)
-    return None if fill is None else in_type(fill, dtype)
-
-
 def valid_range(attrs: Mapping[str, Any], dtype: str) -> Range:
     """The least and the greatest stored number that is valid: ``valid_range``, else ``valid_min``, ``valid_max``.
 
@@ -165,15 +159,20 @@ def as_numbers(block: Array, variable: Variable) -> Array:
 
 def hidden(block: Array, variable: Variable) -> Array | None:
     """Which values of a block are missing though they are neither nodata nor NaN; None where there are none."""
-    numbers, (low, high) = as_numbers(block, variable), variable.valid_range
-    found: Array | None = None
-    for gaps in (
-        *(numbers == as_type(value, numbers.dtype.name) for value in variable.missing),
-        *(() if low is None else (numbers < low,)),
-        *(() if high is None else (numbers > high,)),
-    ):
+    numbers = as_numbers(block, variable)
+    found = beyond(numbers, variable.valid_range)
+    for value in variable.missing:
+        gaps = numbers == as_type(value, numbers.dtype.name)
         found = gaps if found is None else np.logical_or(found, gaps, out=found)
     return found if found is not None and found.any() else None
+
+
+def beyond(numbers: Array, limits: Range) -> Array | None:
+    """Marks the numbers that lie outside a valid range; None without limits."""
+    low, high = limits
+    below = None if low is None else numbers < low
+    above = None if high is None else numbers > high
+    return below if above is None else above if below is None else below | above
 
 
 def missing(block: Array, variable: Variable) -> Array:

@@ -11,6 +11,7 @@ from earthcode_pack.cf.missing import (
     NO_RANGE,
     Range,
     as_type,
+    beyond,
     further_missing,
     holds,
     number_type,
@@ -54,13 +55,10 @@ class Resampling:
 
     def _within(self, numbers: Array) -> Array:
         """The numbers with what lies beyond the valid range as ``fill``, which is among ``missing`` then."""
-        low, high = self.valid
-        beyond = np.zeros(numbers.shape, bool)
-        if low is not None:
-            beyond |= numbers < low
-        if high is not None:
-            beyond |= numbers > high
-        return np.where(beyond, numbers.dtype.type(self.fill), numbers) if beyond.any() else numbers
+        outside = beyond(numbers, self.valid)
+        if outside is None or not outside.any():
+            return numbers
+        return np.where(outside, numbers.dtype.type(self.fill), numbers)
 
 
 def resampling_of(name: str, variable: xr.Variable, job: Job) -> Resampling:
@@ -74,7 +72,7 @@ def resampling_of(name: str, variable: xr.Variable, job: Job) -> Resampling:
         return Resampling(method, (), 0, variable.dtype.newbyteorder("=").str, data)
     kind, valid = number_type(variable.attrs, stored), valid_range(variable.attrs, stored)
     missing = _missing(name, variable.attrs, stored, job)
-    fill = missing[0] if missing else _beyond(valid, kind)
+    fill = missing[0] if missing else _number_beyond(valid, kind)
     return Resampling(
         method=_method(name, variable, job) if data else "nearest",
         missing=missing if missing or valid == NO_RANGE else (fill,),
@@ -85,7 +83,7 @@ def resampling_of(name: str, variable: xr.Variable, job: Job) -> Resampling:
     )
 
 
-def _beyond(valid: Range, kind: str) -> float | int:
+def _number_beyond(valid: Range, kind: str) -> float | int:
     """A number that means missing where none is stated: NaN, else one beyond the valid range, else zero."""
     low, high = valid
     ends = [end for end in (None if high is None else high + 1, None if low is None else low - 1) if end is not None]

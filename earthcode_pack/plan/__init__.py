@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from earthcode_pack import __version__
 from earthcode_pack.model import Job, Plan, Sources
 from earthcode_pack.plan.cubes import plan_files, plan_store
+from earthcode_pack.plan.grids import on_shared_grids
 from earthcode_pack.plan.meaning import of_one_meaning
 from earthcode_pack.plan.names import with_whole_stems
-from earthcode_pack.plan.places import on_shared_grids
 from earthcode_pack.plan.scenes import plan_scenes
 
 if TYPE_CHECKING:

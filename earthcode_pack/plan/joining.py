@@ -11,7 +11,7 @@ from pyproj import CRS
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.file_names import is_pattern, name_of
 from earthcode_pack.model import Failure, Period, Source, Variable, rfc3339
-from earthcode_pack.plan.places import cells_apart
+from earthcode_pack.plan.grids import cells_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,8 +18,8 @@ from builders import make_grib, make_nc, make_tiff, profile_of, ramp, run
 from rasterio.enums import ColorInterp
 
 from earthcode_pack.convert import cog, layout, planes, time_axis
+from earthcode_pack.convert.proof.alignment import matched, runs
 from earthcode_pack.convert.proof.blocks import cells, every, samples
-from earthcode_pack.convert.proof.places import matched, runs
 from earthcode_pack.convert.read import header, raster_cube
 from earthcode_pack.errors import NotEqual
 from earthcode_pack.model import Artifact, Proof

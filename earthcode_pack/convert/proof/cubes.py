@@ -16,7 +16,7 @@ import xarray as xr
 
 from earthcode_pack.convert.proof.decoded import CannotTell, Decoded, rounded_fills
 from earthcode_pack.convert.read.kept import Kept
-from earthcode_pack.convert.read.open import LIBRARIES, open_raw
+from earthcode_pack.convert.read.open import LIBRARIES, open_raw, zarr_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -237,16 +237,9 @@ def _engines(path: Path, driver: Driver) -> Iterator[tuple[str, dict[str, Any]]]
             if file.read(4) == b"\x89HDF":
                 yield "h5netcdf", {"phony_dims": "sort"}
     elif driver == "Zarr":
-        yield "zarr", _of_zarr(path)
+        yield "zarr", {"store": zarr_store(path), "consolidated": False}
     else:
         yield "cfgrib", {}
-
-
-def _of_zarr(path: Path) -> dict[str, Any]:
-    import zarr  # noqa: PLC0415 - half a second, and only for Zarr
-
-    store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else zarr.storage.LocalStore(path, read_only=True)
-    return {"store": store, "consolidated": False}
 
 
 def _without_fill_of_zarr(dataset: xr.Dataset, store: Any, variable: Variable) -> None:
@@ -254,7 +247,7 @@ def _without_fill_of_zarr(dataset: xr.Dataset, store: Any, variable: Variable) -
 
     Of the variable too, where nothing is missing by the plan. One that the attributes state stays.
     """
-    import zarr  # noqa: PLC0415 - as above
+    import zarr  # noqa: PLC0415 - half a second, and only for Zarr
 
     group: Any = zarr.open_group(store, mode="r", use_consolidated=False)
     for name, held in dataset.variables.items():

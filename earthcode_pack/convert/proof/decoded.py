@@ -12,6 +12,8 @@ from earthcode_pack.errors import NotEqual
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from earthcode_pack.model import Variable
+
 Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]
 
@@ -93,3 +95,18 @@ def rounded_fills(attrs: Mapping[str, Any], kind: np.dtype[Any]) -> Array:
             held = stated.astype(kind)
             found.append(held[held.astype(stated.dtype) != stated])
     return np.concatenate(found)
+
+
+def by_profile(variable: Variable, attrs: Mapping[str, Any]) -> float | int | None:
+    """Returns the nodata of the plan where the file states another ``_FillValue`` and ``missing_value``, else None."""
+    if variable.nodata is None:
+        return None
+    stated = [np.asarray(attrs[key]).ravel() for key in ("_FillValue", "missing_value") if key in attrs]
+    kind = np.dtype(variable.dtype)
+    wanted = np.asarray(variable.nodata)
+    for values in (each for each in stated if each.dtype.kind in "iuf"):
+        with np.errstate(all="ignore"):
+            same = (values == wanted) | (values.astype(kind) == wanted.astype(kind))
+        if same.any() or (wanted != wanted and np.isnan(values).any()):  # noqa: PLR0124 - NaN
+            return None
+    return variable.nodata

@@ -10,8 +10,8 @@ import rasterio
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
-from earthcode_pack.convert.proof.decoded import CannotTell, Decoded
-from earthcode_pack.convert.proof.places import runs
+from earthcode_pack.convert.proof.alignment import runs
+from earthcode_pack.convert.proof.decoded import CannotTell, Decoded, by_profile
 from earthcode_pack.convert.read.raster import GDAL_OPTIONS
 
 if TYPE_CHECKING:
@@ -113,15 +113,6 @@ def open_source(path: Path, variable: Variable) -> Iterator[Raster]:
         except rasterio.errors.RasterioIOError as error:
             raise CannotTell(f"{READER} does not open {path.name}: {error}") from error
         with dataset:
-            yield Raster(dataset, variable.bands, _by_profile(dataset, variable))
-
-
-def _by_profile(dataset: DatasetReader, variable: Variable) -> float | None:
-    """The nodata of the plan where the file has none, or another."""
-    if variable.nodata is None:
-        return None
-    stated = dataset.nodatavals[variable.bands[0] - 1]
-    if stated is not None and (stated == variable.nodata or float(stated) == float(variable.nodata)):
-        return None
-    is_nan = variable.nodata != variable.nodata and (stated is None or stated != stated)  # noqa: PLR0124
-    return None if is_nan else variable.nodata
+            stated = dataset.nodatavals[variable.bands[0] - 1]
+            attrs = {} if stated is None else {"_FillValue": stated}
+            yield Raster(dataset, variable.bands, by_profile(variable, attrs))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import rasterio
 
+from earthcode_pack.convert.proof.alignment import matched
 from earthcode_pack.convert.proof.blocks import cells, every, samples
 from earthcode_pack.convert.proof.decoded import CannotTell, Decoded, agree
 from earthcode_pack.convert.proof.gdal import READER, Raster, open_source
-from earthcode_pack.convert.proof.places import matched
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.read.raster import GDAL_OPTIONS
 from earthcode_pack.model import Proof

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from earthcode_pack.convert.proof.alignment import runs
 from earthcode_pack.convert.proof.cubes import Cube, open_cube, within, worth_keeping
-from earthcode_pack.convert.proof.decoded import CannotTell, Decoded
+from earthcode_pack.convert.proof.decoded import CannotTell, Decoded, by_profile
 from earthcode_pack.convert.proof.maps import placed
-from earthcode_pack.convert.proof.missing import READER, Masked, both, masked, without_ranges
-from earthcode_pack.convert.proof.nodata import by_profile
-from earthcode_pack.convert.proof.places import runs
+from earthcode_pack.convert.proof.masks import READER, Masked, both, masked, without_ranges
 from earthcode_pack.convert.proof.times import compare_period
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.read.kept import Kept

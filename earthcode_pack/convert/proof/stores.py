@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from earthcode_pack.convert.cube import CubeVariable, cube_variable, held_by, names_of
+from earthcode_pack.convert.proof.alignment import matched
 from earthcode_pack.convert.proof.blocks import every, samples, within
 from earthcode_pack.convert.proof.cubes import Cube, open_cube
-from earthcode_pack.convert.proof.decoded import REMEDY, CannotTell, Decoded, agree
+from earthcode_pack.convert.proof.decoded import REMEDY, CannotTell, Decoded, agree, by_profile
 from earthcode_pack.convert.proof.gdal import READER as GDAL
 from earthcode_pack.convert.proof.gdal import open_source
-from earthcode_pack.convert.proof.missing import READER as NETCDF4
-from earthcode_pack.convert.proof.missing import Masked, both, compare_counts, masked, without_ranges
-from earthcode_pack.convert.proof.nodata import by_profile
-from earthcode_pack.convert.proof.places import matched
+from earthcode_pack.convert.proof.masks import READER as NETCDF4
+from earthcode_pack.convert.proof.masks import Masked, both, compare_counts, masked, without_ranges
 from earthcode_pack.convert.proof.times import compare_times, refuse_half_read, time_names, times_of
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.errors import NotEqual

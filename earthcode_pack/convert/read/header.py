@@ -136,10 +136,11 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
         periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, href, profile)
         types = {str(key): v.dtype for key, v in dataset.variables.items() if v.dtype.kind in "cV"}
         has_axis = time_dim in dataset.variables
-        notes = [*_left_out(held, found, name), *_fill_notes(dataset, found, name)]
+        notes = [*_left_out(held, found), *_fill_notes(dataset, found, name)]
         notes += _time_notes(dataset, str(time_dim), found, name) if has_axis else ()
         labels = times.labels_of(dataset, str(time_dim)) if has_axis and len(periods) == dataset.sizes[time_dim] else ()
-        coordinates = {str(key): v for key, v in dataset.variables.items() if key not in set(data_variables(dataset))}
+        data = {variable.source_name for variable in held}
+        coordinates = {str(key): v for key, v in dataset.variables.items() if key not in data}
         shapes = {key: {str(dim): size for dim, size in v.sizes.items()} for key, v in coordinates.items()}
         clocks = times.clocks_of(dataset, str(time_dim), coordinates) if has_axis else ()
     return {
@@ -163,13 +164,13 @@ def _fill_notes(dataset: xr.Dataset, found: tuple[Variable, ...], name: str) -> 
             yield rules.ZARR_FILL_ZERO.finding(name, message, 0)
 
 
-def _left_out(held: list[Variable], found: tuple[Variable, ...], name: str) -> Iterator[Finding]:
-    """Data variables of the file that the product does not hold."""
+def _left_out(held: list[Variable], found: tuple[Variable, ...]) -> Iterator[Finding]:
+    """Reports the data variables that the profile does not select: in the same words for every file, so once."""
     chosen = {variable.source_name for variable in found}
     unselected = [variable.source_name for variable in held if variable.source_name not in chosen]
     if unselected:
-        message = f"{name}: {', '.join(unselected)} left out: source.variables does not select them"
-        yield rules.SOURCE_LEFT_OUT.finding(name, message, unselected)
+        message = f"{', '.join(unselected)} left out: source.variables does not select them"
+        yield rules.SOURCE_LEFT_OUT.finding("sources", message, unselected)
 
 
 def _refuse_unreadable(path: Path, driver: Driver, variables: list[str]) -> None:
@@ -271,13 +272,9 @@ def _cube_variable(dataset: xr.Dataset, driver: Driver, name: str) -> Variable:
 
 def _units(stated: Any) -> str | None:
     """The attribute as text: some write the number 1."""
-    return (
-        stated
-        if stated is None or isinstance(stated, str)
-        else f"{stated:g}"
-        if isinstance(stated, int | float)
-        else str(stated)
-    )
+    if isinstance(stated, int | float):
+        return f"{stated:g}"
+    return None if stated is None else str(stated)
 
 
 def _refuse_packing_in_words(name: str, attrs: dict[str, Any]) -> None:

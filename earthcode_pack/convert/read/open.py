@@ -177,11 +177,18 @@ def _forecast_as_time(dataset: xr.Dataset, path: Path) -> xr.Dataset:
     return run.rename({"valid_time": "time"})
 
 
+def zarr_store(path: Path) -> Any:
+    """Returns zarr-python's store of a folder or a ZIP, to be read."""
+    import zarr  # noqa: PLC0415 - half a second, and only for Zarr
+
+    return zarr.storage.ZipStore(path, mode="r") if path.is_file() else zarr.storage.LocalStore(path, read_only=True)
+
+
 def _zarr(path: Path) -> xr.Dataset:
     import zarr  # noqa: PLC0415 - half a second, and only for Zarr
 
-    store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else zarr.storage.LocalStore(path, read_only=True)
-    dataset = _raw(store, "zarr", consolidated=False)  # type: ignore[arg-type] # consolidated metadata may be stale
+    store = zarr_store(path)
+    dataset = _raw(store, "zarr", consolidated=False)  # consolidated metadata may be stale
     for variable in dataset.variables.values():  # a list of one number, as a conversion from HDF5 leaves it
         lists = {key: variable.attrs[key] for key in ("scale_factor", "add_offset") if key in variable.attrs}
         variable.attrs |= {key: x[0] for key, x in lists.items() if isinstance(x, list) and len(x) == 1}
@@ -235,8 +242,7 @@ def _groups_of_hdf5(path: Path) -> dict[str, list[str]]:
 def _groups_of_zarr(path: Path) -> dict[str, list[str]]:
     import zarr  # noqa: PLC0415 - half a second, and only for Zarr
 
-    store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else zarr.storage.LocalStore(path, read_only=True)
-    root: Any = zarr.open_group(store, mode="r", use_consolidated=False)
+    root: Any = zarr.open_group(zarr_store(path), mode="r", use_consolidated=False)
     found: dict[str, list[str]] = {}
     for name, _ in root.members(max_depth=None):
         group, _, own = name.rpartition("/")
