@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check(target: str | Path, *, deep: bool = False, schemas: Path | None = None) -> tuple[Finding, ...]:
-    """What a target breaks of the rules; empty where it keeps them all. See ``checks.check`` for what it may be.
+    """Returns what a target breaks of the rules; see ``checks.check`` for what a target may be.
 
     ``deep`` reads everything instead of headers and samples. Of a bundle whose sources can still be read, every block
     is decoded by other projects' readers on both sides and compared.

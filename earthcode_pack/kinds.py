@@ -1,4 +1,4 @@
-"""What kind of values a variable holds: names of classes, angles on a circle, or amounts. Only amounts have a mean."""
+"""Kinds of values of a variable: names of classes, angles on a circle, or amounts. Only amounts have a mean."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _ANGLE = re.compile(r"(arc_?)?(deg(ree)?s?([ _]?(true|t|e|w|east|west))?|°|rad(
 
 
 def is_categorical(variable: Variable, described: Mapping[str, Any]) -> bool:
-    """Whether values are names of classes: by the profile (``described``), flags, a colour table, or true and false."""
+    """Tells whether values name classes: by the profile (``described``), flags, a colour table, or true and false."""
     return bool(described.get("classes")) or variable.categorical or variable.dtype == "bool"
 
 
 def is_circular(name: str, attrs: Mapping[str, Any], units: str | None) -> bool:
-    """Whether values are angles that go round, as directions and phases: 350 and 10 degrees have no mean of 180.
+    """Tells whether values are angles that go round, as directions and phases: 350 and 10 degrees have no mean of 180.
 
     By the words of ``name``, ``standard_name`` and ``long_name``, where ``units`` are of an angle; where none are
     stated, by the canonical units of the standard name (CF 3.3).

@@ -32,7 +32,7 @@ def nodata_values(dataset: DatasetReader) -> tuple[float | int | None, ...]:
 
 
 def is_beyond_double(nodata: float | None, dtype: str) -> bool:
-    """Whether a nodata value is one of a 64-bit integer that a double may round (IEEE 754: 53 bits).
+    """Tells whether a nodata value is one of a 64-bit integer that a double may round (IEEE 754: 53 bits).
 
     >>> is_beyond_double(-(2**63), "int64"), is_beyond_double(-9999, "int64"), is_beyond_double(-3.4e38, "float32")
     (True, False, False)
@@ -48,5 +48,5 @@ def as_number(value: float | None, dtype: str) -> float | int | None:
 
 
 def is_nodata(values: np.ndarray[Any, Any], nodata: float) -> np.ndarray[Any, Any]:
-    """Which values are nodata, NaN included where that is it."""
+    """Marks the values that are nodata, NaN included where that is it."""
     return np.isnan(values) if nodata != nodata else values == values.dtype.type(nodata)  # noqa: PLR0124 - NaN

@@ -111,7 +111,7 @@ class TimePattern:
             raise ValueError(f"{{{end}:…}} in the pattern {self.text!r} lacks the {_PRECISION[min(missing)]}")
 
     def _directives(self, end: str) -> list[str]:
-        """Those of the start or of the end, in the order in which they stand."""
+        """Directives of the start or of the end, in the order in which they stand."""
         return [
             sign for field, layout in _FIELD.findall(self.text) if field == end for sign in re.findall("%(.)", layout)
         ]
@@ -177,7 +177,7 @@ class TimePattern:
         return period
 
     def _moment(self, end: str, match: re.Match[str], groups: list[int]) -> Period:
-        """What the directives of the start or of the end say together, in these groups of the match."""
+        """Moment that the directives of the start or of the end state together, in these groups of the match."""
         directives, texts = self._directives(end), [match[group] for group in groups]
         once = dict(zip(directives, texts, strict=True))
         shown = match.string[match.start(groups[0]) : match.end(groups[-1])]
@@ -194,7 +194,7 @@ class TimePattern:
 
 
 def _says(moment: datetime, directive: str, text: str) -> bool:
-    """Whether a directive's text is that of the moment, leading zeros and case apart."""
+    """Tells whether a directive's text is that of the moment, leading zeros and case apart."""
     if directive in "fz":
         return True
     said = moment.strftime("%" + directive)

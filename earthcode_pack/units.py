@@ -94,7 +94,7 @@ def convertible(one: str, other: str) -> bool:
 
 
 def factor(one: str, other: str) -> float | None:
-    """What a number in one unit is multiplied with to be in the other; None where that is not all there is to it.
+    """Factor from one unit to another; None where the two differ by more than a factor, or in kind.
 
     >>> factor("km", "m"), factor("degC", "K"), factor("m", "s")
     (1000.0, None, None)

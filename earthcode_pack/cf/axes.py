@@ -87,7 +87,7 @@ def axes_of(dataset: xr.Dataset, name: str) -> Axes | None:
 
 
 def _axes_among(dataset: xr.Dataset, name: str, places: Places) -> Axes | None:
-    """See ``axes_of``; ``places`` are looked up once for all variables of a dataset, which may be hundreds."""
+    """Returns the axes as ``axes_of`` does; ``places`` are looked up once for all variables of a dataset."""
     dims = [str(dim) for dim in dataset.variables[name].dims]
     kinds = {dim: axis_of(dataset, dim) for dim in dims}
     by_kind = {kind: dim for dim, kind in reversed(kinds.items()) if kind}

@@ -1,4 +1,4 @@
-"""Which stored values of a variable mean missing (CF 1.11, 2.5.1; NetCDF User's Guide, appendix A)."""
+"""Stored values of a variable that mean missing (CF 1.11, 2.5.1; NetCDF User's Guide, appendix A)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def plain(value: Any) -> Any:
 
 
 def holds(dtype: str, value: float) -> bool:
-    """Whether a type can hold a value.
+    """Tells whether a type can hold a value.
 
     >>> holds("uint8", -1), holds("int16", 2.5), holds("float32", float("nan"))
     (False, False, True)
@@ -57,7 +57,7 @@ def in_type(value: float, dtype: str) -> Number:
 
 
 def is_unsigned(attrs: Mapping[str, Any], dtype: str) -> bool:
-    """Whether signed integers stand for unsigned ones, by the NetCDF User's Guide's ``_Unsigned``."""
+    """Tells whether signed integers stand for unsigned ones, by the NetCDF User's Guide's ``_Unsigned``."""
     return np.dtype(dtype).kind == "i" and str(attrs.get("_Unsigned", "")).lower() == "true"
 
 
@@ -158,7 +158,7 @@ def as_numbers(block: Array, variable: Variable) -> Array:
 
 
 def hidden(block: Array, variable: Variable) -> Array | None:
-    """Which values of a block are missing though they are neither nodata nor NaN; None where there are none."""
+    """Marks the values of a block that are missing and neither nodata nor NaN; None where there are none."""
     numbers = as_numbers(block, variable)
     found = beyond(numbers, variable.valid_range)
     for value in variable.missing:
@@ -176,7 +176,7 @@ def beyond(numbers: Array, limits: Range) -> Array | None:
 
 
 def missing(block: Array, variable: Variable) -> Array:
-    """Which stored values of a block mean missing, for whatever reason."""
+    """Marks the stored values of a block that mean missing, for whatever reason."""
     native = block.astype(block.dtype.newbyteorder("="), copy=False)
     gaps = np.isnan(native) if native.dtype.kind == "f" else np.zeros(native.shape, bool)
     if variable.nodata is not None and not _is_nan(variable.nodata):

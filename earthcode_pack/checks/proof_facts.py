@@ -1,4 +1,4 @@
-"""What the conversions proved: outputs and sources as readers of other projects decode them."""
+"""Findings on the proof of conversions: outputs and sources as readers of other projects decode them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def proof_findings(artifacts: Iterable[Artifact]) -> Iterator[Finding]:
 
 
 def proof_words(total: Proof, blocks: str = "") -> Iterator[Finding]:
-    """The same of one proof; ``blocks`` says which were compared, where it was not some of them."""
+    """Findings on one proof; ``blocks`` says which were compared, where it was not some of them."""
     yield rules.PROOF.finding(_SUBJECT, in_words(total, blocks), total.model_dump(mode="json", exclude={"limits"}))
     for limit in total.limits[:_SHOWN]:
         yield rules.PROOF.finding(_SUBJECT, f"not compared: {limit}")
@@ -33,7 +33,7 @@ def proof_words(total: Proof, blocks: str = "") -> Iterator[Finding]:
 
 
 def in_words(proof: Proof, blocks: str = "") -> str:
-    """What was compared, in a sentence."""
+    """Returns a sentence on all that was compared."""
     if not proof.blocks:
         return "no block of the data could be compared by a reader of another project"
     count = f"{blocks}, {proof.blocks:,} of them" if blocks else f"{proof.blocks:,} blocks"

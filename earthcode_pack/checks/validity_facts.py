@@ -1,4 +1,4 @@
-"""What statistics show of missing cells that no header names: fill values beside nodata, and an unnamed alpha band."""
+"""Findings on missing cells that no header names: fill values beside nodata, and an unnamed alpha band."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ _LOST = "it may be a transparency (alpha) that its file does not name, and its v
 
 
 def _is_all_or_nothing(variable: WrittenVariable) -> bool:
-    """Whether all values are the ends of an unsigned type: then variance and mean say so (Bhatia and Davis 2000)."""
+    """Tells whether all values are the ends of an unsigned type, by variance and mean (Bhatia and Davis 2000)."""
     statistics, greatest = variable.statistics, _GREATEST.get(variable.dtype)
     if statistics is None or greatest is None or variable.classes:
         return False

@@ -252,7 +252,7 @@ def _static(job: Job, runs: list[Run], axis: str | None, notes: Notes) -> dict[s
 
 
 def _how_far(first: xr.Variable, others: list[xr.Variable]) -> str:
-    """In words how far the numbers of an axis are apart, in its steps."""
+    """Says in words how far the numbers of an axis are apart, in its steps."""
     numbers = [other.values for other in others if other.shape == first.shape and other.dtype.kind in "iuf"]
     if first.ndim != 1 or first.size < 2 or len(numbers) < len(others):  # noqa: PLR2004 - a step lies between two
         return ""

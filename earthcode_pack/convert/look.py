@@ -154,7 +154,7 @@ def _left_out(dataset: xr.Dataset, variable: Variable) -> Iterator[str]:
 
 
 def _marked_otherwise(variable: Variable, nodata: float | None) -> Iterator[str]:
-    """What means missing in the source besides its nodata, and becomes nodata, or is masked, in the COG."""
+    """Says which cells besides nodata are missing in the source, and that they are nodata or masked in the COG."""
     stated = [key for key in ("missing_value", "valid_range", "valid_min", "valid_max") if key in variable.attrs]
     if stated and (variable.missing or variable.valid_range != NO_RANGE):
         now = "masked" if nodata is None else f"nodata ({nodata})"

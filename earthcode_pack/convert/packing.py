@@ -1,4 +1,4 @@
-"""How the values of one variable are stored in a cube of many files, whose packing may differ."""
+"""Packing of a variable in a cube of many files, which may pack it differently."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DOUBLE = 53  # bits of integers that a double holds exactly
 
 @dataclass(frozen=True)
 class Packing:
-    """How a variable is stored in the cube.
+    """Packing of a variable in the cube.
 
     ``stored``: as in the files, which agree. ``refilled``: in the files' packing, with one ``nodata`` for all that is
     missing, since files mark it differently. ``decoded``: unpacked to ``dtype``, with NaN for missing.

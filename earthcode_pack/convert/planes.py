@@ -101,7 +101,7 @@ class CubePlane:
         return rows[start - first : stop - first]
 
     def mask(self, start: int, stop: int) -> Array | None:
-        """See ``Plane``: of a cube that says what is missing without a value for it, such as by ``valid_range``."""
+        """Masks cells of a cube that are missing by no value, such as by ``valid_range``; see ``Plane``."""
         if not self.look.has_mask:
             return None
         window = _window(start, stop, self._orientation)

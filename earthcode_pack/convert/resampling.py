@@ -32,7 +32,7 @@ _FLAGS = ("flag_values", "flag_masks", "flag_meanings")
 
 @dataclass(frozen=True)
 class Resampling:
-    """How coarser cells are made of stored values.
+    """Method by which coarser cells are made of stored values.
 
     ``missing`` are the values that do not count, ``fill`` is what a cell without any other becomes, ``valid`` are the
     least and the greatest value that count. ``data`` tells a data variable from a coordinate or helper; ``dtype`` is

@@ -111,7 +111,7 @@ def staged(plane: Plane, grid: Grid, path: Path) -> str:
 
 
 def plain_profile(look: Look, grid: Grid) -> dict[str, Any]:
-    """What rasterio needs to make a GeoTIFF for a map; see ``seen_exactly`` for nodata."""
+    """Creation profile of rasterio for the GeoTIFF of a map; see ``seen_exactly`` for nodata."""
     height, width = grid.shape
     return {
         "driver": "GTiff", "dtype": look.dtype, "count": look.count, "height": height, "width": width,

@@ -117,7 +117,7 @@ def _converted(values: Array, given: tuple[str, str], wanted: tuple[str, str]) -
 
 
 def in_units(values: Array, given: tuple[str, str], wanted: tuple[str, str], name: str, notes: Notes) -> Array:
-    """The same instants in other units and calendar, checked by decoding them again.
+    """Converts instants to other units and calendar, checked by decoding them again.
 
     Args:
         values: numbers that count time.

@@ -215,7 +215,7 @@ def _first_valid(array: xr.DataArray, variable: WrittenVariable) -> Array:
 
 
 def _measured(values: Array, variable: WrittenVariable) -> Array:
-    """With what the statistics leave out masked too: xarray decodes no valid range, nor netCDF's default fill."""
+    """Masks what the statistics leave out: xarray decodes no valid range, nor netCDF's default fill."""
     found = variable.statistics
     if found is None or values.dtype.kind not in "iuf":
         return values

@@ -118,12 +118,12 @@ def width(box: Box) -> float:
 
 
 def is_full_circle(box: Box) -> bool:
-    """Whether it holds every longitude."""
+    """Tells whether a box holds every longitude."""
     return width(box) >= CIRCLE - ROUND
 
 
 def is_global(box: Box) -> bool:
-    """Whether it claims the whole globe.
+    """Tells whether a box claims the whole globe.
 
     >>> is_global((-180.0, -90.0, 180.0, 90.0))
     True
@@ -132,7 +132,7 @@ def is_global(box: Box) -> bool:
 
 
 def contains(outer: Box, inner: Box, slack: Sequence[float] = (FINE, FINE)) -> bool:
-    """Whether ``inner`` lies in ``outer``, on the circle of longitudes, but for ``slack`` degrees (x, y) on each side.
+    """Tells whether ``inner`` lies in ``outer``, but for ``slack`` degrees (x, y) on each side.
 
     >>> contains((170.0, -1.0, -170.0, 1.0), (-179.0, 0.0, -178.0, 1.0))
     True
@@ -159,7 +159,7 @@ def union(boxes: Iterable[Box]) -> Box:
 
 
 def is_union(box: Box, parts: Sequence[Box]) -> bool:
-    """Whether ``box`` holds all parts, and each of its sides touches one of them.
+    """Tells whether ``box`` holds all parts, and each of its sides touches one of them.
 
     Both unions of parts about the antimeridian pass: the narrowest that crosses it, and -180…180.
 
@@ -182,7 +182,7 @@ def _touches(side: float, sides: Sequence[float], parts: Sequence[Box]) -> bool:
 
 
 def excess(outer: Box, inner: Box) -> tuple[float, float]:
-    """By how many degrees ``outer`` is wider and taller than ``inner``."""
+    """Degrees by which ``outer`` is wider and taller than ``inner``."""
     return width(outer) - width(inner), (outer[3] - outer[1]) - (inner[3] - inner[1])
 
 

@@ -30,7 +30,7 @@ _AT_POLE = 1e-6  # degrees
 
 @dataclass(frozen=True)
 class Pole:
-    """Where a pole lies in a CRS: ``places`` (n, 2) that PROJ gives for it, ``is_point`` where they are one."""
+    """A pole in the plane of a CRS: ``places`` (n, 2) that PROJ gives for it, ``is_point`` where they are one."""
 
     latitude: float
     places: Array
@@ -105,7 +105,7 @@ def crs_of(wkt: str) -> CRS:
 
 @lru_cache(maxsize=64)
 def projection_of(wkt: str) -> Projection:
-    """How a CRS leads to longitude and latitude.
+    """The way of a CRS to longitude and latitude.
 
     Raises ``Unreadable`` for one that names no place on the Earth: an engineering CRS, or that of another planet.
     """
@@ -125,7 +125,7 @@ def projection_of(wkt: str) -> Projection:
 
 
 def unit_scale(crs: CRS, stated: str, axis: int) -> float | None:
-    """What coordinates along x (0) or y (1) are multiplied with to be in the units of their CRS.
+    """Factor from the units of coordinates along x (0) or y (1) to those of their CRS.
 
     1 where they state no unit, None where theirs is of another kind. Angles of a geostationary CRS in metres are those
     of its scan: metres at the height of the satellite (CF, appendix F, Geostationary projection).
@@ -146,7 +146,7 @@ def unit_scale(crs: CRS, stated: str, axis: int) -> float | None:
 
 
 def _satellite_height(crs: CRS) -> float | None:
-    """In metres above the ellipsoid, of a geostationary CRS."""
+    """Height of the satellite of a geostationary CRS above the ellipsoid, in metres; None for others."""
     projection = crs.coordinate_operation
     if projection is None or not projection.method_name.lower().startswith("geostationary"):
         return None
@@ -155,21 +155,21 @@ def _satellite_height(crs: CRS) -> float | None:
 
 
 def is_greenwich_degrees(crs: CRS) -> bool:
-    """Whether a CRS has longitude and latitude from Greenwich themselves, in degrees: not rotated, not derived."""
+    """Tells whether a CRS has longitude and latitude from Greenwich in degrees: not rotated, not derived."""
     meridian = crs.prime_meridian.longitude if crs.prime_meridian else 0.0
     degrees = all(axis.unit_name == "degree" for axis in crs.axis_info[:2])
     return bool(crs.is_geographic and not crs.is_derived and meridian == 0 and degrees)
 
 
 def _horizontal(crs: CRS) -> CRS:
-    """Without heights."""
+    """Returns the horizontal part of a CRS."""
     if crs.is_compound:
         return _horizontal(crs.sub_crs_list[0])
     return crs.to_2d() if len(crs.axis_info) > 2 else crs  # noqa: PLR2004 - dimensions
 
 
 def _without_datum(crs: CRS) -> Transformer | None:
-    """From a projected CRS to the longitude and latitude that it projects: PROJ's inverse alone."""
+    """Transformer from a projected CRS to the longitude and latitude that it projects: PROJ's inverse alone."""
     while crs.is_bound and crs.source_crs is not None:
         crs = crs.source_crs
     if crs.is_geographic or crs.geodetic_crs is None:

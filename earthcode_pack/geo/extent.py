@@ -1,4 +1,4 @@
-"""From the edges of a grid in any CRS to its box in longitude and latitude."""
+"""Boxes in longitude and latitude of grids in any CRS, by their edges."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Frame:
 
     @classmethod
     def of_bounds(cls, crs: str, bounds: Sequence[float]) -> Frame:
-        """Of outer edges (xmin, ymin, xmax, ymax), rows from north to south."""
+        """Makes the frame of outer edges (xmin, ymin, xmax, ymax), rows from north to south."""
         west, south, east, north = (float(side) for side in bounds)
         return cls(crs, (west, north), (east - west, 0.0), (0.0, south - north))
 
     @classmethod
     def of_transform(cls, crs: str, transform: Sequence[float], shape: Sequence[int]) -> Frame:
-        """Of GDAL's affine (a, b, c, d, e, f) and (rows, columns)."""
+        """Makes the frame of GDAL's affine (a, b, c, d, e, f) and (rows, columns)."""
         a, b, c, d, e, f = (float(number) for number in transform[:6])
         height, width = shape[-2:]
         return cls(crs, (c, f), (a * width, d * width), (b * height, e * height))
@@ -59,7 +59,7 @@ class Frame:
 
     @property
     def is_turned(self) -> bool:
-        """Whether its sides are not those of the axes."""
+        """Tells whether its sides are not those of the axes."""
         return self.right[1] != 0 or self.down[0] != 0
 
     def places(self, u: Array, v: Array) -> tuple[Array, Array]:
@@ -183,7 +183,7 @@ def _over_all(frame: Frame, across: int) -> tuple[Array, Array]:
 
 
 def _arcs(first: Array, second: Array) -> Array:
-    """Of pairs of places that are both on the Earth and no pole."""
+    """Arcs between pairs of places that are both on the Earth and no pole."""
     known = np.isfinite(first + second).all(axis=1) & (np.abs(first[:, 1]) < POLE - ROUND)
     known &= np.abs(second[:, 1]) < POLE - ROUND
     return arcs_between(first[known, 0], second[known, 0])

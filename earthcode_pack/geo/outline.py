@@ -86,7 +86,7 @@ def _touches_pole(ring: Array) -> bool:
 
 
 def _passes_a_pole(ring: Array) -> bool:
-    """Whether two neighbours are a quarter of the circle apart: so near a pole no line between them is the edge."""
+    """Tells whether neighbours are a quarter of the circle apart: so near a pole no line between them is an edge."""
     return bool(np.abs(np.diff(_around(ring[:, 0]))).max() > CIRCLE / 4)
 
 
@@ -104,7 +104,7 @@ def _fixed(ring: Array) -> list[Polygon]:
 
 
 def _counter_clockwise(ring: Array) -> Array:
-    """By the longitudes without jumps: the numbers themselves mislead where they cross 180."""
+    """Uses the longitudes without jumps: the numbers themselves mislead where they cross 180."""
     straight = np.column_stack([_around(ring[:, 0])[:-1], ring[:, 1]])
     return ring if LinearRing(straight).is_ccw else ring[::-1]
 

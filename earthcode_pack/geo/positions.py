@@ -27,7 +27,7 @@ def _flat(coordinates: list[Any]) -> Iterator[tuple[float, float]]:
 
 
 def is_uncut(geometry: dict[str, Any]) -> bool:
-    """Whether a ring or line leaps over the antimeridian: two positions that follow each other are over 180° apart.
+    """Tells whether a ring or line leaps over the antimeridian: neighbouring positions are over 180° apart.
 
     >>> is_uncut({"type": "Polygon", "coordinates": [[[179, 0], [-179, 0], [-179, 1], [179, 1], [179, 0]]]})
     True

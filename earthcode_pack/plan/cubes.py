@@ -175,7 +175,7 @@ def _refuse_names_of_metadata(inputs: tuple[Input, ...]) -> None:
 
 
 def _refuse_coordinates_that_differ(sources: list[Source], axis: str | None) -> None:
-    """What runs along the time axis is joined: it has one shape in all files, and lies along time or nothing."""
+    """Refuses coordinates along time that cannot be joined: of other shapes, or along other dimensions alone."""
     first, *others = sources
     if axis is None:
         return

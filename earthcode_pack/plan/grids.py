@@ -19,7 +19,7 @@ def on_shared_grids(sources: tuple[Source, ...]) -> tuple[Source, ...]:
 
 
 def cells_apart(one: Grid, other: Grid) -> float | None:
-    """How far apart the outer edges of two grids are, in cells of the first; None where they do not compare."""
+    """Distance of the outer edges of two grids, in cells of the first; None where they do not compare."""
     if one.transform is None or other.transform is None or (one.shape, one.crs) != (other.shape, other.crs):
         return None
     width, height = _cell(one)

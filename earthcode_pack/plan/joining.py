@@ -37,7 +37,7 @@ class Moment:
 
     @property
     def label(self) -> str:
-        """What tells it from others: its date in a model's calendar, else its start."""
+        """Label by which moments are told apart: its date in a model's calendar, else its start."""
         labels = self.source.labels
         return labels[self.step] if labels and self.step is not None else rfc3339(self.period.start)
 

@@ -1,4 +1,4 @@
-"""Which cells of a source lie where cells of an output do: by their coordinates, whatever was flipped or rolled."""
+"""Alignment of the cells of a source and of its output by their coordinates, whatever was flipped or rolled."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def every(sizes: Sizes, unit: Mapping[str, int]) -> Iterator[Box]:
 
 
 def within(box: Box, region: Mapping[str, tuple[int, int]] | None) -> Box | None:
-    """What a box has of a region; None where that is nothing."""
+    """Returns the part of a box that lies in a region; None where none does."""
     if region is None:
         return box
     common = {dim: (max(low, region[dim][0]), min(high, region[dim][1])) for dim, (low, high) in box.items()}

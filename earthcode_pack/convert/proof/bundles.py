@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def whole_findings(bundle: Bundle) -> Iterator[Finding]:
-    """What every block of a bundle's data shows beside its sources: one finding on all that agrees, or what differs.
+    """Compares every block of a bundle's data with its sources: a finding on all that agrees, and on each that differs.
 
     A source that is gone, or has changed since, is named and not compared.
     """

@@ -145,7 +145,7 @@ def worth_keeping(spans: Box, sizes: Mapping[str, int], chunk: Mapping[str, int]
 
 
 def within(whole: Box, spans: Box) -> tuple[slice, ...]:
-    """Where a box lies in a larger one, by the dimensions of the box."""
+    """Returns slices of a box within a larger one, by the dimensions of the box."""
     return tuple(slice(low - whole[dim][0], high - whole[dim][0]) for dim, (low, high) in spans.items())
 
 
@@ -220,7 +220,7 @@ def _store(path: Path, _stamp: tuple[int, int]) -> xr.Dataset:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """What tells one store at a path from another: its group's own metadata, made with it."""
+    """Identity of a store at a path: time and inode of its group's metadata."""
     stats = [(path / name).stat() for name in ("zarr.json", ".zgroup") if (path / name).is_file()]
     return (stats[0].st_mtime_ns, stats[0].st_ino) if stats else (0, 0)
 

@@ -39,14 +39,14 @@ class Decoded:
 
     @classmethod
     def of(cls, values: Array, step: float = 0.0) -> Decoded:
-        """Of values of which NaN alone is missing."""
+        """Makes a block of values of which NaN alone is missing."""
         numbers = values.astype(np.uint8) if values.dtype.kind == "b" else values
         valid = ~np.isnan(numbers) if numbers.dtype.kind == "f" else np.ones(numbers.shape, bool)
         return cls(numbers, valid, step)
 
 
 def agree(source: Decoded, written: Decoded, cell: Callable[[Index], str], *, bound: float = 0.0) -> None:
-    """Nothing where two blocks have the same valid cells, with equal values.
+    """Refuses two blocks that have not the same valid cells with equal values.
 
     Packed values may differ by half a unit, and where one reader unpacks in single precision by one unit in the last
     place of float32. ``bound`` is what a lossy encoding may add. ``cell`` names a cell: file, variable, coordinates.

@@ -38,12 +38,12 @@ class Raster:
 
     @property
     def is_geographic(self) -> bool:
-        """Whether its coordinates are longitudes and latitudes."""
+        """Tells whether its coordinates are longitudes and latitudes."""
         return bool(self._dataset.crs and self._dataset.crs.is_geographic)
 
     @property
     def is_straight(self) -> bool:
-        """Whether rows run along one axis of the CRS, but for rounding."""
+        """Tells whether rows run along one axis of the CRS, but for rounding."""
         affine = self.affine
         turned = abs(affine.b) * self.shape[0] + abs(affine.d) * self.shape[1]
         return bool(turned < 1e-2 * min(abs(affine.a) or 1.0, abs(affine.e) or 1.0))

@@ -1,4 +1,4 @@
-"""Which cells of a NetCDF source are valid: in the output, in the statistics, and as netCDF4-python masks them.
+"""Valid cells of a NetCDF source: in the output, in the statistics, and as netCDF4-python masks them.
 
 netCDF4-python honours ``_FillValue``, ``missing_value``, ``valid_min``, ``valid_max``, ``valid_range``, ``_Unsigned``
 and the default fill values of netCDF-C (``Variable.set_auto_maskandscale``); xarray knows the first two alone.
@@ -92,18 +92,18 @@ def _doubts(data: Array, attrs: Mapping[str, Any], kind: Any, defaults: Mapping[
 
 
 def both(theirs: Decoded, ours: Decoded, mask: Masked) -> Decoded:
-    """What is valid to xarray and to netCDF4; of cells that it may mask or not wrongly, what the output has."""
+    """Keeps what is valid to xarray and to netCDF4; of cells that it may mask or not wrongly, what the output has."""
     valid = theirs.valid & (mask.valid | (mask.mistaken & ours.valid))
     return replace(theirs, valid=valid & (ours.valid | ~mask.unknown))
 
 
 def without_ranges(theirs: Decoded, ours: Decoded, attrs: Mapping[str, Any]) -> Decoded:
-    """Of a source that netCDF4 does not read: cells that a valid range may leave out are as the output has them."""
+    """Takes cells that a valid range may leave out as the output has them, where netCDF4 does not read the source."""
     return replace(theirs, valid=theirs.valid & ours.valid) if set(RANGES) & set(attrs) else theirs
 
 
 def compare_counts(stored: Array, mask: Masked, *, count: Callable[[Array], int], cell: Callable[[Index], str]) -> None:
-    """Nothing where ``count``, which tells how many of some stored values are valid, counts what netCDF4 leaves valid.
+    """Refuses a ``count`` of valid values among stored ones that is not of those which netCDF4 leaves valid.
 
     ``stored`` are the values of the same block as they were written. Infinities count nowhere.
     Raises ``NotEqual``, which names a cell.

@@ -90,7 +90,7 @@ class StepSide:
         }
 
     def settled(self, theirs: Decoded, ours: Decoded, rows: Array, columns: Array) -> tuple[Decoded, int]:
-        """See ``maps.Side``: of NetCDF by netCDF4, which knows valid ranges; a COG masks all that is missing."""
+        """Masks by netCDF4, which knows valid ranges, as a COG masks all that is missing; see ``maps.Side``."""
         variable = self.source.variables[0]
         attrs = self.cube.variable(variable.source_name).attrs
         if by_profile(variable, attrs) is not None:

@@ -69,7 +69,7 @@ def prove_cube(
 
 
 def _is_at_start(region: Region | None, axis: str | None) -> bool:
-    """Whether a region is the first along all dimensions but time, so that each step is looked at once."""
+    """Tells whether a region is the first along all dimensions but time, so that each step is looked at once."""
     return region is None or all(start == 0 for dim, (start, _) in region.items() if dim != axis)
 
 
@@ -160,7 +160,7 @@ def _block(work: _Work, variable: CubeVariable, box: Box) -> Proof:
 
 
 class _Part(NamedTuple):
-    """What a block has of one source: ``steps`` of its time axis; ``box`` is that of the output."""
+    """The part of a block that one source holds: ``steps`` of its time axis; ``box`` is that of the output."""
 
     source: Input
     held: Variable
@@ -192,7 +192,7 @@ def _shares(
 
 
 def _decoded(work: _Work, part: _Part, dims: tuple[str, ...], axis: str | None) -> tuple[Decoded, str]:
-    """What the source has of a block, in the dimensions of the output, and who decoded it."""
+    """Decodes the part of a block that a source holds, in the dimensions of the output, and who decoded it."""
     if part.source.driver == "GTiff":
         return _of_raster(work, part, dims, axis), GDAL
     cube, name = work.sources.cube(part.source, part.held), part.held.source_name
@@ -253,7 +253,7 @@ def _mask(work: _Work, part: _Part, axis: str | None) -> tuple[Masked | None, tu
 
 
 def _with_all_gaps(work: _Work, part: _Part, theirs: Decoded, ours: Decoded, mask: Masked | None) -> Decoded:
-    """Where files mark missing values differently, the output marks all in one way, valid ranges included."""
+    """Adds what valid ranges leave out: an output of files that mark missing values differently marks all alike."""
     if mask is not None:
         return both(theirs, ours, mask)
     if part.source.driver == "GTiff":

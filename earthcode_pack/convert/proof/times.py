@@ -33,7 +33,7 @@ def time_names(cube: Cube, axis: str) -> list[str]:
 
 
 def is_time(variable: xr.Variable) -> bool:
-    """Whether its units count from a reference time (CF 4.4)."""
+    """Tells whether its units count from a reference time (CF 4.4)."""
     return variable.dtype.kind in "iuf" and " since " in str(variable.attrs.get("units", ""))
 
 
@@ -58,7 +58,7 @@ def times_of(cube: Cube, names: Sequence[str], axis: str, steps: Sequence[int]) 
 
 
 def _decoded(cube: Cube, variables: dict[str, xr.Variable]) -> xr.Dataset:
-    """By cftime, which knows each calendar; what it does not know (nanoseconds) as numpy's times."""
+    """Decodes by cftime, which knows each calendar; what it does not know (nanoseconds) as numpy's times."""
     try:
         return cube.decode(variables, decode_times=xr.coders.CFDatetimeCoder(use_cftime=True))
     except CannotTell:
@@ -81,7 +81,7 @@ def refuse_half_read(cube: Cube, names: Iterable[str]) -> None:
 
 
 def compare_times(source: Array, written: Array, where: str) -> None:
-    """Nothing where two arrays hold the same instants. Raises ``NotEqual``, which names the first other one.
+    """Refuses two arrays that do not hold the same instants. Raises ``NotEqual``, which names the first other one.
 
     Raises ``CannotTell`` where the readers gave times of kinds that cannot be compared.
     """
@@ -119,7 +119,7 @@ def _text(moment: Any) -> str:
 
 
 def compare_period(cube: Cube, axis: str | None, step: int | None, period: Period, where: str) -> bool:
-    """Nothing where the times of a step lie in the period that the plan has for it; whether there was one to compare.
+    """Refuses times of a step outside the period of the plan; returns whether there were any to compare.
 
     By the bounds where there are any. Raises ``NotEqual`` that shows both, and ``CannotTell``.
     """

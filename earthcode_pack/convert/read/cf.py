@@ -180,7 +180,7 @@ def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
 
 
 def _to_units_of(crs: CRS, dataset: xr.Dataset, dim: str, number: int) -> float:
-    """What coordinates are multiplied with to be in the units of their CRS: 1000 for km under metres (CF 5.6).
+    """Factor from the units of coordinates to those of their CRS: 1000 for km under metres (CF 5.6).
 
     Raises ``Unreadable`` for angles under a CRS in metres that is not geostationary.
     """

@@ -25,12 +25,12 @@ def stem_of(name: str) -> str:
 
 
 def is_pattern(source: str | int | None) -> bool:
-    """Whether ``product.variables.*.from`` is a pattern of file names."""
+    """Tells whether ``product.variables.*.from`` is a pattern of file names."""
     return isinstance(source, str) and any(sign in source for sign in "*?")
 
 
 def wild_parts(name: str, pattern: str) -> str:
-    """What the wildcards of a pattern stand for in the stem of a name that fits it, joined by underscores.
+    """Text that the wildcards of a pattern stand for in the stem of a name that fits it, joined by underscores.
 
     >>> wild_parts("T31UFS_LAI_20240601.tif", "*_LAI_*.tif"), wild_parts("lai.tif", "lai*.tif")
     ('T31UFS_20240601', '')

@@ -75,7 +75,7 @@ def refusal(path: Path) -> Unreadable:
 
 
 def _recognised(path: Path, head: bytes) -> tuple[str, str]:
-    """What a file is, and the way on."""
+    """Returns the format of a file, and the way on."""
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     begins = ((what, kind) for mark, what, kind in _BEGINNINGS if start.startswith(mark))
     what, kind = next(begins, None) or _by_content(path, head, start)
@@ -138,7 +138,7 @@ def _names_in_tar(path: Path) -> list[str]:
 
 
 def _of_folder(path: Path) -> Unreadable:
-    """That a folder is no Zarr store, with the glob that names its data."""
+    """The error for a folder that is no Zarr store, with the glob that names its data."""
     name = path.name
     if (path / ".zarray").is_file() or (path / ".zattrs").is_file():
         return Unreadable(f"{name}: a Zarr array without a group", "name the folder of its group in source.href")

@@ -50,7 +50,7 @@ def _double(name: str, one: _Message, other: _Message) -> Unreadable:
 
 
 def several_cubes(path: Path) -> Unreadable:
-    """That the messages of a GRIB form several hypercubes, which ones, and how to split the file."""
+    """The error for messages that form several hypercubes: which ones, and how to split the file."""
     every = [message.keys for message in _messages(path)]
     cubes = Counter((keys["typeOfLevel"], keys["level"], keys["shortName"]) for keys in every)
     listed = ", ".join(dict.fromkeys(f"{name} ({level} {at})" for level, at, name in cubes))
@@ -61,7 +61,7 @@ def several_cubes(path: Path) -> Unreadable:
 
 
 def several_runs(path: Path, runs: int, steps: int) -> Unreadable:
-    """That a GRIB holds several forecast runs of several steps each, and how to split the file."""
+    """The error for a GRIB that holds several forecast runs of several steps each, and how to split the file."""
     return Unreadable(f"{path.name}: {runs} forecast runs with {steps} steps each", _split(path.name, _RUN))
 
 

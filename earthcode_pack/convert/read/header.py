@@ -49,7 +49,7 @@ def header_of(path: Path, href: str, size: int, sha256: str, profile: Profile) -
 
 
 def scene_of(name: str, profile: Profile) -> str:
-    """What tells files of one time apart: what the wildcards of a variable's pattern stand for, else the stem."""
+    """Name that tells files of one time apart: the text for the wildcards of a variable's pattern, else the stem."""
     variable = variable_by_name(name, profile)
     pattern = profile.product.variables[variable].from_ if variable is not None else ""
     return wild_parts(name, str(pattern)) or stem_of(name)
@@ -174,7 +174,7 @@ def _left_out(held: list[Variable], found: tuple[Variable, ...]) -> Iterator[Fin
 
 
 def _refuse_unreadable(path: Path, driver: Driver, variables: list[str]) -> None:
-    """What would fail when values are read, and can be known before."""
+    """Refuses what would fail when values are read, and can be known before."""
     if is_hdf5(path):
         refuse_filters_that_lack(path, variables)
     elif driver == "netCDF":
@@ -182,7 +182,7 @@ def _refuse_unreadable(path: Path, driver: Driver, variables: list[str]) -> None
 
 
 def _only_groups(groups: dict[str, list[str]], driver: Driver, href: str) -> Unreadable:
-    """That all variables lie in groups, and how to take those of one."""
+    """The error for a file whose variables all lie in groups, with the way to take those of one."""
     name, (first, *_) = name_of(href), groups
     listed = ", ".join(f"{group.strip('/')} ({', '.join(names[:3])})" for group, names in sorted(groups.items())[:9])
     way = (
@@ -194,7 +194,7 @@ def _only_groups(groups: dict[str, list[str]], driver: Driver, href: str) -> Unr
 
 
 def _group_notes(groups: dict[str, list[str]], name: str) -> Iterator[Finding]:
-    """What lies in groups beside the root is not packaged."""
+    """Reports groups beside the root, which are not packaged."""
     if groups:
         listed = ", ".join(f"{group} ({', '.join(names)})" for group, names in sorted(groups.items()))
         yield rules.CF_GROUPS.finding(

@@ -61,7 +61,7 @@ def _begins_with(path: Path) -> bytes:
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file is HDF5, which NetCDF-4 is."""
+    """Tells whether a file is HDF5, as NetCDF-4 is."""
     return path.is_file() and _begins_with(path) == b"\x89HDF"
 
 

@@ -165,7 +165,7 @@ def raster_crs(dataset: DatasetReader) -> CRS | None:
 
 
 class _Header:
-    """What a raster says of all its bands, asked for once: each is a call to GDAL for every band."""
+    """Header of all bands of a raster, asked for once: each is a call to GDAL for every band."""
 
     def __init__(self, dataset: DatasetReader) -> None:
         self.dataset = dataset
@@ -187,18 +187,18 @@ class _Header:
         return [(self.names[i - 1] or f"band_{i}", (i,)) for i in range(1, len(roles) + 1) if i not in alpha]
 
     def _masks_of_bands(self) -> bool:
-        """Whether several bands have masks of their own, which one raster of all of them cannot hold."""
+        """Tells whether several bands have masks of their own, which one raster of all of them cannot hold."""
         return len(self.roles) > 1 and any(not flags for flags in self.flags)
 
     def masks(self, bands: tuple[int, ...]) -> tuple[int, ...]:
-        """What says which cells of a band are valid besides nodata: 0 is the mask, others are transparencies."""
+        """Masks of a band besides nodata: 0 is the mask, others are transparencies."""
         flags = set(self.flags[bands[0] - 1])
         has_mask = flags.isdisjoint({MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha})
         alpha = [n for n in _transparencies(self.roles) if n not in bands]
         return (*((0,) if has_mask else ()), *alpha)
 
     def variable(self, name: str, bands: tuple[int, ...]) -> Variable:
-        """What is said of a band (of the first, for a picture)."""
+        """Describes a band (the first one, of a picture)."""
         at, band = bands[0] - 1, bands[0]
         dtype, nodata, shape = self.dtypes[at], self.nodata[at], self.dataset.shape
         tags = self.dataset.tags(band)
@@ -250,7 +250,7 @@ def read_filled(dataset: DatasetReader, variable: Variable, window: Window) -> A
 
 
 def read_validity(dataset: DatasetReader, variable: Variable, window: Window) -> Array:
-    """Which cells of a window are valid (rows, columns): 255 there, 0 elsewhere.
+    """Mask of the valid cells of a window (rows, columns): 255 there, 0 elsewhere.
 
     A transparency of 0 hides a cell; one that is seen through is valid. Nodata makes no difference where only
     the raster's own mask speaks, as in GDAL («RFC 15: Band Masks»); a transparency leaves nodata to be missing.

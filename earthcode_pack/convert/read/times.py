@@ -40,7 +40,7 @@ def periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
 
 
 def own_periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
-    """As ``periods_of``, of the coordinate itself: of the runs of a forecast, not of the times they are valid for."""
+    """Periods of the coordinate itself: of the runs of a forecast, not of the times they are valid for."""
     coordinate = dataset[dim]
     _refuse_without_units(dataset, dim)
     units, calendar = time_units(coordinate)
@@ -132,7 +132,7 @@ def timing_of(name: str, dataset: xr.Dataset) -> tuple[str, str] | None:
 
 
 def clocks_of(dataset: xr.Dataset, time_dim: str, coordinates: Iterable[str]) -> tuple[Clock, ...]:
-    """Those of the coordinates that count time, along the time axis or once."""
+    """Selects the coordinates that count time, along the time axis or once."""
     found = []
     for name in coordinates:
         variable = dataset.variables[name]

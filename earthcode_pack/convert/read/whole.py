@@ -1,4 +1,4 @@
-"""Whether a file holds all the bytes that its header speaks of: what a download or a full disk has cut off."""
+"""Refusal of files that end before their header says: cut off by a download or a full disk."""
 
 from __future__ import annotations
 

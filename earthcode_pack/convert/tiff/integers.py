@@ -18,7 +18,7 @@ _TYPES = (np.dtype(np.int64), np.dtype(np.uint64))
 
 
 def are_exact(look: Look, resampling: str) -> bool:
-    """Whether overviews of a map are grown here: of 64-bit integers that have nodata, by average or mode.
+    """Tells whether overviews of a map are grown here: of 64-bit integers that have nodata, by average or mode.
 
     GDAL 3.12 writes 0 for missing cells in both, or 2^63 - 1024 for a nodata of 2^63 - 1.
     """

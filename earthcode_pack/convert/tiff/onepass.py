@@ -58,7 +58,7 @@ def is_possible(look: Look, job: Job) -> bool:
 
 
 def _grows_alike(look: Look, job: Job) -> bool:
-    """Whether the overviews are those that GDAL's driver grows, or those that it would grow wrong."""
+    """Tells whether the overviews are those that GDAL's driver grows, or those that it would grow wrong."""
     resampling, dtype = job.options["resampling"], np.dtype(look.dtype)
     shapes = level_shapes(job.grid.shape, job.options["blocksize"])
     if any(lower[1] == upper[1] for lower, upper in pairwise(shapes[1:])):
