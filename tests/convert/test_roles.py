@@ -174,6 +174,19 @@ def test_forecasts_last_until_they_are_valid(tmp_path: Path, fmt: str, valid: bo
     assert runs.extent == ("2024-01-01T00:00:00Z", "2024-01-01T12:00:00Z")
 
 
+@pytest.mark.parametrize("fmt", ["zarr", "netcdf"])
+def test_times_of_single_cells_with_gaps_leave_the_axis_alone(tmp_path: Path, fmt: str) -> None:
+    def observed(file: Any) -> None:
+        made = file.createVariable("observed", "f8", ("time", "lat", "lon"), fill_value=-1.0)
+        made.setncatts({"standard_name": "time", "units": "seconds since 2020-01-01"})
+        made[...] = np.ma.masked_less(np.arange(24.0).reshape(2, 3, 4), 3)
+        file["sst"].coordinates = "observed"
+
+    source = make_nc(tmp_path / "a.nc", ramp(2, 3, 4), times=[0, 1], more=observed)
+    period = run(profile_of(source, fmt), tmp_path / "out").one.period
+    assert (rfc3339(period.start), rfc3339(period.end)) == ("2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z")
+
+
 def test_a_forecast_period_without_unit_of_time_is_refused(tmp_path: Path) -> None:
     source = forecast(tmp_path / "a.nc", valid=False)
     with xr.open_dataset(source, decode_cf=False) as dataset:

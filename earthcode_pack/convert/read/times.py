@@ -58,8 +58,8 @@ def valid_times(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, Any] | None:
     By a coordinate ``time`` along the runs and their steps, else as the reference times plus the forecast periods
     (standard names ``forecast_reference_time`` and ``forecast_period``).
     """
-    if dim not in dataset.variables:
-        return None
+    if dim not in dataset.variables or dataset[dim].attrs.get("standard_name") == "time":
+        return None  # times of single cells beside it may have gaps, and are no axis
     stated = [
         str(name)
         for name, variable in dataset.variables.items()
