@@ -13,6 +13,7 @@ from earthcode_pack.checks.documents import listed, mapping, mappings
 from earthcode_pack.checks.limits import DECODED
 from earthcode_pack.checks.measured import open_cube
 from earthcode_pack.checks.metadata import field
+from earthcode_pack.errors import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -113,7 +114,7 @@ def _wrong(stated: dict[str, float], true: dict[str, float]) -> dict[str, float]
 def _measured(path: Path, kind: Kind, names: set[str]) -> dict[str, tuple[Sums, float, float]]:
     try:
         return dict(_of_cog(path, names) if kind == "cog" else _of_cube(path, names))
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError):
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, Unreadable):
         return {}  # its own checks say that it cannot be read
 
 
