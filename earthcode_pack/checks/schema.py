@@ -17,6 +17,7 @@ from earthcode_pack.checks import rules
 from earthcode_pack.checks.documents import texts
 from earthcode_pack.checks.schema_sources import NoSchema, load_schema, named_folder
 from earthcode_pack.checks.shape import shapes_for
+from earthcode_pack.checks.thin import Thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -48,12 +49,17 @@ class SchemaBook:
         """What the schemas of its core and its extensions refuse in a Catalog, Collection or Item."""
         urls = tuple(schema_urls(stac))
         try:
-            shape = (urls, _shaper(urls, self.folder)(stac))
+            shaper = _shaper(urls, self.folder)
+            shape = (urls, shaper(stac))
             if shape in self._valid:
                 return []
-            found = [finding for url in urls for finding in self._against(url, stac, subject)]
+            thin = Thinned(stac, shaper)
+            found = [finding for url in urls for finding in self._against(url, thin, subject)]
         except RecursionError:
             return [rules.SCHEMA.finding(subject, f"{subject} is nested too deeply to be validated")]
+        if thin.left:
+            message = f"{thin.left} members of long arrays of {subject} were not validated"
+            found.append(rules.SCHEMA_SAMPLED.finding(subject, message, thin.left))
         if not found and len(self._valid) < _SHAPES:
             self._valid.add(shape)
         return found
@@ -65,14 +71,15 @@ class SchemaBook:
             by_reason.setdefault(why, []).append(url)
         return [_unavailable(urls, why) for why, urls in by_reason.items()]
 
-    def _against(self, url: str, stac: dict[str, Any], subject: str) -> Iterator[Finding]:
+    def _against(self, url: str, thin: Thinned, subject: str) -> Iterator[Finding]:
         compiled = _compile(url, self.folder)
         self.unavailable.update(compiled.missing)
-        errors = sorted(compiled.validator.iter_errors(stac), key=lambda e: e.json_path)
+        errors = sorted(compiled.validator.iter_errors(thin.document), key=lambda e: e.json_path)
         causes = {(cause.json_path, cause.message): cause for cause in map(_cause, errors)}
         for cause in list(causes.values())[:_MOST]:
-            message = f"{cause.json_path}: {_short(cause.message)} ({url})"
-            yield rules.SCHEMA.finding(subject, message, cause.json_path, _short(str(cause.validator_value)))
+            path = thin.path(cause.absolute_path)
+            message = f"{path}: {_short(cause.message)} ({url})"
+            yield rules.SCHEMA.finding(subject, message, path, _short(str(cause.validator_value)))
 
 
 def _unavailable(urls: list[str], why: str) -> Finding:

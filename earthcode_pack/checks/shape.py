@@ -117,9 +117,20 @@ def _shaper(words: _Words) -> Callable[[Any], Hashable]:
 
 
 def _is_unique(values: list[Any]) -> bool:
-    """By the values as written: 1 and 1.0 differ here, and are one to a schema, so numbers are told apart as floats."""
-    seen = [_plain(value) for value in values]
-    return len({repr(value) for value in seen}) == len(seen)
+    return not first_equal(values)
+
+
+def first_equal(values: list[Any]) -> tuple[int, ...]:
+    """The places of the first two equal members; none where all differ.
+
+    By the values as written: 1 and 1.0 differ here, and are one to a schema, so numbers are told apart as floats.
+    """
+    seen: dict[str, int] = {}
+    for index, value in enumerate(values):
+        first = seen.setdefault(repr(_plain(value)), index)
+        if first != index:
+            return first, index
+    return ()
 
 
 def _plain(value: Any) -> Any:
