@@ -232,7 +232,7 @@ class _Preparation:
 
     def _check(self, sources: Sources, artifacts: list[Artifact], before: str | None) -> tuple[Finding, ...]:
         """What the product breaks of the rules, and what the sources leave open."""
-        from earthcode_pack.checks import check  # noqa: PLC0415 - jsonschema and friends
+        from earthcode_pack.checks import check  # noqa: PLC0415 - heavy
         from earthcode_pack.checks.class_facts import class_findings  # noqa: PLC0415
         from earthcode_pack.checks.proof_facts import proof_findings  # noqa: PLC0415
         from earthcode_pack.checks.time_facts import gap_findings  # noqa: PLC0415
