@@ -9,6 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import xarray as xr
+
     from earthcode_pack.model import Variable
 
 Array = np.ndarray[Any, Any]
@@ -23,6 +25,7 @@ _DEFAULT_FILLS: dict[str, Number] = {
     "float32": 9.969209968386869e36, "float64": 9.969209968386869e36,
 }  # fmt: skip
 _PAIR = 2
+_NETCDF_FILL = 9.969209968386869e36  # what netCDF-C leaves in numbers with a point that nobody wrote
 
 
 def plain(value: Any) -> Any:
@@ -194,3 +197,34 @@ def unpack(block: Array, variable: Variable, dtype: str) -> Array:
         values += variable.offset
     values[missing(block, variable)] = np.nan
     return values.astype(dtype)
+
+
+# --- coordinates ----------------------------------------------------------------------------------------------------
+
+
+def unpacked(variable: xr.DataArray | xr.Variable) -> Array:
+    """The numbers of a variable of stored values, in the type of the file where that has a point, else float64."""
+    stored, attrs = variable.values, variable.attrs
+    if is_unsigned(attrs, stored.dtype.newbyteorder("=").name):
+        stored = stored.view(stored.dtype.str.replace("i", "u"))
+    values = stored.astype(stored.dtype.newbyteorder("=") if stored.dtype.kind == "f" else np.float64)
+    gaps = _gaps(stored, attrs)
+    if {"scale_factor", "add_offset"} & set(attrs):
+        values = values.astype(np.float64) * attrs.get("scale_factor", 1.0) + attrs.get("add_offset", 0.0)
+    values[gaps] = np.nan
+    return values
+
+
+def _gaps(stored: Array, attrs: dict[Any, Any]) -> Array:
+    fills = [np.asarray(attrs[key]).ravel() for key in ("_FillValue", "missing_value") if key in attrs]
+    numbers = [fill.astype(stored.dtype) for fill in fills if fill.dtype.kind in "iuf"]
+    gaps = np.isin(stored, np.concatenate(numbers)) if numbers else np.zeros(stored.shape, bool)
+    return gaps | np.isclose(stored, _NETCDF_FILL, rtol=1e-6, atol=0) if stored.dtype.kind == "f" else gaps
+
+
+def packed_alike(bounds: xr.Variable, coordinate: xr.Variable) -> xr.Variable:
+    """Bounds with the attributes of their coordinate, which they inherit (7.1); packing only in the same type."""
+    out = bounds.copy(deep=False)
+    inherited = coordinate.attrs if bounds.dtype == coordinate.dtype else {}
+    out.attrs = {**inherited, **bounds.attrs}
+    return out

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.cf.axes import data_variables
 from earthcode_pack.cf.roles import grid_mappings, helpers
+from earthcode_pack.cf.time_units import in_microseconds, plain_units
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import name_findings
 from earthcode_pack.checks.time_facts import axis_findings
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.timeline import in_microseconds, plain_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from earthcode_pack.cf.cells import unit_scale
 from earthcode_pack.cf.roles import grid_mapping_for
 from earthcode_pack.checks.cf import crs_of, is_time, open_raw
 from earthcode_pack.checks.cog import open_tiff
@@ -20,7 +21,6 @@ from earthcode_pack.checks.targets import by_name
 from earthcode_pack.checks.zarr_store import open_group, open_store
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.geo.box import width
-from earthcode_pack.geo.crs import unit_scale
 from earthcode_pack.geo.extent import Frame, doubt, lonlat_box
 from earthcode_pack.nodata import nodata_values
 

@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.cf.units import is_unit, nearest
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.documents import Document, listed, mapping, mappings, roles, texts
 from earthcode_pack.checks.names import name_findings
@@ -16,7 +17,6 @@ from earthcode_pack.checks.targets import by_name
 from earthcode_pack.geo.box import box_of, contains, is_global
 from earthcode_pack.geo.positions import is_uncut, positions
 from earthcode_pack.period import parse_period
-from earthcode_pack.units import is_unit, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

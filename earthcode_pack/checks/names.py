@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack import standard_names, units
+from earthcode_pack.cf import standard_names, units
+from earthcode_pack.cf.kinds import is_circular
 from earthcode_pack.checks import rules
-from earthcode_pack.kinds import is_circular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

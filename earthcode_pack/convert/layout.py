@@ -11,12 +11,12 @@ from pyproj import CRS
 
 from earthcode_pack import __version__
 from earthcode_pack.cf.axes import auxiliary_of, data_variables
+from earthcode_pack.cf.grid_mappings import crs_of
 from earthcode_pack.cf.missing import plain
 from earthcode_pack.cf.roles import dangling, grid_mapping_for, grid_mappings, renamed
 from earthcode_pack.convert.cube import CubeVariable, LocalPaths, cube_variable, names_of
 from earthcode_pack.convert.notes import Notes
 from earthcode_pack.convert.packing import OF_STORED_VALUES, PACKING
-from earthcode_pack.convert.read import cf
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.open import open_raw
 from earthcode_pack.convert.time_axis import stacked, time_axis
@@ -124,7 +124,7 @@ def _read_header(source: Input, path: Path, *, of_crs: bool) -> _Header:
         every = set(data_variables(dataset))
         attrs = {name: {str(k): _typed(v) for k, v in dataset[name].attrs.items()} for name in every}
         first = source.variables[0].source_name
-        crs, auxiliary = cf.crs_of(dataset, first) if of_crs else None, auxiliary_of(dataset, first)
+        crs, auxiliary = crs_of(dataset, first) if of_crs else None, auxiliary_of(dataset, first)
         unwritable = tuple(str(name) for name, v in dataset.variables.items() if v.dtype.kind not in "iufbSUOT")
         small = dataset.drop_vars(every | {*unwritable}, errors="ignore").load()
         small.attrs = {str(key): _typed(value) for key, value in dataset.attrs.items()}

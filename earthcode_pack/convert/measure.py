@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pyproj import CRS
 
+from earthcode_pack.cf import grid_mappings, times
 from earthcode_pack.cf.axes import axes_of, axis_of, data_variables
-from earthcode_pack.cf.missing import plain, stated_nodata
-from earthcode_pack.convert.classes import bitfields_of, classes_of, colored, of_table
-from earthcode_pack.convert.read import cf, times
-from earthcode_pack.convert.read.numbers import unpacked
-from earthcode_pack.convert.read.places import grid_of, period_along
+from earthcode_pack.cf.flags import bitfields_of, classes_of, colored, of_table
+from earthcode_pack.cf.missing import plain, stated_nodata, unpacked
+from earthcode_pack.cf.places import grid_of, period_along
 from earthcode_pack.model import Dimension, Driver, Grid, Job, Variable, WrittenVariable, rfc3339
 from earthcode_pack.nodata import nodata_values
 
@@ -114,7 +113,7 @@ def measure_cube(
         held = set(data_variables(dataset))
         names = [name for name in sources if name in held]  # a store lists its arrays in the order of the disk
         axes = axes_of(dataset, names[0])
-        crs = cf.crs_of(dataset, names[0])
+        crs = grid_mappings.crs_of(dataset, names[0])
         assert axes is not None and crs is not None, "the layout gave every variable a grid mapping"  # noqa: PT018
         grid = grid_of(dataset, axes, crs, outlined=True)
         variables = tuple(_written(dataset, name, sources[name], job, tallies) for name in names)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from earthcode_pack.cf.kinds import is_categorical, is_circular
 from earthcode_pack.cf.missing import (
     NO_RANGE,
     Range,
@@ -20,7 +21,6 @@ from earthcode_pack.cf.missing import (
 )
 from earthcode_pack.convert.cube import names_of
 from earthcode_pack.convert.pyramid import Array, Method, coarsen
-from earthcode_pack.kinds import is_categorical, is_circular
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.cf import grid_mappings, times
 from earthcode_pack.cf.axes import Axes, axes_of, data_variables
 from earthcode_pack.cf.missing import further_missing, plain, stated_nodata, valid_range
+from earthcode_pack.cf.places import grid_of, period_along
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import variable_notes
 from earthcode_pack.checks.time_facts import precision_findings
-from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, product_variables, variable_by_name
 from earthcode_pack.convert.read.file_names import name_of, stem_of, wild_parts
 from earthcode_pack.convert.read.open import FILL_OF_ZARR, driver_of, groups_of, is_hdf5, open_raw
-from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.convert.read.plugins import refuse_filters_that_lack
 from earthcode_pack.convert.read.raster import open_tiff, raster_crs, raster_grid, raster_variables, sidecars_of
 from earthcode_pack.convert.read.whole import refuse_classic_cut_off, refuse_tiff_cut_off
@@ -313,8 +313,8 @@ def _one_grid(dataset: xr.Dataset, found: tuple[Variable, ...], name: str, profi
                 f"{name}: {first_name} lies on ({_shown(first)}) and {other} on ({_shown(value)})",
                 "select variables of one grid with source.variables",
             )
-    measured = cf.crs_of(dataset, first_name)
-    mapping = cf.without_figure(dataset, first_name) if profile.source.crs is None else None
+    measured = grid_mappings.crs_of(dataset, first_name)
+    mapping = grid_mappings.without_figure(dataset, first_name) if profile.source.crs is None else None
     if mapping is not None:
         kind = dataset[mapping].attrs["grid_mapping_name"]
         raise Unreadable(

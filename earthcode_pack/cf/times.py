@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import cftime
 import numpy as np
 
-from earthcode_pack import timeline
 from earthcode_pack.cf.missing import stated_nodata
+from earthcode_pack.cf.time_units import advice, fuzz, in_microseconds, plain_units, snapped
+from earthcode_pack.cf.units import factor as unit_factor
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Clock, Period
-from earthcode_pack.units import factor as unit_factor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ def own_periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
     """Periods of the coordinate itself: of the runs of a forecast, not of the times they are valid for."""
     coordinate = dataset[dim]
     _refuse_without_units(dataset, dim)
-    units, calendar = time_units(coordinate)
+    units, calendar = units_and_calendar(coordinate)
     _refuse_what_is_no_time(coordinate, dim)
     bounds = dataset.variables.get(coordinate.attrs.get("bounds", coordinate.attrs.get("climatology")))
     if bounds is not None and bounds.shape == (coordinate.size, 2):
@@ -72,7 +72,7 @@ def valid_times(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, Any] | None:
         variable = dataset[(many or stated)[0]]
         _refuse_what_is_no_time(variable, str(variable.name))
         values = variable.transpose(dim, ...).values
-        return decode(values, *time_units(variable), str(variable.name)).reshape(values.shape[0], -1)
+        return decode(values, *units_and_calendar(variable), str(variable.name)).reshape(values.shape[0], -1)
     return _after_reference(dataset, dim) if is_reference else None
 
 
@@ -111,7 +111,7 @@ def _refuse_without_units(dataset: xr.Dataset, dim: str) -> None:
         )
 
 
-def time_units(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str]:
+def units_and_calendar(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str]:
     """Units and calendar as they are stated; the CF default calendar is ``standard`` (4.4.1)."""
     units = str(coordinate.attrs.get("units", ""))
     if " since " not in units:
@@ -126,9 +126,9 @@ def timing_of(name: str, dataset: xr.Dataset) -> tuple[str, str] | None:
     """Units and calendar of a time coordinate, or of the bounds of one, which inherit them (CF 7.1)."""
     variable = dataset.variables[name]
     if " since " in str(variable.attrs.get("units", "")):
-        return time_units(variable)
+        return units_and_calendar(variable)
     owners = [v for v in dataset.variables.values() if name in (v.attrs.get("bounds"), v.attrs.get("climatology"))]
-    return time_units(owners[0]) if owners and " since " in str(owners[0].attrs.get("units", "")) else None
+    return units_and_calendar(owners[0]) if owners and " since " in str(owners[0].attrs.get("units", "")) else None
 
 
 def clocks_of(dataset: xr.Dataset, time_dim: str, coordinates: Iterable[str]) -> tuple[Clock, ...]:
@@ -156,15 +156,15 @@ def decode(values: np.ndarray[Any, Any], units: str, calendar: str, name: str) -
         raise Unreadable(f"time coordinate {name}: a value is missing", "fill the time axis, or leave the file out")
     if calendar == "tai":
         raise Unreadable(f"time coordinate {name}: calendar 'tai' leaves out leap seconds", "write its times in UTC")
-    values, units = timeline.in_microseconds(values, units)
-    fuzz = timeline.fuzz(values, units)
+    values, units = in_microseconds(values, units)
+    rounding = fuzz(values, units)
     try:
-        moments = cftime.num2date(values, timeline.plain_units(units), calendar, only_use_cftime_datetimes=True)
-        to_utc = np.frompyfunc(lambda moment: timeline.snapped(gregorian(moment, calendar), fuzz), 1, 1)
+        moments = cftime.num2date(values, plain_units(units), calendar, only_use_cftime_datetimes=True)
+        to_utc = np.frompyfunc(lambda moment: snapped(gregorian(moment, calendar), rounding), 1, 1)
         return np.asarray(to_utc(moments), dtype=object)
     except (ValueError, OverflowError, Warning) as error:
         message = f"time coordinate {name}: {units!r}, calendar {calendar!r}: {error}"
-        raise Unreadable(message, timeline.advice(units)) from error
+        raise Unreadable(message, advice(units)) from error
 
 
 def gregorian(moment: Any, calendar: str) -> datetime:
@@ -191,7 +191,7 @@ def lacks_days(dataset: xr.Dataset, dim: str) -> bool:
     """Whether the axis holds a date that the Gregorian calendar lacks."""
     if dim not in dataset.variables or " since " not in str(dataset[dim].attrs.get("units", "")):
         return False
-    return time_units(dataset[dim])[1] not in _REAL and any(
+    return units_and_calendar(dataset[dim])[1] not in _REAL and any(
         moment.day > monthrange(moment.year, moment.month)[1] for moment in _own_dates(dataset, dim)
     )
 
@@ -202,9 +202,9 @@ def labels_of(dataset: xr.Dataset, dim: str) -> tuple[str, ...]:
 
 
 def _own_dates(dataset: xr.Dataset, dim: str) -> Any:
-    units, calendar = time_units(dataset[dim])
-    values, units = timeline.in_microseconds(dataset[dim].values, units)
-    return np.atleast_1d(cftime.num2date(values, timeline.plain_units(units), calendar, only_use_cftime_datetimes=True))
+    units, calendar = units_and_calendar(dataset[dim])
+    values, units = in_microseconds(dataset[dim].values, units)
+    return np.atleast_1d(cftime.num2date(values, plain_units(units), calendar, only_use_cftime_datetimes=True))
 
 
 def days_that_lack(dim: str) -> str:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from earthcode_pack.convert.read import cf, times
-from earthcode_pack.convert.read.numbers import packed_alike, unpacked
+from earthcode_pack.cf import cells, times
+from earthcode_pack.cf.missing import packed_alike, unpacked
+from earthcode_pack.cf.units import factor as unit_factor
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.geo.box import unwrapped
 from earthcode_pack.geo.sphere import box_of_places, box_of_rings, cells_of, rings_of
 from earthcode_pack.model import Grid, Period
-from earthcode_pack.units import factor as unit_factor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS, *, outlined: bool = False
     Raises ``Unreadable`` where it does not say.
     """
     if axes.kind == "grid":
-        return cf.grid_of(dataset, axes, crs)
+        return cells.grid_of(dataset, axes, crs)
     return _grid_at_places(dataset, axes, crs, outlined=outlined)
 
 
@@ -197,7 +197,7 @@ def period_along(dataset: xr.Dataset, name: str) -> tuple[Period, ...]:
     if time is None:
         return ()
     coordinate = dataset[time]
-    units, calendar = times.time_units(coordinate)
+    units, calendar = times.units_and_calendar(coordinate)
     bounds = dataset.variables.get(coordinate.attrs.get("bounds"))
     held = coordinate.variable if bounds is None else packed_alike(bounds, coordinate.variable)
     start, end = times.decode(
