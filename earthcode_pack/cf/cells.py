@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from earthcode_pack.cf import units
-from earthcode_pack.cf.axes import LENGTHS
 from earthcode_pack.cf.missing import packed_alike, unpacked
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Grid
@@ -58,7 +57,7 @@ def _to_units_of(crs: CRS, dataset: xr.Dataset, dim: str, number: int) -> float:
     """
     stated = str(dataset[dim].attrs.get("units", "")).strip() if dim in dataset.variables else ""
     scale = unit_scale(crs, stated, number)
-    if scale is None and not crs.is_geographic and units.factor(stated, "radian") is not None:
+    if scale is None and not crs.is_geographic and units.is_angle(stated):
         unit = crs.axis_info[number].unit_name
         raise Unreadable(
             f"{dim} is an angle in {stated}, and {crs.name} is in {unit}",
@@ -82,10 +81,10 @@ def _refuse_no_degrees(dataset: xr.Dataset, axes: Axes, crs: CRS) -> None:
     """Metres read as degrees would claim the whole globe."""
     is_degrees = crs.is_geographic and all(axis.unit_name == "degree" for axis in crs.axis_info[:2])
     for dim in (axes.x, axes.y) if is_degrees else ():
-        units, farthest = str(dataset[dim].attrs.get("units", "")), float(np.abs(unpacked(dataset[dim])).max())
-        if units.lower() in LENGTHS or farthest > _NO_DEGREES:
+        stated, farthest = str(dataset[dim].attrs.get("units", "")), float(np.abs(unpacked(dataset[dim])).max())
+        if units.is_length(stated) or farthest > _NO_DEGREES:
             raise Unreadable(
-                f"{dim} reaches {farthest:g} {units}, and {crs.name} is in degrees",
+                f"{dim} reaches {farthest:g} {stated}, and {crs.name} is in degrees",
                 "set source.crs to the projection of the data, with override: true",
             )
 

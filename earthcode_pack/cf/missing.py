@@ -25,7 +25,6 @@ _DEFAULT_FILLS: dict[str, Number] = {
     "float32": 9.969209968386869e36, "float64": 9.969209968386869e36,
 }  # fmt: skip
 _PAIR = 2
-_NETCDF_FILL = 9.969209968386869e36  # what netCDF-C leaves in numbers with a point that nobody wrote
 
 
 def plain(value: Any) -> Any:
@@ -203,23 +202,22 @@ def unpack(block: Array, variable: Variable, dtype: str) -> Array:
 
 
 def unpacked(variable: xr.DataArray | xr.Variable) -> Array:
-    """The numbers of a variable of stored values, in the type of the file where that has a point, else float64."""
+    """The numbers of a coordinate of stored values, NaN where they are missing (CF 2.5.1, 8.1).
+
+    In the type of the file where that has a point and no packing, else float64. A valid range hides none of them:
+    longitudes beyond 180 lie where they lie.
+    """
     stored, attrs = variable.values, variable.attrs
-    if is_unsigned(attrs, stored.dtype.newbyteorder("=").name):
-        stored = stored.view(stored.dtype.str.replace("i", "u"))
-    values = stored.astype(stored.dtype.newbyteorder("=") if stored.dtype.kind == "f" else np.float64)
-    gaps = _gaps(stored, attrs)
+    dtype = stored.dtype.newbyteorder("=").name
+    first = stated_nodata(attrs, dtype)
+    marks = [*(() if first is None else (first,)), *further_missing(attrs, dtype, by_netcdf=True)]
+    gaps = np.isin(stored, np.array(marks, stored.dtype)) if marks else np.zeros(stored.shape, bool)
+    numbers = stored.view(stored.dtype.str.replace("i", "u")) if is_unsigned(attrs, dtype) else stored
+    values = numbers.astype(dtype if stored.dtype.kind == "f" else np.float64)
     if {"scale_factor", "add_offset"} & set(attrs):
         values = values.astype(np.float64) * attrs.get("scale_factor", 1.0) + attrs.get("add_offset", 0.0)
     values[gaps] = np.nan
     return values
-
-
-def _gaps(stored: Array, attrs: dict[Any, Any]) -> Array:
-    fills = [np.asarray(attrs[key]).ravel() for key in ("_FillValue", "missing_value") if key in attrs]
-    numbers = [fill.astype(stored.dtype) for fill in fills if fill.dtype.kind in "iuf"]
-    gaps = np.isin(stored, np.concatenate(numbers)) if numbers else np.zeros(stored.shape, bool)
-    return gaps | np.isclose(stored, _NETCDF_FILL, rtol=1e-6, atol=0) if stored.dtype.kind == "f" else gaps
 
 
 def packed_alike(bounds: xr.Variable, coordinate: xr.Variable) -> xr.Variable:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import cftime
 import numpy as np
 
-from earthcode_pack.cf.missing import stated_nodata
-from earthcode_pack.cf.time_units import advice, fuzz, in_microseconds, plain_units, snapped
+from earthcode_pack.cf.missing import packed_alike, stated_nodata, unpacked
+from earthcode_pack.cf.time_units import advice, fuzz, has_reference, in_microseconds, plain_units, snapped
 from earthcode_pack.cf.units import factor as unit_factor
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Clock, Period
@@ -64,7 +64,7 @@ def valid_times(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, Any] | None:
         str(name)
         for name, variable in dataset.variables.items()
         if name != dim and dim in variable.dims and variable.dtype.kind in "iuf"
-        and variable.attrs.get("standard_name") == "time" and " since " in str(variable.attrs.get("units", ""))
+        and variable.attrs.get("standard_name") == "time" and has_reference(variable.attrs.get("units"))
     ]  # fmt: skip
     is_reference = dataset[dim].attrs.get("standard_name") == REFERENCE
     many = [name for name in stated if dataset[name].ndim > 1]
@@ -92,16 +92,60 @@ def _after_reference(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, Any] | No
     return np.array([[run + step for step in steps] for run in runs], dtype=object)
 
 
+def scalar_time(dataset: xr.Dataset) -> tuple[Period, ...]:
+    """The one period of a time coordinate without a dimension; none without such (CF 5.7)."""
+    for name, variable in dataset.variables.items():
+        if variable.ndim == 0 and variable.attrs.get("standard_name") == "time" and variable.dtype.kind in "iuf":
+            return periods_of(dataset.expand_dims(dim={"_": 1}).rename({"_": f"{name}_"}), str(name))
+    return ()
+
+
+def period_along(dataset: xr.Dataset, name: str) -> tuple[Period, ...]:
+    """The one period of a variable whose times lie along dimensions that are no time axis; none without such times.
+
+    From the first to the last, by the bounds where there are any.
+    """
+    time = _time_of(dataset, name)
+    if time is None:
+        return ()
+    coordinate = dataset[time]
+    units, calendar = units_and_calendar(coordinate)
+    bounds = dataset.variables.get(coordinate.attrs.get("bounds"))
+    held = coordinate.variable if bounds is None else packed_alike(bounds, coordinate.variable)
+    start, end = decode(_ends(held, time), held.attrs.get("units", units), held.attrs.get("calendar", calendar), time)
+    return (Period(start=start, end=end),)
+
+
+def _ends(variable: xr.Variable, name: str) -> np.ndarray[Any, Any]:
+    """The least and the greatest value that is not missing; integers stay such, for floats would round them."""
+    values = unpacked(variable).ravel()
+    if not np.isfinite(values).any():
+        raise Unreadable(f"time coordinate {name} holds no time", "set source.time: {from: filename, pattern: …}")
+    at = [int(np.nanargmin(values)), int(np.nanargmax(values))]
+    is_packed = {"scale_factor", "add_offset"} & set(variable.attrs)
+    return np.asarray((values if is_packed else variable.values.ravel())[at])
+
+
+def _time_of(dataset: xr.Dataset, name: str) -> str | None:
+    """The time of a variable: one that it names, else by standard name, else by its name (CF 4.4)."""
+    dims, stated = set(dataset[name].dims), str(dataset[name].attrs.get("coordinates", "")).split()
+    every = [
+        str(key) for key, v in dataset.variables.items()
+        if has_reference(v.attrs.get("units")) and v.ndim and set(v.dims) <= dims and v.dtype.kind in "iuf"
+    ]  # fmt: skip
+    by_name = [key for key in every if dataset[key].attrs.get("standard_name") == "time" or key.lower() == "time"]
+    chosen = [key for key in every if key in stated and key in by_name] or by_name or [k for k in every if k in stated]
+    return next(iter(chosen or (every if len(every) == 1 else [])), None)
+
+
 def _refuse_without_units(dataset: xr.Dataset, dim: str) -> None:
     """A dimension without times of its own, beside which other variables hold them, as those of WRF do."""
-    if " since " in str(dataset[dim].attrs.get("units", "")):
+    if has_reference(dataset[dim].attrs.get("units")):
         return
     beside = [
         str(name)
         for name, variable in dataset.variables.items()
-        if name != dim
-        and dim in variable.dims
-        and (" since " in str(variable.attrs.get("units", "")) or name == "Times")
+        if name != dim and dim in variable.dims and (has_reference(variable.attrs.get("units")) or name == "Times")
     ]
     if beside:
         raise Unreadable(
@@ -114,7 +158,7 @@ def _refuse_without_units(dataset: xr.Dataset, dim: str) -> None:
 def units_and_calendar(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str]:
     """Units and calendar as they are stated; the CF default calendar is ``standard`` (4.4.1)."""
     units = str(coordinate.attrs.get("units", ""))
-    if " since " not in units:
+    if not has_reference(units):
         raise Unreadable(
             f"time coordinate {getattr(coordinate, 'name', '')!s}: units {units!r} name no reference time",
             'give it units such as "days since 2020-01-01", or set source.time: {from: filename, pattern: …}',
@@ -125,10 +169,10 @@ def units_and_calendar(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str
 def timing_of(name: str, dataset: xr.Dataset) -> tuple[str, str] | None:
     """Units and calendar of a time coordinate, or of the bounds of one, which inherit them (CF 7.1)."""
     variable = dataset.variables[name]
-    if " since " in str(variable.attrs.get("units", "")):
+    if has_reference(variable.attrs.get("units")):
         return units_and_calendar(variable)
     owners = [v for v in dataset.variables.values() if name in (v.attrs.get("bounds"), v.attrs.get("climatology"))]
-    return units_and_calendar(owners[0]) if owners and " since " in str(owners[0].attrs.get("units", "")) else None
+    return units_and_calendar(owners[0]) if owners and has_reference(owners[0].attrs.get("units")) else None
 
 
 def clocks_of(dataset: xr.Dataset, time_dim: str, coordinates: Iterable[str]) -> tuple[Clock, ...]:
@@ -189,7 +233,7 @@ def _day(moment: Any) -> tuple[int, int, int]:
 
 def lacks_days(dataset: xr.Dataset, dim: str) -> bool:
     """Whether the axis holds a date that the Gregorian calendar lacks."""
-    if dim not in dataset.variables or " since " not in str(dataset[dim].attrs.get("units", "")):
+    if dim not in dataset.variables or not has_reference(dataset[dim].attrs.get("units")):
         return False
     return units_and_calendar(dataset[dim])[1] not in _REAL and any(
         moment.day > monthrange(moment.year, moment.month)[1] for moment in _own_dates(dataset, dim)

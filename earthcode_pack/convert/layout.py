@@ -11,6 +11,7 @@ from pyproj import CRS
 
 from earthcode_pack import __version__
 from earthcode_pack.cf.axes import auxiliary_of, data_variables
+from earthcode_pack.cf.flags import FLAGS
 from earthcode_pack.cf.grid_mappings import crs_of
 from earthcode_pack.cf.missing import plain
 from earthcode_pack.cf.roles import dangling, grid_mapping_for, grid_mappings, renamed
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from earthcode_pack.convert.time_axis import Run
     from earthcode_pack.model import Input, Job
 
-_FLAGS = ("flag_values", "flag_masks")  # of the type of their variable (CF 3.5)
 _BY_READERS = ("GRIB_radius", "GRIB_earthMajorAxisInMetres", "GRIB_earthMinorAxisInMetres")
 
 
@@ -173,7 +173,9 @@ def _fill_value(variable: CubeVariable, attrs: dict[str, Any], notes: Notes) -> 
     if variable.packing.how == "refilled":
         notes.add(f"{name}: files mark missing values differently; all are {variable.nodata} of {variable.dtype}")
         _drop([key for key in OF_STORED_VALUES if key not in ("scale_factor", "add_offset")], name, attrs, notes)
-        attrs |= {key: np.asarray(attrs[key]).astype(variable.dtype) for key in _FLAGS if key in attrs}
+        attrs |= {
+            key: np.asarray(attrs[key]).astype(variable.dtype) for key in FLAGS if key in attrs
+        }  # of the type of their variable (CF 3.5)
         if variable.nodata is not None:
             attrs["_FillValue"] = variable.dtype.type(variable.nodata)
         return
