@@ -34,7 +34,7 @@ def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
     a geographic CRS with coordinates that are no degrees.
     """
     x, y = (
-        edges_of(dataset, dim) * _to_units_of(crs, dataset, dim, number) for number, dim in enumerate((axes.x, axes.y))
+        edges_of(dataset, dim) * to_units_of(crs, dataset, dim, number) for number, dim in enumerate((axes.x, axes.y))
     )
     _refuse_no_degrees(dataset, axes, crs)
     _refuse_rotated(dataset, axes, crs)
@@ -50,7 +50,7 @@ def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
     )
 
 
-def _to_units_of(crs: CRS, dataset: xr.Dataset, dim: str, number: int) -> float:
+def to_units_of(crs: CRS, dataset: xr.Dataset, dim: str, number: int) -> float:
     """Factor from the units of coordinates to those of their CRS: 1000 for km under metres (CF 5.6).
 
     Raises ``Unreadable`` for angles under a CRS in metres that is not geostationary.

@@ -48,7 +48,7 @@ def crs_of(dataset: xr.Dataset, name: str) -> CRS | None:
     does not take.
     """
     mapping = grid_mapping_of(dataset, name)
-    if mapping is not None and (crs := _from_mapping(dict(dataset[mapping].attrs), mapping)) is not None:
+    if mapping is not None and (crs := crs_of_mapping(dict(dataset[mapping].attrs), mapping)) is not None:
         return crs
     stated = dataset[name].attrs.get("crs", dataset.attrs.get("crs", dataset.attrs.get("geospatial_bounds_crs")))
     if stated is not None:
@@ -56,7 +56,11 @@ def crs_of(dataset: xr.Dataset, name: str) -> CRS | None:
     return _grib_earth(dataset[name].attrs)
 
 
-def _from_mapping(attrs: dict[str, Any], mapping: str) -> CRS | None:
+def crs_of_mapping(attrs: dict[str, Any], mapping: str) -> CRS | None:
+    """The CRS of the attributes of a grid mapping variable; None of one without a figure of the Earth.
+
+    Raises ``Unreadable`` for a CRS that PROJ does not take.
+    """
     for key in ("crs_wkt", "spatial_ref", "epsg_code", "crs"):
         if attrs.get(key):
             return _parse_crs(attrs[key], f"{mapping}.{key}")

@@ -46,12 +46,7 @@ def _grid_at_places(dataset: xr.Dataset, axes: Axes, crs: CRS, *, outlined: bool
     Raises ``Unreadable`` where no place is known, where one is beyond the Earth, where cells move along time, and
     where a single row or column leaves their size unknown.
     """
-    lat, lon = _values(dataset, str(axes.latitude), axes), _values(dataset, str(axes.longitude), axes)
-    missing = ~(np.isfinite(lat) & np.isfinite(lon))
-    if missing.all():
-        raise Unreadable(f"{axes.latitude} and {axes.longitude} hold no place", "leave the file out of source.href")
-    _refuse_nowhere(lat, str(axes.latitude), _POLE)
-    _refuse_nowhere(lon, str(axes.longitude), _CIRCLE)
+    lon, lat = places_at(dataset, axes)
     box, draw = _cells(dataset, axes, lon, lat) if axes.kind == "curvilinear" else _places(axes, lon, lat)
     west, south, east, north = box
     return Grid(
@@ -67,10 +62,27 @@ def _grid_at_places(dataset: xr.Dataset, axes: Axes, crs: CRS, *, outlined: bool
     )
 
 
-def _cells(dataset: xr.Dataset, axes: Axes, lon: Array, lat: Array) -> tuple[Box, Callable[[], str]]:
-    """The box, and how to draw the outline."""
+def places_at(dataset: xr.Dataset, axes: Axes) -> tuple[Array, Array]:
+    """Longitudes and latitudes in degrees (rows, columns) of data that lie at places, NaN where they are missing.
+
+    Raises ``Unreadable`` where none is known, one is beyond the Earth, or they move along time.
+    """
+    lat, lon = _values(dataset, str(axes.latitude), axes), _values(dataset, str(axes.longitude), axes)
+    if not (np.isfinite(lat) & np.isfinite(lon)).any():
+        raise Unreadable(f"{axes.latitude} and {axes.longitude} hold no place", "leave the file out of source.href")
+    _refuse_nowhere(lat, str(axes.latitude), _POLE)
+    _refuse_nowhere(lon, str(axes.longitude), _CIRCLE)
+    return lon, lat
+
+
+def cells_at(dataset: xr.Dataset, axes: Axes, lon: Array, lat: Array) -> tuple[Cells, bool]:
+    """The cells of places in rows and columns, and whether the file states their corners (CF 7.1).
+
+    Raises ``Unreadable`` where neither corners nor neighbours tell the size of the cells.
+    """
+    vertices = _vertices(dataset, axes)
     try:
-        cells = cells_of(lon, lat, _vertices(dataset, axes))
+        cells = cells_of(lon, lat, vertices)
     except ValueError:
         size = f"{lat.shape[0]} x {lat.shape[1]}"
         raise Unreadable(
@@ -78,6 +90,12 @@ def _cells(dataset: xr.Dataset, axes: Axes, lon: Array, lat: Array) -> tuple[Box
         ) from None
     if not cells.valid.any():
         raise Unreadable(f"the bounds of {axes.latitude} and {axes.longitude} hold no cell", "correct or remove them")
+    return cells, vertices is not None
+
+
+def _cells(dataset: xr.Dataset, axes: Axes, lon: Array, lat: Array) -> tuple[Box, Callable[[], str]]:
+    """The box, and how to draw the outline."""
+    cells, _ = cells_at(dataset, axes, lon, lat)
     return box_of_rings(rings_of(cells)), lambda: _area(cells) or _points(lon, lat)
 
 

@@ -100,12 +100,24 @@ def scalar_time(dataset: xr.Dataset) -> tuple[Period, ...]:
     return ()
 
 
+def ends_of(dataset: xr.Dataset, dim: str) -> tuple[datetime, datetime]:
+    """The first and the last time of an axis, or of a forecast's steps; without the bounds of either.
+
+    Raises ``Unreadable`` where its units hold no reference time, or all its values are missing.
+    """
+    valid = valid_times(dataset, dim)
+    if valid is not None:
+        return valid.min(), valid.max()
+    first, last = decode(_ends(dataset.variables[dim], dim), *units_and_calendar(dataset[dim]), dim)
+    return first, last
+
+
 def period_along(dataset: xr.Dataset, name: str) -> tuple[Period, ...]:
     """The one period of a variable whose times lie along dimensions that are no time axis; none without such times.
 
     From the first to the last, by the bounds where there are any.
     """
-    time = _time_of(dataset, name)
+    time = time_of(dataset, name)
     if time is None:
         return ()
     coordinate = dataset[time]
@@ -126,7 +138,7 @@ def _ends(variable: xr.Variable, name: str) -> np.ndarray[Any, Any]:
     return np.asarray((values if is_packed else variable.values.ravel())[at])
 
 
-def _time_of(dataset: xr.Dataset, name: str) -> str | None:
+def time_of(dataset: xr.Dataset, name: str) -> str | None:
     """The time of a variable: one that it names, else by standard name, else by its name (CF 4.4)."""
     dims, stated = set(dataset[name].dims), str(dataset[name].attrs.get("coordinates", "")).split()
     every = [
@@ -259,4 +271,4 @@ def days_that_lack(dim: str) -> str:
 def names_an_interval(attrs: dict[str, Any], dim: str) -> bool:
     """Whether ``cell_methods`` says that values stand for intervals of time (CF 7.3), such as ``time: mean``."""
     methods = str(attrs.get("cell_methods", ""))
-    return bool(re.search(rf"\b{re.escape(dim)}:\s*(?!point)\w+", methods))
+    return bool(re.search(rf"\b{re.escape(dim)}\s*:\s*(?!point)\w+", methods))

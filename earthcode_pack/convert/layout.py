@@ -173,9 +173,7 @@ def _fill_value(variable: CubeVariable, attrs: dict[str, Any], notes: Notes) -> 
     if variable.packing.how == "refilled":
         notes.add(f"{name}: files mark missing values differently; all are {variable.nodata} of {variable.dtype}")
         _drop([key for key in OF_STORED_VALUES if key not in ("scale_factor", "add_offset")], name, attrs, notes)
-        attrs |= {
-            key: np.asarray(attrs[key]).astype(variable.dtype) for key in FLAGS if key in attrs
-        }  # of the type of their variable (CF 3.5)
+        attrs |= {key: np.asarray(attrs[key]).astype(variable.dtype) for key in FLAGS if key in attrs}
         if variable.nodata is not None:
             attrs["_FillValue"] = variable.dtype.type(variable.nodata)
         return

@@ -216,8 +216,7 @@ class _Header:
             offset=None if self.offsets[at] == 0 else self.offsets[at],
             units=self.units[at] or None,
             attrs=dict(tags),
-            categorical=self.roles[at] is ColorInterp.palette
-            or is_flags(tags),  # as a conversion from NetCDF keeps them,
+            categorical=self.roles[at] is ColorInterp.palette or is_flags(tags),
         )
 
 
