@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack import timeline
+from earthcode_pack.cf import time_units
 from earthcode_pack.checks import rules
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def axis_findings(values: Any, attrs: dict[str, Any], subject: str, where: str) 
 
 def precision_findings(values: Any, units: str, subject: str, where: str) -> Iterator[Finding]:
     """That half a unit in the last place of the times is more than half a second."""
-    fuzz = timeline.fuzz(values, units)
+    fuzz = time_units.fuzz(values, units)
     if fuzz > _HALF_A_SECOND:
         message = f"{where} is {values.dtype.name} in {units!r}: its times are exact to {fuzz / 1e6:.3g} s only"
         yield rules.CF_TIME_PRECISION.finding(subject, message, round(fuzz / 1e6, 3))
@@ -38,15 +38,15 @@ def _moments(values: Any, units: str) -> list[datetime]:
     """Proleptic Gregorian, whatever century: steps, not dates, are looked at."""
     import cftime  # noqa: PLC0415 - heavy
 
-    values, units = timeline.in_microseconds(values, units)
+    values, units = time_units.in_microseconds(values, units)
     try:
         found = cftime.num2date(
-            values, timeline.plain_units(units), "proleptic_gregorian", only_use_python_datetimes=True
+            values, time_units.plain_units(units), "proleptic_gregorian", only_use_python_datetimes=True
         )
     except (ValueError, OverflowError):
         return []  # CF-TIME-UNITS says so
-    fuzz = timeline.fuzz(values, units)
-    return [timeline.snapped(moment, fuzz) for moment in found.tolist() if moment is not None]
+    fuzz = time_units.fuzz(values, units)
+    return [time_units.snapped(moment, fuzz) for moment in found.tolist() if moment is not None]
 
 
 def gap_findings(artifacts: Iterable[Artifact]) -> list[Finding]:
@@ -60,7 +60,7 @@ def gap_findings(artifacts: Iterable[Artifact]) -> list[Finding]:
 
 
 def _gap(moments: list[datetime], subject: str, where: str) -> Iterator[Finding]:
-    found = timeline.gaps(moments)
+    found = time_units.gaps(moments)
     if found is not None:
         ends = [found.before.isoformat(), found.after.isoformat()]
-        yield rules.CF_TIME_GAPS.finding(subject, f"{where} {timeline.in_words(found)}", ends)
+        yield rules.CF_TIME_GAPS.finding(subject, f"{where} {time_units.in_words(found)}", ends)

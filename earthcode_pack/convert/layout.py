@@ -11,12 +11,13 @@ from pyproj import CRS
 
 from earthcode_pack import __version__
 from earthcode_pack.cf.axes import auxiliary_of, data_variables
+from earthcode_pack.cf.flags import FLAGS
+from earthcode_pack.cf.grid_mappings import crs_of
 from earthcode_pack.cf.missing import plain
 from earthcode_pack.cf.roles import dangling, grid_mapping_for, grid_mappings, renamed
 from earthcode_pack.convert.cube import CubeVariable, LocalPaths, cube_variable, names_of
 from earthcode_pack.convert.notes import Notes
 from earthcode_pack.convert.packing import OF_STORED_VALUES, PACKING
-from earthcode_pack.convert.read import cf
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.open import open_raw
 from earthcode_pack.convert.time_axis import stacked, time_axis
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from earthcode_pack.convert.time_axis import Run
     from earthcode_pack.model import Input, Job
 
-_FLAGS = ("flag_values", "flag_masks")  # of the type of their variable (CF 3.5)
 _BY_READERS = ("GRIB_radius", "GRIB_earthMajorAxisInMetres", "GRIB_earthMinorAxisInMetres")
 
 
@@ -124,7 +124,7 @@ def _read_header(source: Input, path: Path, *, of_crs: bool) -> _Header:
         every = set(data_variables(dataset))
         attrs = {name: {str(k): _typed(v) for k, v in dataset[name].attrs.items()} for name in every}
         first = source.variables[0].source_name
-        crs, auxiliary = cf.crs_of(dataset, first) if of_crs else None, auxiliary_of(dataset, first)
+        crs, auxiliary = crs_of(dataset, first) if of_crs else None, auxiliary_of(dataset, first)
         unwritable = tuple(str(name) for name, v in dataset.variables.items() if v.dtype.kind not in "iufbSUOT")
         small = dataset.drop_vars(every | {*unwritable}, errors="ignore").load()
         small.attrs = {str(key): _typed(value) for key, value in dataset.attrs.items()}
@@ -173,7 +173,7 @@ def _fill_value(variable: CubeVariable, attrs: dict[str, Any], notes: Notes) -> 
     if variable.packing.how == "refilled":
         notes.add(f"{name}: files mark missing values differently; all are {variable.nodata} of {variable.dtype}")
         _drop([key for key in OF_STORED_VALUES if key not in ("scale_factor", "add_offset")], name, attrs, notes)
-        attrs |= {key: np.asarray(attrs[key]).astype(variable.dtype) for key in _FLAGS if key in attrs}
+        attrs |= {key: np.asarray(attrs[key]).astype(variable.dtype) for key in FLAGS if key in attrs}
         if variable.nodata is not None:
             attrs["_FillValue"] = variable.dtype.type(variable.nodata)
         return

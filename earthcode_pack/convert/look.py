@@ -9,13 +9,13 @@ import numpy as np
 from pyproj import CRS
 from rasterio.enums import ColorInterp
 
+from earthcode_pack.cf import grid_mappings
 from earthcode_pack.cf.axes import data_variables
 from earthcode_pack.cf.missing import NO_RANGE, as_type, stated_nodata
 from earthcode_pack.cf.roles import referenced
-from earthcode_pack.convert.read import cf
+from earthcode_pack.cf.times import days_that_lack, lacks_days
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.raster import raster_crs
-from earthcode_pack.convert.read.times import days_that_lack, lacks_days
 from earthcode_pack.nodata import as_number, nodata_values
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def cube_look(dataset: xr.Dataset, variable: Variable, dtype: str, time_dim: str
         tags={str(key): _text(value) for key, value in dataset.attrs.items()},
         band_tags={str(key): _text(value) for key, value in variable.attrs.items() if key not in _IN_THE_HEADER},
         stated=Stated(
-            cf.crs_of(dataset, variable.source_name),
+            grid_mappings.crs_of(dataset, variable.source_name),
             as_type(stated_nodata(attrs, variable.dtype), dtype),
             attrs.get("units"),
         ),
@@ -144,7 +144,7 @@ def cube_look(dataset: xr.Dataset, variable: Variable, dtype: str, time_dim: str
 
 def _left_out(dataset: xr.Dataset, variable: Variable) -> Iterator[str]:
     """The variables of a cube that are no axes, data, bounds nor grid mappings: a GeoTIFF has no place for them."""
-    data, mapping = data_variables(dataset), cf.grid_mapping_of(dataset, variable.source_name)
+    data, mapping = data_variables(dataset), grid_mappings.grid_mapping_of(dataset, variable.source_name)
     every = [v.attrs for v in dataset.variables.values()]
     bounds = {name for attrs in every for key in ("bounds", "climatology") for name in referenced(attrs, key)}
     own = {*data, *dataset[variable.source_name].dims, *bounds, mapping}

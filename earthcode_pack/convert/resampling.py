@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from earthcode_pack.cf.flags import is_flags
+from earthcode_pack.cf.kinds import is_categorical, is_circular
 from earthcode_pack.cf.missing import (
     NO_RANGE,
     Range,
@@ -20,14 +22,11 @@ from earthcode_pack.cf.missing import (
 )
 from earthcode_pack.convert.cube import names_of
 from earthcode_pack.convert.pyramid import Array, Method, coarsen
-from earthcode_pack.kinds import is_categorical, is_circular
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from earthcode_pack.model import Job
-
-_FLAGS = ("flag_values", "flag_masks", "flag_meanings")
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def _number_beyond(valid: Range, kind: str) -> float | int:
 def _method(name: str, variable: xr.Variable, job: Job) -> Method:
     held = [v for source in job.inputs for v in source.variables if v.name == name]
     described = job.described.get(name, {})
-    if any(key in variable.attrs for key in _FLAGS) or any(is_categorical(v, described) for v in held):
+    if is_flags(variable.attrs) or any(is_categorical(v, described) for v in held):
         return "mode"
     return "nearest" if is_circular(name, variable.attrs, variable.attrs.get("units")) else "average"
 

@@ -8,11 +8,11 @@ import cftime
 import numpy as np
 import xarray as xr
 
+from earthcode_pack.cf.time_units import in_microseconds, plain_units
+from earthcode_pack.cf.times import days_that_lack, decode, lacks_days, timing_of
 from earthcode_pack.convert.cube import names_of
-from earthcode_pack.convert.read.times import days_that_lack, decode, lacks_days, timing_of
 from earthcode_pack.errors import Contradiction, NotEqual
 from earthcode_pack.model import Input, Period
-from earthcode_pack.timeline import in_microseconds, plain_units
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from earthcode_pack.cf.kinds import is_circular
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.kinds import is_circular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.cf import grid_mappings, times
 from earthcode_pack.cf.axes import Axes, axes_of, data_variables
-from earthcode_pack.cf.missing import further_missing, plain, stated_nodata, valid_range
+from earthcode_pack.cf.places import grid_of
+from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import variable_notes
 from earthcode_pack.checks.time_facts import precision_findings
-from earthcode_pack.convert.read import cf, times
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, product_variables, variable_by_name
 from earthcode_pack.convert.read.file_names import name_of, stem_of, wild_parts
 from earthcode_pack.convert.read.open import FILL_OF_ZARR, driver_of, groups_of, is_hdf5, open_raw
-from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.convert.read.plugins import refuse_filters_that_lack
 from earthcode_pack.convert.read.raster import open_tiff, raster_crs, raster_grid, raster_variables, sidecars_of
 from earthcode_pack.convert.read.whole import refuse_classic_cut_off, refuse_tiff_cut_off
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _DATE = re.compile(r"(?<!\d)(19|20)\d\d[-_.]?(0[1-9]|1[0-2])([-_.]?(0[1-9]|[12]\d|3[01]))?(?!\d)")
 _FEW_BANDS = 6
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?[bslfd]?")  # as Python or CDL writes it
 
 
 def header_of(path: Path, href: str, size: int, sha256: str, profile: Profile) -> Source:
@@ -242,59 +241,9 @@ def _time_notes(dataset: xr.Dataset, time_dim: str, found: tuple[Variable, ...],
 
 def _cube_variables(dataset: xr.Dataset, driver: Driver, name: str) -> list[Variable]:
     try:
-        return [_cube_variable(dataset, driver, variable) for variable in data_variables(dataset)]
+        return [variable_of(key, dataset[key], by_netcdf=driver == "netCDF") for key in data_variables(dataset)]
     except Unreadable as error:
         raise Unreadable(f"{name}: {error.message}", error.remedy) from None
-
-
-def _cube_variable(dataset: xr.Dataset, driver: Driver, name: str) -> Variable:
-    variable = dataset[name]
-    attrs = {key: plain(value) for key, value in variable.attrs.items()}
-    _refuse_packing_in_words(name, attrs)
-    dtype = variable.dtype.newbyteorder("=").name
-    return Variable(
-        name=name,
-        source_name=name,
-        dtype=dtype,
-        dims=tuple(str(dim) for dim in variable.dims),
-        shape=variable.shape,
-        chunks=_chunks(variable, attrs),
-        nodata=stated_nodata(attrs, dtype),
-        missing=further_missing(attrs, dtype, by_netcdf=driver == "netCDF"),
-        valid_range=valid_range(attrs, dtype),
-        scale=attrs.get("scale_factor"),
-        offset=attrs.get("add_offset"),
-        units=_units(attrs.get("units")),
-        attrs=attrs,
-        categorical="flag_values" in attrs or "flag_masks" in attrs,
-    )
-
-
-def _units(stated: Any) -> str | None:
-    """The attribute as text: some write the number 1."""
-    if isinstance(stated, int | float):
-        return f"{stated:g}"
-    return None if stated is None else str(stated)
-
-
-def _refuse_packing_in_words(name: str, attrs: dict[str, Any]) -> None:
-    """Packing is numbers (CF 8.1), and so is what means missing, where a text of it is a number (CF 2.5.1)."""
-    for key in ("scale_factor", "add_offset", "_FillValue", "missing_value"):
-        stated = attrs.get(key)
-        is_packing = key in attrs and key in ("scale_factor", "add_offset") and not isinstance(stated, int | float)
-        if is_packing or (isinstance(stated, str) and _NUMBER.fullmatch(stated.strip())):
-            raise Unreadable(
-                f"{name}: its {key} is {stated!r}, which is no number",
-                f"write the attribute as a number; of a NetCDF with `ncatted -a {key},{name},o,d,NUMBER FILE`",
-            )
-
-
-def _chunks(variable: xr.DataArray, attrs: dict[str, Any]) -> tuple[int, ...]:
-    """What one decoding gives: a chunk by the names of NetCDF and Zarr, or one map, which is a message of a GRIB."""
-    found = variable.encoding.get("chunksizes") or variable.encoding.get("chunks") or ()
-    if "GRIB_gridType" in attrs:
-        found = (*(1 for _ in variable.shape[:-2]), *variable.shape[-2:])
-    return tuple(min(int(length), size) for length, size in zip(found, variable.shape, strict=False))
 
 
 def _refuse_empty(found: tuple[Variable, ...], name: str) -> None:
@@ -313,8 +262,8 @@ def _one_grid(dataset: xr.Dataset, found: tuple[Variable, ...], name: str, profi
                 f"{name}: {first_name} lies on ({_shown(first)}) and {other} on ({_shown(value)})",
                 "select variables of one grid with source.variables",
             )
-    measured = cf.crs_of(dataset, first_name)
-    mapping = cf.without_figure(dataset, first_name) if profile.source.crs is None else None
+    measured = grid_mappings.crs_of(dataset, first_name)
+    mapping = grid_mappings.without_figure(dataset, first_name) if profile.source.crs is None else None
     if mapping is not None:
         kind = dataset[mapping].attrs["grid_mapping_name"]
         raise Unreadable(
@@ -375,17 +324,9 @@ def _cube_periods(
 def _measured_periods(dataset: xr.Dataset, time_dim: str | None, variable: str, profile: Profile) -> tuple[Period, ...]:
     """Of the time axis, along rows or places, or of a single time; none for one step that only a file's name dates."""
     if time_dim is None:
-        return period_along(dataset, variable) or _scalar_time(dataset)
+        return times.period_along(dataset, variable) or times.scalar_time(dataset)
     bare = time_dim not in dataset.variables and dataset.sizes[time_dim] == 1
     return () if bare and profile.source.time.from_ != "coordinate" else times.periods_of(dataset, time_dim)
-
-
-def _scalar_time(dataset: xr.Dataset) -> tuple[Period, ...]:
-    """A time coordinate without a dimension (CF 5.7)."""
-    for name, variable in dataset.variables.items():
-        if variable.ndim == 0 and variable.attrs.get("standard_name") == "time" and variable.dtype.kind in "iuf":
-            return times.periods_of(dataset.expand_dims(dim={"_": 1}).rename({"_": f"{name}_"}), str(name))
-    return ()
 
 
 def _refuse_outside(measured: tuple[Period, ...], stated: Period, name: str) -> None:

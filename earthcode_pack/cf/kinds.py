@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack import standard_names
+from earthcode_pack.cf import standard_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
