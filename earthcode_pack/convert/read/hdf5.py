@@ -39,7 +39,7 @@ class _Structure:
     def _give_back(self) -> None:
         self.users -= 1
         if not self.users:
-            self.store.close()
+            self.store.close()  # type: ignore[no-untyped-call]
 
 
 def open_hdf5(path: Path, build: Callable[[H5NetCDFStore], xr.Dataset]) -> xr.Dataset:
