@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import cftime
 import numpy as np
 
-from earthcode_pack.cf.missing import packed_alike, stated_nodata, unpacked
+from earthcode_pack.cf.missing import packed_alike, unpacked
 from earthcode_pack.cf.time_units import advice, fuzz, has_reference, in_microseconds, plain_units, snapped
 from earthcode_pack.cf.units import factor as unit_factor
 from earthcode_pack.errors import Unreadable
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 _REFORM = (1582, 10, 15)  # from this day on the standard calendar is the Gregorian one (CF 4.4.1)
 REFERENCE = "forecast_reference_time"
-_REAL = ("standard", "gregorian", "proleptic_gregorian", "julian")
+Timing = tuple[str, str]
+"""Units and calendar of numbers that count time."""
+GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")
+_REAL = (*GREGORIAN, "julian")
 
 
 def periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
@@ -167,7 +170,7 @@ def _refuse_without_units(dataset: xr.Dataset, dim: str) -> None:
         )
 
 
-def units_and_calendar(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str]:
+def units_and_calendar(coordinate: xr.DataArray | xr.Variable) -> Timing:
     """Units and calendar as they are stated; the CF default calendar is ``standard`` (4.4.1)."""
     units = str(coordinate.attrs.get("units", ""))
     if not has_reference(units):
@@ -178,7 +181,7 @@ def units_and_calendar(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str
     return units, str(coordinate.attrs.get("calendar") or "standard").lower()
 
 
-def timing_of(name: str, dataset: xr.Dataset) -> tuple[str, str] | None:
+def timing_of(name: str, dataset: xr.Dataset) -> Timing | None:
     """Units and calendar of a time coordinate, or of the bounds of one, which inherit them (CF 7.1)."""
     variable = dataset.variables[name]
     if has_reference(variable.attrs.get("units")):
@@ -199,11 +202,14 @@ def clocks_of(dataset: xr.Dataset, time_dim: str, coordinates: Iterable[str]) ->
 
 
 def _refuse_what_is_no_time(coordinate: xr.DataArray, name: str) -> None:
-    fill = stated_nodata(coordinate.attrs, coordinate.dtype.newbyteorder("=").name)
-    if fill is not None and (coordinate.values == fill).any():
-        raise Unreadable(f"time coordinate {name}: a value is missing ({fill})", "fill the axis, or leave the file out")
     if coordinate.attrs.get("scale_factor", 1) != 1 or coordinate.attrs.get("add_offset", 0) != 0:
         raise Unreadable(f"time coordinate {name} is packed with scale and offset", "write its times as they are")
+    missing = np.isnan(unpacked(coordinate))
+    if missing.any():
+        stored = coordinate.values[missing][0]
+        raise Unreadable(
+            f"time coordinate {name}: a value is missing ({stored})", "fill the axis, or leave the file out"
+        )
 
 
 def decode(values: np.ndarray[Any, Any], units: str, calendar: str, name: str) -> np.ndarray[Any, Any]:
@@ -212,10 +218,9 @@ def decode(values: np.ndarray[Any, Any], units: str, calendar: str, name: str) -
         raise Unreadable(f"time coordinate {name}: a value is missing", "fill the time axis, or leave the file out")
     if calendar == "tai":
         raise Unreadable(f"time coordinate {name}: calendar 'tai' leaves out leap seconds", "write its times in UTC")
-    values, units = in_microseconds(values, units)
-    rounding = fuzz(values, units)
     try:
-        moments = cftime.num2date(values, plain_units(units), calendar, only_use_cftime_datetimes=True)
+        moments = dates(values, units, calendar)
+        rounding = fuzz(*in_microseconds(values, units))
         to_utc = np.frompyfunc(lambda moment: snapped(gregorian(moment, calendar), rounding), 1, 1)
         return np.asarray(to_utc(moments), dtype=object)
     except (ValueError, OverflowError, Warning) as error:
@@ -258,9 +263,32 @@ def labels_of(dataset: xr.Dataset, dim: str) -> tuple[str, ...]:
 
 
 def _own_dates(dataset: xr.Dataset, dim: str) -> Any:
-    units, calendar = units_and_calendar(dataset[dim])
-    values, units = in_microseconds(dataset[dim].values, units)
-    return np.atleast_1d(cftime.num2date(values, plain_units(units), calendar, only_use_cftime_datetimes=True))
+    return np.atleast_1d(dates(dataset[dim].values, *units_and_calendar(dataset[dim])))
+
+
+def dates(values: Any, units: str, calendar: str) -> Any:
+    """The dates of a calendar that numbers of time stand for, as cftime has them, in the shape of ``values``.
+
+    Raises ``ValueError`` or ``OverflowError`` for units and numbers that are none.
+    """
+    values, units = in_microseconds(np.asarray(values), units)
+    return cftime.num2date(values, plain_units(units), calendar, only_use_cftime_datetimes=True)
+
+
+def converted(values: Any, given: Timing, wanted: Timing) -> np.ndarray[Any, Any]:
+    """Numbers of one pair of units and calendar as those of another, to the microsecond."""
+    moments = dates(values, *given)
+    if given[1] != wanted[1]:
+        moments = np.vectorize(lambda moment: moment.change_calendar(wanted[1]), otypes=[object])(moments)
+    _, units = in_microseconds(values, wanted[0])
+    out = np.asarray(cftime.date2num(moments, plain_units(units), wanted[1]))
+    return out if units == wanted[0] else out * 1000
+
+
+def is_finer_than_microseconds(values: Any, units: str) -> bool:
+    """Tells whether nanoseconds, which cftime does not know, are no whole microseconds."""
+    whole, coarse = in_microseconds(values, units)
+    return coarse != units and not np.array_equal(whole * 1000, values)
 
 
 def days_that_lack(dim: str) -> str:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.cf.axes import axes_of, axis_of, data_variables
 from earthcode_pack.cf.flags import FLAGS, is_flags
 from earthcode_pack.cf.grid_mappings import crs_of_mapping
-from earthcode_pack.cf.roles import grid_mappings, helpers
-from earthcode_pack.cf.time_units import in_microseconds, plain_units
+from earthcode_pack.cf.roles import grid_mappings, helpers, is_grid_mapping
 from earthcode_pack.cf.times import names_an_interval
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import name_findings
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 _PRESSURE = re.compile(r"pressure|sigma|hybrid")
 _HEIGHTS = {"height", "altitude", "depth", "height_above_mean_sea_level", "height_above_reference_ellipsoid"}
-_CRS_ATTRIBUTES = {"grid_mapping_name", "crs_wkt", "spatial_ref"}
 _UNCERTAIN = re.compile(
     r"uncertaint|standard_error|standard error|std_?dev|stddev|error|confidence|variance|_unc\b|\bunc_"
 )
@@ -76,7 +74,7 @@ def _auxiliary(dataset: Any) -> list[str]:
     Beside data on a map that is what lies on none: texts, terms of formulas, single numbers.
     """
     every = dataset.variables
-    stray = [str(name) for name, variable in every.items() if _CRS_ATTRIBUTES & set(variable.attrs)]
+    stray = [str(name) for name, variable in every.items() if is_grid_mapping(variable.attrs)]
     texts = [str(name) for name, variable in every.items() if variable.dtype.kind in "SUOT"]
     return [*helpers(dataset), *stray, *texts, *_beside_data(dataset)]
 
@@ -239,13 +237,12 @@ def _judged_units(attrs: dict[str, Any]) -> Any:
 
 def _time(name: str, variable: Any, subject: str) -> Iterable[Finding]:
     """Whether cftime, which every reader asks, can decode the units, and leaves nothing of them out."""
-    import cftime  # noqa: PLC0415 - heavy
+    from earthcode_pack.cf.times import dates  # noqa: PLC0415 - cftime is heavy
 
     units, calendar = variable.attrs.get("units"), variable.attrs.get("calendar")
     found: list[Finding] = []
     try:
-        _, known = in_microseconds(variable.to_numpy(), str(units))  # cftime does not know nanoseconds
-        cftime.num2date(0, plain_units(known), calendar=str(calendar or "standard"))
+        dates(0, str(units), str(calendar or "standard"))
         if variable.dtype.kind in "iuf":
             found += axis_findings(variable.to_numpy(), variable.attrs, subject, f"{name} in {subject}")
     except (ValueError, TypeError) as error:

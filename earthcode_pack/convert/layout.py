@@ -13,11 +13,10 @@ from earthcode_pack import __version__
 from earthcode_pack.cf.axes import auxiliary_of, data_variables
 from earthcode_pack.cf.flags import FLAGS
 from earthcode_pack.cf.grid_mappings import crs_of
-from earthcode_pack.cf.missing import plain
-from earthcode_pack.cf.roles import dangling, grid_mapping_for, grid_mappings, renamed
+from earthcode_pack.cf.missing import OF_STORED_VALUES, PACKING, plain
+from earthcode_pack.cf.roles import dangling, grid_mapping_for, grid_mappings, is_grid_mapping, renamed
 from earthcode_pack.convert.cube import CubeVariable, LocalPaths, cube_variable, names_of
 from earthcode_pack.convert.notes import Notes
-from earthcode_pack.convert.packing import OF_STORED_VALUES, PACKING
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.open import open_raw
 from earthcode_pack.convert.time_axis import stacked, time_axis
@@ -331,7 +330,7 @@ def _follow_renames(job: Job, every: dict[str, dict[str, Any]], external: Any, n
 
 
 def _is_mapping(variable: xr.Variable) -> bool:
-    return variable.ndim == 0 and bool({"crs_wkt", "spatial_ref", "grid_mapping_name"} & set(variable.attrs))
+    return variable.ndim == 0 and is_grid_mapping(variable.attrs)
 
 
 def _is_free(name: str, others: dict[str, xr.Variable]) -> bool:

@@ -11,7 +11,7 @@ from rasterio.enums import ColorInterp
 
 from earthcode_pack.cf import grid_mappings
 from earthcode_pack.cf.axes import data_variables
-from earthcode_pack.cf.missing import NO_RANGE, as_type, stated_nodata
+from earthcode_pack.cf.missing import NO_RANGE, RANGES, as_type, stated_nodata
 from earthcode_pack.cf.roles import referenced
 from earthcode_pack.cf.times import days_that_lack, lacks_days
 from earthcode_pack.convert.read.agreed import crs_name
@@ -155,7 +155,7 @@ def _left_out(dataset: xr.Dataset, variable: Variable) -> Iterator[str]:
 
 def _marked_otherwise(variable: Variable, nodata: float | None) -> Iterator[str]:
     """Says which cells besides nodata are missing in the source, and that they are nodata or masked in the COG."""
-    stated = [key for key in ("missing_value", "valid_range", "valid_min", "valid_max") if key in variable.attrs]
+    stated = [key for key in ("missing_value", *RANGES) if key in variable.attrs]
     if stated and (variable.missing or variable.valid_range != NO_RANGE):
         now = "masked" if nodata is None else f"nodata ({nodata})"
         yield f"{variable.name}: cells that {' and '.join(stated)} call missing are {now}"
