@@ -11,18 +11,18 @@ import cftime
 import numpy as np
 
 from earthcode_pack.cf.missing import packed_alike, unpacked
+from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.cf.time_units import advice, fuzz, has_reference, in_microseconds, plain_units, snapped
 from earthcode_pack.cf.units import factor as unit_factor
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Clock, Period
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import xarray as xr
 
 _REFORM = (1582, 10, 15)  # from this day on the standard calendar is the Gregorian one (CF 4.4.1)
-REFERENCE = "forecast_reference_time"
 Timing = tuple[str, str]
 """Units and calendar of numbers that count time."""
 GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")
@@ -48,7 +48,7 @@ def own_periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
     _refuse_without_units(dataset, dim)
     units, calendar = units_and_calendar(coordinate)
     _refuse_what_is_no_time(coordinate, dim)
-    bounds = dataset.variables.get(coordinate.attrs.get("bounds", coordinate.attrs.get("climatology")))
+    bounds = dataset.variables.get(bounds_of(coordinate.attrs))
     if bounds is not None and bounds.shape == (coordinate.size, 2):
         pairs = decode(bounds.values, bounds.attrs.get("units", units), bounds.attrs.get("calendar", calendar), dim)
         return tuple(Period(start=min(pair), end=max(pair)) for pair in pairs)
@@ -69,7 +69,7 @@ def valid_times(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, Any] | None:
         if name != dim and dim in variable.dims and variable.dtype.kind in "iuf"
         and variable.attrs.get("standard_name") == "time" and has_reference(variable.attrs.get("units"))
     ]  # fmt: skip
-    is_reference = dataset[dim].attrs.get("standard_name") == REFERENCE
+    is_reference = is_reference_time(dataset[dim].attrs)
     many = [name for name in stated if dataset[name].ndim > 1]
     if stated and (is_reference or many):
         variable = dataset[(many or stated)[0]]
@@ -103,6 +103,16 @@ def scalar_time(dataset: xr.Dataset) -> tuple[Period, ...]:
     return ()
 
 
+def is_reference_time(attrs: Mapping[Any, Any]) -> bool:
+    """Tells whether times are those at which forecasts began, by their standard name."""
+    return bool(attrs.get("standard_name") == "forecast_reference_time")
+
+
+def calendar_of(attrs: Mapping[Any, Any]) -> str:
+    """The calendar of a time coordinate; CF's default is ``standard`` (4.4.1)."""
+    return str(attrs.get("calendar") or "standard").lower()
+
+
 def ends_of(dataset: xr.Dataset, dim: str) -> tuple[datetime, datetime]:
     """The first and the last time of an axis, or of a forecast's steps; without the bounds of either.
 
@@ -125,7 +135,7 @@ def period_along(dataset: xr.Dataset, name: str) -> tuple[Period, ...]:
         return ()
     coordinate = dataset[time]
     units, calendar = units_and_calendar(coordinate)
-    bounds = dataset.variables.get(coordinate.attrs.get("bounds"))
+    bounds = dataset.variables.get(bounds_of(coordinate.attrs))
     held = coordinate.variable if bounds is None else packed_alike(bounds, coordinate.variable)
     start, end = decode(_ends(held, time), held.attrs.get("units", units), held.attrs.get("calendar", calendar), time)
     return (Period(start=start, end=end),)
@@ -178,7 +188,7 @@ def units_and_calendar(coordinate: xr.DataArray | xr.Variable) -> Timing:
             f"time coordinate {getattr(coordinate, 'name', '')!s}: units {units!r} name no reference time",
             'give it units such as "days since 2020-01-01", or set source.time: {from: filename, pattern: …}',
         )
-    return units, str(coordinate.attrs.get("calendar") or "standard").lower()
+    return units, calendar_of(coordinate.attrs)
 
 
 def timing_of(name: str, dataset: xr.Dataset) -> Timing | None:
@@ -186,7 +196,7 @@ def timing_of(name: str, dataset: xr.Dataset) -> Timing | None:
     variable = dataset.variables[name]
     if has_reference(variable.attrs.get("units")):
         return units_and_calendar(variable)
-    owners = [v for v in dataset.variables.values() if name in (v.attrs.get("bounds"), v.attrs.get("climatology"))]
+    owners = [v for v in dataset.variables.values() if bounds_of(v.attrs) == name]
     return units_and_calendar(owners[0]) if owners and has_reference(owners[0].attrs.get("units")) else None
 
 

@@ -10,10 +10,10 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.cf.axes import axes_of, axis_of, data_variables
+from earthcode_pack.cf.axes import axes_of, axis_of, data_variables, has_direction
 from earthcode_pack.cf.flags import FLAGS, is_flags
 from earthcode_pack.cf.grid_mappings import crs_of_mapping
-from earthcode_pack.cf.roles import grid_mappings, helpers, is_grid_mapping
+from earthcode_pack.cf.roles import bounds_of, grid_mappings, helpers, is_grid_mapping
 from earthcode_pack.cf.times import names_an_interval
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import name_findings
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from earthcode_pack.model import Finding
     from earthcode_pack.rule import Rule
 
-_PRESSURE = re.compile(r"pressure|sigma|hybrid")
-_HEIGHTS = {"height", "altitude", "depth", "height_above_mean_sea_level", "height_above_reference_ellipsoid"}
 _UNCERTAIN = re.compile(
     r"uncertaint|standard_error|standard error|std_?dev|stddev|error|confidence|variance|_unc\b|\bunc_"
 )
@@ -222,7 +220,7 @@ def _variable(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
         if key in attrs and attrs[key] not in dataset.variables:
             message = f"{name} in {subject} has the {key} {attrs[key]}, which is not in the file"
             yield rules.CF_BOUNDS.finding(subject, message, str(attrs[key]))
-    if name in dataset.coords and _is_vertical(attrs) and str(attrs.get("positive")) not in {"up", "down"}:
+    if name in dataset.coords and has_direction(attrs) and str(attrs.get("positive")) not in {"up", "down"}:
         message = f"the vertical axis {name} in {subject} has positive {attrs.get('positive')!r}"
         yield rules.CF_VERTICAL.finding(subject, message, attrs.get("positive"), ["up", "down"])
     if _STATUS.search(str(attrs.get("standard_name", ""))) and "flag_meanings" not in attrs:
@@ -254,15 +252,10 @@ def _time(name: str, variable: Any, subject: str) -> Iterable[Finding]:
 
 
 def _time_bounds(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
-    if {"bounds", "climatology"} & set(dataset.variables[name].attrs):
+    if bounds_of(dataset.variables[name].attrs):
         return
     for other, variable in dataset.data_vars.items():
         if names_an_interval(variable.attrs, name):
             methods = str(variable.attrs["cell_methods"])
             message = f"{other} in {subject} has the cell_methods {methods!r}, and {name} has no bounds"
             yield rules.CF_TIME_BOUNDS.finding(subject, message, methods)
-
-
-def _is_vertical(attrs: dict[str, Any]) -> bool:
-    name = str(attrs.get("standard_name", ""))
-    return (attrs.get("axis") == "Z" or name in _HEIGHTS) and not _PRESSURE.search(name)

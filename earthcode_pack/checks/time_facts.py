@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.cf import time_units
@@ -14,17 +15,19 @@ if TYPE_CHECKING:
 
     from earthcode_pack.model import Artifact, Finding
 
-_GREGORIAN = {"standard", "gregorian", "proleptic_gregorian"}
 _MOST = 20_000  # steps that are looked at
 _HALF_A_SECOND = 500_000  # microseconds
 
 
 def axis_findings(values: Any, attrs: dict[str, Any], subject: str, where: str) -> Iterator[Finding]:
     """Of the numbers of a time coordinate with units that can be decoded; nothing of a model's calendar."""
+    from earthcode_pack.cf.times import GREGORIAN, calendar_of, decode  # noqa: PLC0415 - cftime is heavy
+
     units = str(attrs.get("units", ""))
     yield from precision_findings(values, units, subject, where)
-    if values.ndim == 1 and 2 < values.size <= _MOST and str(attrs.get("calendar") or "standard").lower() in _GREGORIAN:  # noqa: PLR2004 - two have no gap
-        yield from _gap(_moments(values, units), subject, where)
+    if values.ndim == 1 and 2 < values.size <= _MOST and calendar_of(attrs) in GREGORIAN:  # noqa: PLR2004 - two have no gap
+        with suppress(SourceError):  # CF-TIME-UNITS says so
+            yield from _gap(decode(values, units, "proleptic_gregorian", where).tolist(), subject, where)
 
 
 def precision_findings(values: Any, units: str, subject: str, where: str) -> Iterator[Finding]:
@@ -33,17 +36,6 @@ def precision_findings(values: Any, units: str, subject: str, where: str) -> Ite
     if fuzz > _HALF_A_SECOND:
         message = f"{where} is {values.dtype.name} in {units!r}: its times are exact to {fuzz / 1e6:.3g} s only"
         yield rules.CF_TIME_PRECISION.finding(subject, message, round(fuzz / 1e6, 3))
-
-
-def _moments(values: Any, units: str) -> list[datetime]:
-    """Proleptic Gregorian, whatever century: steps, not dates, are looked at; none where they cannot be decoded."""
-    from earthcode_pack.cf.times import decode  # noqa: PLC0415 - cftime is heavy
-
-    try:
-        moments: list[datetime] = decode(values, units, "proleptic_gregorian", "").tolist()
-    except SourceError:
-        return []  # CF-TIME-UNITS says so
-    return moments
 
 
 def gap_findings(artifacts: Iterable[Artifact]) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from earthcode_pack.cf.axes import data_variables
-from earthcode_pack.cf.roles import referenced
+from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.checks import rules
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ def reasons(dataset: xr.Dataset, data: Collection[str]) -> dict[str, str]:
 
 def beside_a_map(dataset: xr.Dataset, name: str, mapping: str | None) -> list[str]:
     """The variables for which a GeoTIFF of one variable has no place: no data, axes, bounds nor its grid mapping."""
-    every = [v.attrs for v in dataset.variables.values()]
-    bounds = {each for attrs in every for key in ("bounds", "climatology") for each in referenced(attrs, key)}
+    bounds = {bounds_of(v.attrs) for v in dataset.variables.values()}
     own = {*data_variables(dataset), *dataset[name].dims, *bounds, mapping}
     return [str(each) for each in dataset.variables if each not in own]
 

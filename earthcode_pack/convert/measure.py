@@ -201,7 +201,7 @@ def _time_dimension(dataset: xr.Dataset, dim: str) -> Dimension:
         extent=(rfc3339(min(starts)), rfc3339(max(period.end for period in periods))),
         step=duration(steps.pop().total_seconds()) if len(steps) == 1 else None,
         values=tuple(rfc3339(start) for start in starts) if len(steps) > 1 and len(starts) <= _FEW else None,
-        description=_RUNS if dataset[dim].attrs.get("standard_name") == times.REFERENCE else None,
+        description=_RUNS if times.is_reference_time(dataset[dim].attrs) else None,
     )
 
 

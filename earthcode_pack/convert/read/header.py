@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.cf import grid_mappings, times
 from earthcode_pack.cf.axes import Axes, axes_of, data_variables
 from earthcode_pack.cf.places import grid_of
+from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import variable_notes
@@ -204,16 +205,16 @@ def _refuse_ragged(dataset: xr.Dataset, name: str) -> None:
 
 def _time_notes(dataset: xr.Dataset, time_dim: str, found: tuple[Variable, ...], name: str) -> Iterator[Finding]:
     """What the time axis leaves open: intervals without bounds, and dates that only a model's calendar has."""
-    bare = not {"bounds", "climatology"} & set(dataset[time_dim].attrs)
+    bare = bounds_of(dataset[time_dim].attrs) is None
     for variable in found if bare else ():
         if times.names_an_interval(variable.attrs, time_dim):
             methods = variable.attrs["cell_methods"]
             message = f"{name}: {variable.name} is of intervals ({methods}), and {time_dim} has no bounds"
             yield rules.CF_TIME_BOUNDS.finding(name, message, methods)
     coordinate = dataset[time_dim]
-    if coordinate.attrs.get("standard_name") == times.REFERENCE and times.valid_times(dataset, time_dim) is None:
+    if times.is_reference_time(coordinate.attrs) and times.valid_times(dataset, time_dim) is None:
         message = f"{name}: {time_dim} holds times at which forecasts began, and nothing says when they are valid"
-        yield rules.CF_TIME_REFERENCE.finding(name, message, times.REFERENCE)
+        yield rules.CF_TIME_REFERENCE.finding(name, message, coordinate.attrs["standard_name"])
     yield from precision_findings(coordinate.values, str(coordinate.attrs.get("units")), name, f"{name}: {time_dim}")
     if times.lacks_days(dataset, time_dim):
         yield rules.CF_TIME_LABELS.finding(
