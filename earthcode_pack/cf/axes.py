@@ -5,15 +5,18 @@ Clauses are those of the CF conventions 1.11.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.cf.roles import helpers
+from earthcode_pack.cf.roles import bounds_of, helpers
 from earthcode_pack.cf.time_units import has_reference
 from earthcode_pack.cf.units import is_angle, is_length
 from earthcode_pack.errors import Unreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
 
     from earthcode_pack.model import GridKind
@@ -33,6 +36,8 @@ _NAMES = {
 _PLACE_NAMES = {
     "latitude": ("lat", "latitude", "nav_lat"), "longitude": ("lon", "longitude", "long", "nav_lon"),
 }  # fmt: skip
+_HEIGHTS = {"height", "altitude", "depth", "height_above_mean_sea_level", "height_above_reference_ellipsoid"}
+_PRESSURE = re.compile(r"pressure|sigma|hybrid")
 _PLANE = 2  # dimensions of the cells of a map
 _PATHS = ("trajectory", "trajectoryprofile")  # 9.1
 _FEATURES = (*_PATHS, "point", "profile", "timeseries", "timeseriesprofile")
@@ -141,6 +146,12 @@ def _is_coordinate(dataset: xr.Dataset, name: str) -> bool:
     )
 
 
+def has_direction(attrs: Mapping[Any, Any]) -> bool:
+    """Tells whether a vertical coordinate needs ``positive``: one that is no pressure, which states it itself (4.3)."""
+    name = str(attrs.get("standard_name", ""))
+    return (attrs.get("axis") == "Z" or name in _HEIGHTS) and not _PRESSURE.search(name)
+
+
 def auxiliary_of(dataset: xr.Dataset, name: str) -> tuple[str, ...]:
     """The coordinates beside its axes that a variable at places has: those, times, heights, identifiers (5)."""
     axes = axes_of(dataset, name)
@@ -184,7 +195,7 @@ def _at_places(dataset: xr.Dataset, name: str, dims: list[str], time: str | None
 def _refuse_mesh(dataset: xr.Dataset, name: str, lat: str) -> None:
     """Cells in one dimension are no points: those of a mesh (UGRID), with corners (7.1), of a reduced Gaussian grid."""
     attrs, place = dataset.variables[name].attrs, dataset.variables[lat]
-    bounds = place.attrs.get("bounds")
+    bounds = bounds_of(place.attrs)
     has_corners = bounds in dataset.variables and dataset.variables[bounds].shape[-1] > 2  # noqa: PLR2004 - ends of an interval
     if has_corners or "mesh" in attrs or str(attrs.get("GRIB_gridType", "")).startswith("reduced"):
         raise Unreadable(

@@ -13,6 +13,7 @@ import numpy as np
 
 from earthcode_pack.cf import units
 from earthcode_pack.cf.missing import packed_alike, unpacked
+from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Grid
 
@@ -51,19 +52,28 @@ def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
 
 
 def to_units_of(crs: CRS, dataset: xr.Dataset, dim: str, number: int) -> float:
-    """Factor from the units of coordinates to those of their CRS: 1000 for km under metres (CF 5.6).
+    """Factor from the units of coordinates along x (0) or y (1) to those of their CRS: 1000 for km under metres.
+
+    1 where they state none, or one of another kind: metres under degrees are told with the values. Angles of a
+    geostationary CRS in metres are those of its scan: metres at the height of the satellite (CF 5.6, appendix F).
 
     Raises ``Unreadable`` for angles under a CRS in metres that is not geostationary.
     """
-    stated = str(dataset[dim].attrs.get("units", "")).strip() if dim in dataset.variables else ""
-    scale = unit_scale(crs, stated, number)
-    if scale is None and not crs.is_geographic and units.is_angle(stated):
-        unit = crs.axis_info[number].unit_name
-        raise Unreadable(
-            f"{dim} is an angle in {stated}, and {crs.name} is in {unit}",
-            "set source.crs to the CRS of the data, with override: true; scan angles need a geostationary one",
-        )
-    return scale or 1.0  # metres under degrees are told with the values
+    stated = str(dataset[dim].attrs.get("units", "")) if dim in dataset.variables else ""
+    if not stated.strip() or len(crs.axis_info) <= number:
+        return 1.0
+    unit = crs.axis_info[number]  # its factor leads to metres or radians
+    size, angle = units.factor(stated, "radian" if crs.is_geographic else "m"), units.factor(stated, "radian")
+    if size is None and angle is not None:
+        height = _satellite_height(crs)
+        if height is None:
+            raise Unreadable(
+                f"{dim} is an angle in {stated}, and {crs.name} is in {unit.unit_name}",
+                "set source.crs to the CRS of the data, with override: true; scan angles need a geostationary one",
+            )
+        size = angle * height
+    scale = 1.0 if size is None else size / unit.unit_conversion_factor
+    return 1.0 if math.isclose(scale, 1.0, rel_tol=1e-9) else scale
 
 
 def _refuse_rotated(dataset: xr.Dataset, axes: Axes, crs: CRS) -> None:
@@ -124,7 +134,7 @@ def _refuse_unsorted(dim: str, centres: np.ndarray[Any, np.dtype[np.float64]]) -
 def _stated_edges(
     dataset: xr.Dataset, dim: str, centres: np.ndarray[Any, np.dtype[np.float64]]
 ) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-    name = dataset[dim].attrs.get("bounds")
+    name = bounds_of(dataset[dim].attrs)
     if name not in dataset.variables or dataset[name].shape != (dataset.sizes[dim], 2):
         return None
     pairs = unpacked(packed_alike(dataset[name].variable, dataset[dim].variable)).astype(np.float64)
@@ -159,30 +169,6 @@ def _digest(crs: CRS, *coordinates: np.ndarray[Any, Any]) -> str:
         cell = abs(float(values[-1]) - float(values[0])) / max(values.size - 1, 1) or 1.0
         text.append(str(np.round(values.astype(np.float64) / cell * 1e3).astype(np.int64).tobytes()))
     return hashlib.sha256("|".join(text).encode()).hexdigest()[:16]
-
-
-# --- units ----------------------------------------------------------------------------------------------------------
-
-
-def unit_scale(crs: CRS, stated: str, axis: int) -> float | None:
-    """Factor from the units of coordinates along x (0) or y (1) to those of their CRS.
-
-    1 where they state no unit, None where theirs is of another kind. Angles of a geostationary CRS in metres are those
-    of its scan: metres at the height of the satellite (CF, appendix F, Geostationary projection).
-
-    >>> unit_scale(CRS(3413), "km", 0), unit_scale(CRS(4326), "degrees_east", 0), unit_scale(CRS(3413), "K", 0)
-    (1000.0, 1.0, None)
-    """
-    if not stated.strip() or len(crs.axis_info) <= axis:
-        return 1.0
-    unit = crs.axis_info[axis].unit_conversion_factor  # its size in metres or radians
-    size = units.factor(stated, "radian" if crs.is_geographic else "m")
-    if size is None and (height := _satellite_height(crs)) is not None:
-        angle = units.factor(stated, "radian")
-        size = None if angle is None else angle * height
-    if size is None:
-        return None
-    return 1.0 if math.isclose(size, unit, rel_tol=1e-9) else size / unit
 
 
 def _satellite_height(crs: CRS) -> float | None:

@@ -17,6 +17,10 @@ Array = np.ndarray[Any, Any]
 Number = float | int
 Range = tuple[Number | None, Number | None]
 
+PACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value")
+RANGES = ("valid_range", "valid_min", "valid_max")
+OF_STORED_VALUES = (*PACKING, "_Unsigned", *RANGES)
+"""Attributes that hold for the stored values of a variable alone, and for no others."""
 NO_RANGE: Range = (None, None)
 # What netCDF-C leaves in cells that were never written (netcdf.h); bytes have no such value.
 _DEFAULT_FILLS: dict[str, Number] = {

@@ -9,6 +9,7 @@ import numpy as np
 
 from earthcode_pack.cf import cells, units
 from earthcode_pack.cf.missing import packed_alike, unpacked
+from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.geo.box import unwrapped
 from earthcode_pack.geo.sphere import box_of_places, box_of_rings, cells_of, rings_of
@@ -172,7 +173,7 @@ def _vertices(dataset: xr.Dataset, axes: Axes) -> tuple[Array, Array] | None:
     """Longitudes and latitudes (rows, columns, 4) of the corners, where both have such bounds (CF 7.1)."""
     found = []
     for name in (str(axes.longitude), str(axes.latitude)):
-        bounds = dataset[name].attrs.get("bounds")
+        bounds = bounds_of(dataset[name].attrs)
         if bounds not in dataset.variables or not {axes.y, axes.x} <= set(dataset[bounds].dims):
             return None
         variable = dataset[bounds]

@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Any
 import cftime
 import numpy as np
 
-from earthcode_pack.cf.missing import packed_alike, stated_nodata, unpacked
+from earthcode_pack.cf.missing import packed_alike, unpacked
+from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.cf.time_units import advice, fuzz, has_reference, in_microseconds, plain_units, snapped
 from earthcode_pack.cf.units import factor as unit_factor
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Clock, Period
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import xarray as xr
 
 _REFORM = (1582, 10, 15)  # from this day on the standard calendar is the Gregorian one (CF 4.4.1)
-REFERENCE = "forecast_reference_time"
-_REAL = ("standard", "gregorian", "proleptic_gregorian", "julian")
+Timing = tuple[str, str]
+"""Units and calendar of numbers that count time."""
+GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")
+_REAL = (*GREGORIAN, "julian")
 
 
 def periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
@@ -45,7 +48,7 @@ def own_periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
     _refuse_without_units(dataset, dim)
     units, calendar = units_and_calendar(coordinate)
     _refuse_what_is_no_time(coordinate, dim)
-    bounds = dataset.variables.get(coordinate.attrs.get("bounds", coordinate.attrs.get("climatology")))
+    bounds = dataset.variables.get(bounds_of(coordinate.attrs))
     if bounds is not None and bounds.shape == (coordinate.size, 2):
         pairs = decode(bounds.values, bounds.attrs.get("units", units), bounds.attrs.get("calendar", calendar), dim)
         return tuple(Period(start=min(pair), end=max(pair)) for pair in pairs)
@@ -66,7 +69,7 @@ def valid_times(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, Any] | None:
         if name != dim and dim in variable.dims and variable.dtype.kind in "iuf"
         and variable.attrs.get("standard_name") == "time" and has_reference(variable.attrs.get("units"))
     ]  # fmt: skip
-    is_reference = dataset[dim].attrs.get("standard_name") == REFERENCE
+    is_reference = is_reference_time(dataset[dim].attrs)
     many = [name for name in stated if dataset[name].ndim > 1]
     if stated and (is_reference or many):
         variable = dataset[(many or stated)[0]]
@@ -100,6 +103,16 @@ def scalar_time(dataset: xr.Dataset) -> tuple[Period, ...]:
     return ()
 
 
+def is_reference_time(attrs: Mapping[Any, Any]) -> bool:
+    """Tells whether times are those at which forecasts began, by their standard name."""
+    return bool(attrs.get("standard_name") == "forecast_reference_time")
+
+
+def calendar_of(attrs: Mapping[Any, Any]) -> str:
+    """The calendar of a time coordinate; CF's default is ``standard`` (4.4.1)."""
+    return str(attrs.get("calendar") or "standard").lower()
+
+
 def ends_of(dataset: xr.Dataset, dim: str) -> tuple[datetime, datetime]:
     """The first and the last time of an axis, or of a forecast's steps; without the bounds of either.
 
@@ -122,7 +135,7 @@ def period_along(dataset: xr.Dataset, name: str) -> tuple[Period, ...]:
         return ()
     coordinate = dataset[time]
     units, calendar = units_and_calendar(coordinate)
-    bounds = dataset.variables.get(coordinate.attrs.get("bounds"))
+    bounds = dataset.variables.get(bounds_of(coordinate.attrs))
     held = coordinate.variable if bounds is None else packed_alike(bounds, coordinate.variable)
     start, end = decode(_ends(held, time), held.attrs.get("units", units), held.attrs.get("calendar", calendar), time)
     return (Period(start=start, end=end),)
@@ -167,7 +180,7 @@ def _refuse_without_units(dataset: xr.Dataset, dim: str) -> None:
         )
 
 
-def units_and_calendar(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str]:
+def units_and_calendar(coordinate: xr.DataArray | xr.Variable) -> Timing:
     """Units and calendar as they are stated; the CF default calendar is ``standard`` (4.4.1)."""
     units = str(coordinate.attrs.get("units", ""))
     if not has_reference(units):
@@ -175,15 +188,15 @@ def units_and_calendar(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str
             f"time coordinate {getattr(coordinate, 'name', '')!s}: units {units!r} name no reference time",
             'give it units such as "days since 2020-01-01", or set source.time: {from: filename, pattern: …}',
         )
-    return units, str(coordinate.attrs.get("calendar") or "standard").lower()
+    return units, calendar_of(coordinate.attrs)
 
 
-def timing_of(name: str, dataset: xr.Dataset) -> tuple[str, str] | None:
+def timing_of(name: str, dataset: xr.Dataset) -> Timing | None:
     """Units and calendar of a time coordinate, or of the bounds of one, which inherit them (CF 7.1)."""
     variable = dataset.variables[name]
     if has_reference(variable.attrs.get("units")):
         return units_and_calendar(variable)
-    owners = [v for v in dataset.variables.values() if name in (v.attrs.get("bounds"), v.attrs.get("climatology"))]
+    owners = [v for v in dataset.variables.values() if bounds_of(v.attrs) == name]
     return units_and_calendar(owners[0]) if owners and has_reference(owners[0].attrs.get("units")) else None
 
 
@@ -199,11 +212,14 @@ def clocks_of(dataset: xr.Dataset, time_dim: str, coordinates: Iterable[str]) ->
 
 
 def _refuse_what_is_no_time(coordinate: xr.DataArray, name: str) -> None:
-    fill = stated_nodata(coordinate.attrs, coordinate.dtype.newbyteorder("=").name)
-    if fill is not None and (coordinate.values == fill).any():
-        raise Unreadable(f"time coordinate {name}: a value is missing ({fill})", "fill the axis, or leave the file out")
     if coordinate.attrs.get("scale_factor", 1) != 1 or coordinate.attrs.get("add_offset", 0) != 0:
         raise Unreadable(f"time coordinate {name} is packed with scale and offset", "write its times as they are")
+    missing = np.isnan(unpacked(coordinate))
+    if missing.any():
+        stored = coordinate.values[missing][0]
+        raise Unreadable(
+            f"time coordinate {name}: a value is missing ({stored})", "fill the axis, or leave the file out"
+        )
 
 
 def decode(values: np.ndarray[Any, Any], units: str, calendar: str, name: str) -> np.ndarray[Any, Any]:
@@ -212,10 +228,9 @@ def decode(values: np.ndarray[Any, Any], units: str, calendar: str, name: str) -
         raise Unreadable(f"time coordinate {name}: a value is missing", "fill the time axis, or leave the file out")
     if calendar == "tai":
         raise Unreadable(f"time coordinate {name}: calendar 'tai' leaves out leap seconds", "write its times in UTC")
-    values, units = in_microseconds(values, units)
-    rounding = fuzz(values, units)
     try:
-        moments = cftime.num2date(values, plain_units(units), calendar, only_use_cftime_datetimes=True)
+        moments = dates(values, units, calendar)
+        rounding = fuzz(*in_microseconds(values, units))
         to_utc = np.frompyfunc(lambda moment: snapped(gregorian(moment, calendar), rounding), 1, 1)
         return np.asarray(to_utc(moments), dtype=object)
     except (ValueError, OverflowError, Warning) as error:
@@ -258,9 +273,32 @@ def labels_of(dataset: xr.Dataset, dim: str) -> tuple[str, ...]:
 
 
 def _own_dates(dataset: xr.Dataset, dim: str) -> Any:
-    units, calendar = units_and_calendar(dataset[dim])
-    values, units = in_microseconds(dataset[dim].values, units)
-    return np.atleast_1d(cftime.num2date(values, plain_units(units), calendar, only_use_cftime_datetimes=True))
+    return np.atleast_1d(dates(dataset[dim].values, *units_and_calendar(dataset[dim])))
+
+
+def dates(values: Any, units: str, calendar: str) -> Any:
+    """The dates of a calendar that numbers of time stand for, as cftime has them, in the shape of ``values``.
+
+    Raises ``ValueError`` or ``OverflowError`` for units and numbers that are none.
+    """
+    values, units = in_microseconds(np.asarray(values), units)
+    return cftime.num2date(values, plain_units(units), calendar, only_use_cftime_datetimes=True)
+
+
+def converted(values: Any, given: Timing, wanted: Timing) -> np.ndarray[Any, Any]:
+    """Numbers of one pair of units and calendar as those of another, to the microsecond."""
+    moments = dates(values, *given)
+    if given[1] != wanted[1]:
+        moments = np.vectorize(lambda moment: moment.change_calendar(wanted[1]), otypes=[object])(moments)
+    _, units = in_microseconds(values, wanted[0])
+    out = np.asarray(cftime.date2num(moments, plain_units(units), wanted[1]))
+    return out if units == wanted[0] else out * 1000
+
+
+def is_finer_than_microseconds(values: Any, units: str) -> bool:
+    """Tells whether nanoseconds, which cftime does not know, are no whole microseconds."""
+    whole, coarse = in_microseconds(values, units)
+    return coarse != units and not np.array_equal(whole * 1000, values)
 
 
 def days_that_lack(dim: str) -> str:

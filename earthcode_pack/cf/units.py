@@ -35,7 +35,7 @@ _MEANT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("degrees c", "degree c", "deg c", "deg. c", "deg_c", "degreesc", "celcius", "°c"), _CELSIUS),
     **dict.fromkeys(("degrees k", "degree k", "deg k", "deg. k", "deg_k", "k", "kelvins"), _KELVIN),
     **dict.fromkeys(("degrees f", "degree f", "deg f", "deg_f"), ("degF",)),
-    **dict.fromkeys(("deg", "degs", "deg."), ("degree",)),
+    **dict.fromkeys(("deg", "degs", "deg.", "degree true", "degrees true", "degree t", "degrees t"), ("degree",)),
     **dict.fromkeys(("pct", "per cent", "perc"), ("%",)),
     **dict.fromkeys(("m of water equivalent", "m of water", "m water equivalent"), ("m",)),
     **dict.fromkeys(("mgc m-3", "mg c m-3", "mg chl m-3", "mgchl m-3", "mg chl-a m-3"), ("mg m-3",)),
@@ -43,7 +43,7 @@ _MEANT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("decibel", "decibels", "db"), ("dB",)),
     "mm hr-1": ("mm h-1",), "m sec-1": ("m s-1",), "m/sec": ("m s-1",), "msec-1": ("m s-1",), "ms-1": ("m s-1",),
 }  # fmt: skip
-_MISREAD = {"degrees c", "degree c", "degrees k", "degree k", "degrees f", "degree f"}
+_MISREAD = {"degree t", "degrees t", "degrees c", "degree c", "degrees k", "degree k", "degrees f", "degree f"}
 _MISREAD |= {text for text, meant in _MEANT.items() if meant in (("1e-3", "1"), ("dB",))}  # known to few releases of it
 
 _COMMON = (

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.cf.axes import axes_of, axis_of, data_variables
+from earthcode_pack.cf.axes import axes_of, axis_of, data_variables, has_direction
 from earthcode_pack.cf.flags import FLAGS, is_flags
 from earthcode_pack.cf.grid_mappings import crs_of_mapping
-from earthcode_pack.cf.roles import grid_mappings, helpers
-from earthcode_pack.cf.time_units import in_microseconds, plain_units
+from earthcode_pack.cf.roles import bounds_of, grid_mappings, helpers, is_grid_mapping
 from earthcode_pack.cf.times import names_an_interval
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import name_findings
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from earthcode_pack.model import Finding
     from earthcode_pack.rule import Rule
 
-_PRESSURE = re.compile(r"pressure|sigma|hybrid")
-_HEIGHTS = {"height", "altitude", "depth", "height_above_mean_sea_level", "height_above_reference_ellipsoid"}
-_CRS_ATTRIBUTES = {"grid_mapping_name", "crs_wkt", "spatial_ref"}
 _UNCERTAIN = re.compile(
     r"uncertaint|standard_error|standard error|std_?dev|stddev|error|confidence|variance|_unc\b|\bunc_"
 )
@@ -77,7 +73,7 @@ def _auxiliary(dataset: Any) -> list[str]:
     Beside data on a map that is what lies on none: texts, terms of formulas, single numbers.
     """
     every = dataset.variables
-    stray = [str(name) for name, variable in every.items() if _CRS_ATTRIBUTES & set(variable.attrs)]
+    stray = [str(name) for name, variable in every.items() if is_grid_mapping(variable.attrs)]
     texts = [str(name) for name, variable in every.items() if variable.dtype.kind in "SUOT"]
     return [*helpers(dataset), *stray, *texts, *_beside_data(dataset)]
 
@@ -229,7 +225,7 @@ def _variable(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
         if key in attrs and attrs[key] not in dataset.variables:
             message = f"{name} in {subject} has the {key} {attrs[key]}, which is not in the file"
             yield rules.CF_BOUNDS.finding(subject, message, str(attrs[key]))
-    if name in dataset.coords and _is_vertical(attrs) and str(attrs.get("positive")) not in {"up", "down"}:
+    if name in dataset.coords and has_direction(attrs) and str(attrs.get("positive")) not in {"up", "down"}:
         message = f"the vertical axis {name} in {subject} has positive {attrs.get('positive')!r}"
         yield rules.CF_VERTICAL.finding(subject, message, attrs.get("positive"), ["up", "down"])
     if _STATUS.search(str(attrs.get("standard_name", ""))) and "flag_meanings" not in attrs:
@@ -244,13 +240,12 @@ def _judged_units(attrs: dict[str, Any]) -> Any:
 
 def _time(name: str, variable: Any, subject: str) -> Iterable[Finding]:
     """Whether cftime, which every reader asks, can decode the units, and leaves nothing of them out."""
-    import cftime  # noqa: PLC0415 - heavy
+    from earthcode_pack.cf.times import dates  # noqa: PLC0415 - cftime is heavy
 
     units, calendar = variable.attrs.get("units"), variable.attrs.get("calendar")
     found: list[Finding] = []
     try:
-        _, known = in_microseconds(variable.to_numpy(), str(units))  # cftime does not know nanoseconds
-        cftime.num2date(0, plain_units(known), calendar=str(calendar or "standard"))
+        dates(0, str(units), str(calendar or "standard"))
         if variable.dtype.kind in "iuf":
             found += axis_findings(variable.to_numpy(), variable.attrs, subject, f"{name} in {subject}")
     except (ValueError, TypeError) as error:
@@ -262,15 +257,10 @@ def _time(name: str, variable: Any, subject: str) -> Iterable[Finding]:
 
 
 def _time_bounds(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
-    if {"bounds", "climatology"} & set(dataset.variables[name].attrs):
+    if bounds_of(dataset.variables[name].attrs):
         return
     for other, variable in dataset.data_vars.items():
         if names_an_interval(variable.attrs, name):
             methods = str(variable.attrs["cell_methods"])
             message = f"{other} in {subject} has the cell_methods {methods!r}, and {name} has no bounds"
             yield rules.CF_TIME_BOUNDS.finding(subject, message, methods)
-
-
-def _is_vertical(attrs: dict[str, Any]) -> bool:
-    name = str(attrs.get("standard_name", ""))
-    return (attrs.get("axis") == "Z" or name in _HEIGHTS) and not _PRESSURE.search(name)

@@ -13,6 +13,7 @@ from earthcode_pack.cf.axes import axes_of, axis_of, data_variables
 from earthcode_pack.cf.flags import bitfields_of, classes_of, colored, of_table
 from earthcode_pack.cf.missing import unpacked
 from earthcode_pack.cf.places import grid_of
+from earthcode_pack.cf.standard_names import is_stated
 from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.model import Dimension, Driver, Grid, Job, Variable, WrittenVariable, rfc3339
 from earthcode_pack.nodata import nodata_values
@@ -87,7 +88,7 @@ def _names(source: Variable, job: Job) -> dict[str, str | None]:
     """Standard and long name: the profile's, else the source's."""
     said = {**source.attrs, **job.described.get(source.name, {})}
     words = {key: said.get(key) for key in ("standard_name", "long_name")}
-    return {key: None if value in (None, "unknown", "") else str(value) for key, value in words.items()}
+    return {key: value if is_stated(value) else None for key, value in words.items()}
 
 
 def _table(dataset: Any) -> dict[int, tuple[int, ...]] | None:
@@ -200,7 +201,7 @@ def _time_dimension(dataset: xr.Dataset, dim: str) -> Dimension:
         extent=(rfc3339(min(starts)), rfc3339(max(period.end for period in periods))),
         step=duration(steps.pop().total_seconds()) if len(steps) == 1 else None,
         values=tuple(rfc3339(start) for start in starts) if len(steps) > 1 and len(starts) <= _FEW else None,
-        description=_RUNS if dataset[dim].attrs.get("standard_name") == times.REFERENCE else None,
+        description=_RUNS if times.is_reference_time(dataset[dim].attrs) else None,
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import zarr
 
+from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.convert.levels import Making, Source, write_cells, write_edges
 from earthcode_pack.convert.node import Node
 from earthcode_pack.convert.pyramid import Level, Transform, edges_of, levels_of, scaled
@@ -79,7 +80,7 @@ def _arrays_of(store: Path, job: Job) -> list[Source]:
                 name=str(name),
                 dims=tuple(str(dim) for dim in variable.dims),
                 resampling=resampling_of(str(name), variable, job),
-                bounds=str(variable.attrs.get("bounds", "")),
+                bounds=bounds_of(variable.attrs) or "",
             )
             for name, variable in sorted(dataset.variables.items())
         ]

@@ -102,7 +102,6 @@ def _method(name: str, variable: xr.Variable, job: Job) -> Method:
 def _missing(name: str, attrs: dict[Any, Any], stored: str, job: Job) -> tuple[float | int, ...]:
     """The numbers that mean missing, the one that is written for missing cells first (CF 2.5.1)."""
     held = [v for source in job.inputs for v in source.variables if v.name == name and v.dtype == stored]
-    first = stated_nodata(attrs, stored)
-    further = (*further_missing(attrs, stored), *(value for v in held for value in v.missing))
-    every = [value for value in ((first, *further) if first is not None else further) if holds(stored, value)]
+    further = [*further_missing(attrs, stored), *(value for v in held for value in v.missing)]
+    every = [v for v in (stated_nodata(attrs, stored), *further) if v is not None and holds(stored, v)]
     return tuple(dict.fromkeys(as_type(value, number_type(attrs, stored)) or 0 for value in every))

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.cf import grid_mappings, times
 from earthcode_pack.cf.axes import Axes, axes_of, data_variables
 from earthcode_pack.cf.places import grid_of
+from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import variable_notes
 from earthcode_pack.checks.time_facts import precision_findings
+from earthcode_pack.convert import left_out
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, product_variables, variable_by_name
 from earthcode_pack.convert.read.file_names import name_of, stem_of, wild_parts
 from earthcode_pack.convert.read.open import FILL_OF_ZARR, driver_of, groups_of, is_hdf5, open_raw
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import numpy as np
     import xarray as xr
     from rasterio.io import DatasetReader
 
@@ -129,16 +130,14 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
             raise _only_groups(groups, driver, href)
         found = product_variables(held, name, profile)
         _refuse_empty(found, name)
-        left_out = {variable.source_name for variable in held} - {variable.source_name for variable in found}
-        _refuse_unreadable(path, driver, [str(key) for key in dataset.variables if key not in left_out])
+        data, chosen = ({variable.source_name: None for variable in each} for each in (held, found))
+        _refuse_unreadable(path, driver, [str(key) for key in dataset.variables if key in chosen or key not in data])
         grid, time_dim = _one_grid(dataset, found, name, profile)
         periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, href, profile)
-        types = {str(key): v.dtype for key, v in dataset.variables.items() if v.dtype.kind in "cV"}
         has_axis = time_dim in dataset.variables
-        notes = [*_left_out(held, found), *_fill_notes(dataset, found, name)]
+        notes = [*left_out.notes(dataset, data, chosen, name), *_fill_notes(dataset, found, name)]
         notes += _time_notes(dataset, str(time_dim), found, name) if has_axis else ()
         labels = times.labels_of(dataset, str(time_dim)) if has_axis and len(periods) == dataset.sizes[time_dim] else ()
-        data = {variable.source_name for variable in held}
         coordinates = {str(key): v for key, v in dataset.variables.items() if key not in data}
         shapes = {key: {str(dim): size for dim, size in v.sizes.items()} for key, v in coordinates.items()}
         clocks = times.clocks_of(dataset, str(time_dim), coordinates) if has_axis else ()
@@ -151,7 +150,7 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
         "shapes": shapes,
         "time_dim": time_dim,
         "stated_period": stated,
-        "notes": (*notes, *_group_notes(groups, name), *_type_notes(types, name), *variable_notes(found, profile)),
+        "notes": (*notes, *_group_notes(groups, name), *variable_notes(found, profile)),
     }
 
 
@@ -161,15 +160,6 @@ def _fill_notes(dataset: xr.Dataset, found: tuple[Variable, ...], name: str) -> 
         if FILL_OF_ZARR in dataset[variable.source_name].encoding:
             message = f"{name}: the fill_value 0 of {variable.name} is taken for missing, as xarray takes it"
             yield rules.ZARR_FILL_ZERO.finding(name, message, 0)
-
-
-def _left_out(held: list[Variable], found: tuple[Variable, ...]) -> Iterator[Finding]:
-    """Reports the data variables that the profile does not select: in the same words for every file, so once."""
-    chosen = {variable.source_name for variable in found}
-    unselected = [variable.source_name for variable in held if variable.source_name not in chosen]
-    if unselected:
-        message = f"{', '.join(unselected)} left out: source.variables does not select them"
-        yield rules.SOURCE_LEFT_OUT.finding("sources", message, unselected)
 
 
 def _refuse_unreadable(path: Path, driver: Driver, variables: list[str]) -> None:
@@ -201,13 +191,6 @@ def _group_notes(groups: dict[str, list[str]], name: str) -> Iterator[Finding]:
         )
 
 
-def _type_notes(types: dict[str, np.dtype[Any]], name: str) -> Iterator[Finding]:
-    """Variables whose values are no single numbers are not packaged."""
-    for variable, dtype in types.items():
-        kind = "complex" if dtype.kind == "c" else "compound"
-        yield rules.CF_TYPES.finding(name, f"{name}: {variable} is of a {kind} type and is not packaged", str(dtype))
-
-
 def _refuse_ragged(dataset: xr.Dataset, name: str) -> None:
     """Several features one after the other in one dimension (CF 9.3.3, 9.3.4)."""
     ragged = [
@@ -222,16 +205,16 @@ def _refuse_ragged(dataset: xr.Dataset, name: str) -> None:
 
 def _time_notes(dataset: xr.Dataset, time_dim: str, found: tuple[Variable, ...], name: str) -> Iterator[Finding]:
     """What the time axis leaves open: intervals without bounds, and dates that only a model's calendar has."""
-    bare = not {"bounds", "climatology"} & set(dataset[time_dim].attrs)
+    bare = bounds_of(dataset[time_dim].attrs) is None
     for variable in found if bare else ():
         if times.names_an_interval(variable.attrs, time_dim):
             methods = variable.attrs["cell_methods"]
             message = f"{name}: {variable.name} is of intervals ({methods}), and {time_dim} has no bounds"
             yield rules.CF_TIME_BOUNDS.finding(name, message, methods)
     coordinate = dataset[time_dim]
-    if coordinate.attrs.get("standard_name") == times.REFERENCE and times.valid_times(dataset, time_dim) is None:
+    if times.is_reference_time(coordinate.attrs) and times.valid_times(dataset, time_dim) is None:
         message = f"{name}: {time_dim} holds times at which forecasts began, and nothing says when they are valid"
-        yield rules.CF_TIME_REFERENCE.finding(name, message, times.REFERENCE)
+        yield rules.CF_TIME_REFERENCE.finding(name, message, coordinate.attrs["standard_name"])
     yield from precision_findings(coordinate.values, str(coordinate.attrs.get("units")), name, f"{name}: {time_dim}")
     if times.lacks_days(dataset, time_dim):
         yield rules.CF_TIME_LABELS.finding(
