@@ -101,7 +101,9 @@ class CrsSpec(Part):
 class NodataSpec(Part):
     """A nodata value for files that state none. `nodata: -9999` is short for `nodata: {value: -9999}`."""
 
-    value: float | int = Field(description="as stored in the files; `.nan` for not-a-number")
+    value: Annotated[float, Field(allow_inf_nan=True)] | int = Field(
+        description="as stored in the files; `.nan` for not-a-number"
+    )
     override: bool = Field(False, description="true corrects a wrong value that the files state")
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from earthcode_pack.errors import OutsideError, Unreadable, UserError
+from earthcode_pack.errors import EarthcodePackError, OutsideError, Unreadable, UserError
 from earthcode_pack.redact import is_signed
 from earthcode_pack.storage.granted import granted, mark
+from earthcode_pack.storage.reach import http_options
 from earthcode_pack.storage.words import outside, safe_key, shown
 
 if TYPE_CHECKING:
@@ -202,10 +203,17 @@ def filesystem(href: str) -> tuple[Any, str]:
     try:
         if href.startswith(("s3://", "s3a://")) and "::" not in href:
             return _s3(os.getpid(), aws_environment(), granted(href)), href.partition("://")[2]
-        fs, path = url_to_fs(href, **({"s3": _s3_options(granted(href.rpartition("::")[2]))} if "::" in href else {}))
+        fs, path = url_to_fs(href, **_options(href))
     except (ValueError, ImportError) as error:
         raise UserError(f"{shown(href)}: not a URL that can be read ({type(error).__name__})", "correct it") from None
     return fs, path
+
+
+def _options(href: str) -> dict[str, Any]:
+    """Options of fsspec for a URL, or for the links of a chain by their protocol."""
+    place = href.rpartition("::")[2]
+    http = http_options(place)
+    return {"s3": _s3_options(granted(place)), "http": http, "https": http} if "::" in href else http
 
 
 @lru_cache(maxsize=4)
@@ -242,9 +250,11 @@ def _asked(fs: Any, path: str) -> Any:
     try:
         return fs.info(path)
     except FileNotFoundError as error:
-        if error.__cause__ is None or getattr(error.__cause__, "status", 404) in _ABSENT:
+        cause = error.__cause__
+        is_told = isinstance(cause, EarthcodePackError) or getattr(cause, "status", 404) not in _ABSENT
+        if cause is None or not is_told:
             raise
-        raise error.__cause__ from None
+        raise cause from None
 
 
 def ask[T](question: Callable[[str], T], path: str, href: str) -> T | None:

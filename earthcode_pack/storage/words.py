@@ -84,6 +84,8 @@ def in_words(error: BaseException, where: str) -> EarthcodePackError:
     if isinstance(error, OSError) and error.errno in _ON_DISK and "SSL" not in type(error).__name__:
         return OutsideError(f"{shown(where)}: {_ON_DISK[error.errno][0]}", _ON_DISK[error.errno][1])
     error = _answer_behind(error)
+    if isinstance(error, EarthcodePackError):
+        return error
     code = code_of(error)
     if where.startswith(("http://", "https://")) and code in _REFUSALS:
         meaning, remedy = refused(where, _reached(error), code)
@@ -102,7 +104,7 @@ def _answer_behind(error: BaseException) -> BaseException:
     cause = error.__cause__
     if cause is None or not isinstance(error, FileNotFoundError):
         return error
-    is_told = isinstance(getattr(cause, "status", None), int) or isinstance(cause, OSError)
+    is_told = isinstance(getattr(cause, "status", None), int) or isinstance(cause, OSError | EarthcodePackError)
     return cause if is_told else error
 
 

@@ -133,19 +133,20 @@ def test_what_is_no_https_url_is_not_looked_for(url, tmp_path):
 
 
 def test_after_one_failure_the_network_is_not_tried_again(monkeypatch, tmp_path):
-    calls = []
-
-    def unreachable(url, timeout):
-        calls.append((url, timeout))
-        raise OSError("no route")
-
     monkeypatch.delenv("EARTHCODE_PACK_OFFLINE")
-    monkeypatch.setattr(schema_sources, "urlopen", unreachable)
+    monkeypatch.setenv("EARTHCODE_PACK_SCHEMA_HOSTS", "gone.invalid,gone.example")
     monkeypatch.setattr(schema_sources, "_offline", [])
-    for name in ("a", "b"):
-        with pytest.raises(NoSchema, match="cannot be reached"):
-            load_schema(f"https://example.org/{name}.json", tmp_path)
-    assert calls == [("https://example.org/a.json", 5)]
+    for url in ("https://gone.invalid/a.json", "https://gone.example/b.json"):
+        with pytest.raises(NoSchema, match=r"gone\.invalid cannot be reached"):
+            load_schema(url, tmp_path)
+
+
+def test_a_stranger_s_schema_is_not_fetched(monkeypatch, tmp_path):
+    monkeypatch.delenv("EARTHCODE_PACK_OFFLINE")
+    monkeypatch.setattr(schema_sources, "_offline", [])
+    for host in ("127.0.0.1:9", "example.org", "stac-extensions.github.io.example.org"):
+        with pytest.raises(NoSchema, match="none of the hosts whose schemas are fetched"):
+            load_schema(f"https://{host}/v1/schema.json", tmp_path)
 
 
 def test_a_broken_schema_file_says_so(tmp_path):
