@@ -148,7 +148,7 @@ class _Execution:
                 self.failures[part.job.key] = _failure_of(part, error)
 
     def _reconcile(self) -> None:
-        """Compares what was made with the plan: a job without an artifact is a failure, whatever became of its parts."""
+        """Compares what was made with the plan: a job without an artifact is a failure, whatever its parts were."""
         for job in self.jobs:
             if job.key not in self.made and job.key not in self.failures:
                 missing = ", ".join(map(str, sorted(self.waiting[job.key])))
