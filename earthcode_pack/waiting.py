@@ -199,6 +199,12 @@ def moved() -> None:
         wait.moved()
 
 
+def is_over() -> bool:
+    """Whether the bound is reached of what the present context waits for."""
+    wait = _CURRENT.get()
+    return wait is not None and wait.is_over
+
+
 def bounded[T](work: Callable[[], T], wait: Wait, remedy: str) -> T:
     """What ``work`` returns: a call that cannot be interrupted, in a thread that is left behind at the bound.
 

@@ -116,12 +116,14 @@ class _Incoming:
 
     def _until(self, mark: bytes) -> bytes:
         """All before a mark, which is taken too."""
+        new = self.left
         while mark not in self.left:
             if len(self.left) > _LONGEST:
                 raise ConnectionError("the server does not speak HTTP/1.1: it does not come to an end")
-            if _BARE.search(self.left):
+            if _BARE.search(new):
                 raise ConnectionError("the server does not speak HTTP/1.1: a line ends with LF alone")
-            self.left += self._more()
+            more = self._more()
+            new, self.left = self.left[-1:] + more, self.left + more
         before, _, self.left = self.left.partition(mark)
         return before
 

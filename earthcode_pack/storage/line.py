@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from earthcode_pack.storage.stopping import go_on
-from earthcode_pack.waiting import moved
+from earthcode_pack.waiting import is_over, moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -129,8 +129,8 @@ class Line:
             try:
                 result = call()
             except TimeoutError as error:
-                if error.errno is not None:  # the kernel gave the connection up
-                    raise
+                if error.errno is not None or is_over():  # the kernel gave the connection up, or who asks does
+                    raise TimeoutError("timed out") from None
             else:
                 moved()
                 return result

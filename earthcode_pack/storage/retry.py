@@ -5,9 +5,7 @@ https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter
 
 from __future__ import annotations
 
-import math
 import random
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,7 +43,7 @@ class BadAnswer(Damaged):
 
 @dataclass(frozen=True)
 class Patience:
-    """No attempt begins later than ``seconds`` after the first failure, nor are there more than ``attempts``.
+    """No attempt begins once nothing useful came for ``seconds``, nor are there more than ``attempts``.
 
     Waits between them grow from ``first`` to ``longest`` seconds. ``setting`` is the key of the profile that says so.
     """
@@ -101,7 +99,6 @@ def persist[T](
 
     Raises what the last attempt raised, and ``Stopped`` where nobody waits any more.
     """
-    end = math.inf
     with waiting(f"{what} to answer", patience.seconds, patience.setting) as told:
         for number in range(1, patience.attempts):
             go_on()
@@ -109,9 +106,8 @@ def persist[T](
                 return attempt()
             except Exception as error:
                 failed(error)
-                pause, now = patience.wait(number), time.monotonic()
-                end = min(end, now + patience.seconds)
-                if not is_passing(error) or now + pause > end:
+                pause = patience.wait(number)
+                if not is_passing(error) or told.seconds + pause > patience.seconds:
                     raise
                 told.tell(f"attempt {number + 1} of {patience.attempts}, after {_in_short(error)}")
             sleep(pause)

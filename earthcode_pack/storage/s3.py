@@ -60,10 +60,11 @@ class Settings:
     @classmethod
     def within(cls, seconds: float) -> Settings:
         """For storage that may fail or say nothing for so long: ``store.wait`` of the profile."""
+        first = min(20, seconds)
         return cls(
             timeouts=Timeouts(request=min(Timeouts.request, seconds)),
             patience=Patience.within(seconds, "store.wait"),
-            first_contact=Patience(seconds=min(20, seconds), attempts=5),
+            first_contact=Patience(first, attempts=5, setting="store.wait" if first == seconds else ""),
         )
 
 

@@ -16,6 +16,7 @@ from earthcode_pack.storage.retry import BadAnswer, Patience, Refused, is_busy, 
 from earthcode_pack.storage.s3_pages import Listing, key_of, listed, next_objects, next_parts, next_uploads, text, xml
 from earthcode_pack.storage.sigv4 import EMPTY, Signer, path_of, query_of
 from earthcode_pack.storage.wire import Request, Wire
+from earthcode_pack.waiting import moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -99,6 +100,7 @@ class Calls:
     def _paced(self, blocks: Iterator[memoryview]) -> Iterator[memoryview]:
         for block in blocks:
             self.pace.spend(len(block))
+            moved()
             yield block
 
     def persist(self, attempt: Callable[[], T]) -> T:
@@ -106,6 +108,7 @@ class Calls:
 
         def in_turn() -> T:
             with self.pace.turn():
+                moved()  # what comes before this request has its own bound
                 return attempt()
 
         patience = self._patience if self._wire.has_answered else self._first_contact
