@@ -99,6 +99,7 @@ class _Execution:
             for index, result in counted(run(self.forward.write, parts), len(parts), progress):
                 self._take(parts[index], result)
         self._take_back_what_changed()
+        self._reconcile()
 
     def _begin(self, job: Job) -> list[Part]:
         """The parts that are still to be written; none where the job fails, or is finished at once."""
@@ -132,11 +133,13 @@ class _Execution:
         return []
 
     def _take(self, part: Part, result: Record | Failure | Exception) -> None:
-        """Notes the outcome of a part; the last one finishes its job."""
+        """Notes the outcome of a part, once; the last one finishes its job."""
         if isinstance(result, OutsideError | UserError):
             raise result
         if not isinstance(result, Record):
             self._fail(part.job, result)
+            return
+        if part.number not in self.waiting[part.job.key]:
             return
         self.workspace.keep_record(part.job, result)
         self._tell_sent([result])
@@ -148,6 +151,14 @@ class _Execution:
                 raise
             except Exception as error:  # noqa: BLE001 - one bad file does not stop the rest, whatever its library raises
                 self._fail(part.job, error)
+
+    def _reconcile(self) -> None:
+        """Compares what was made with the plan: a job without an artifact is a failure, whatever its parts were."""
+        for job in self.jobs:
+            if job.key not in self.made and job.key not in self.failures:
+                missing = ", ".join(map(str, sorted(self.waiting[job.key])))
+                error = f"{job.key}: no result came of part {missing}" if missing else f"{job.key}: it was not finished"
+                self.failures[job.key] = Failure(source=job.inputs[0].href, error=error, remedy="run again: it goes on")
 
     def _finish(self, job: Job) -> None:
         self._refuse_changed(job)

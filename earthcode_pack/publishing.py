@@ -126,6 +126,9 @@ def data_ahead(workspace: Workspace, profile: Profile, wanted: bool, allow_incom
         )
         if not may_publish(workspace.bundle, allow_incomplete=allow_incomplete):
             early.withdraw(workspace.sent())
+    except KeyboardInterrupt:
+        early.cut()
+        raise
     finally:
         early.close()
 

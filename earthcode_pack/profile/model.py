@@ -31,6 +31,7 @@ from earthcode_pack.profile.rules import (
     ClassPath,
     Crs,
     Dated,
+    Duration,
     Href,
     Memory,
     Part,
@@ -159,6 +160,11 @@ class StoreSpec(Part):
     public_href: Url | None = Field(
         None, description="where readers find it; makes the hrefs in STAC absolute. A `catalog` needs it"
     )
+    wait: Duration = Field(
+        "10min",
+        description="how long storage, or the PRR's gateway, may fail or say nothing before the run ends, such as "
+        "`90 s`, `10min`, `2h`",
+    )
     prr: PrrSpec | None = Field(None, description="publishes through the gateway of the PRR; this or `href`")
 
     @model_validator(mode="after")
@@ -214,6 +220,11 @@ class Compute(Part):
     cluster_kwargs: Settings = Field({}, description="arguments of the cluster class")
     adapt_kwargs: Settings | None = Field(
         None, description="arguments of its `adapt`, such as `{minimum: 1, maximum: 8}`"
+    )
+    wait: Duration = Field(
+        "10min",
+        description="how long no worker may work on anything before the run ends, such as `90 s`, `10min`, or `1d` "
+        "where workers stand in the queue of a batch system",
     )
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,6 +50,8 @@ class IdentityCache:
         key = os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps «..»
         try:
             before = os.stat(path)  # noqa: PTH116
+            if not stat.S_ISREG(before.st_mode):
+                raise Unreadable(f"{path}: a pipe, device or folder, not a file", "write it to a file")
             with self._lock:
                 entry = self._entries.get(key)
             if entry is not None and entry[:4] == _marks(before) and _is_settled(entry):
@@ -159,8 +162,8 @@ def _is_settled(entry: _Entry) -> bool:
     return max(entry[2:4]) + _SETTLED <= entry[5]
 
 
-def _marks(stat: os.stat_result) -> tuple[int, int, int, int]:
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+def _marks(found: os.stat_result) -> tuple[int, int, int, int]:
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _load(path: Path) -> dict[str, _Entry]:
