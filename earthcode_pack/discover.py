@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earthcode_pack import storage
+from earthcode_pack.convert.read.admission import refuse_what_cannot_be_read
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.read.header import header_of
 from earthcode_pack.errors import OutsideError, ProfileError, SourceError, Unreadable
@@ -55,6 +56,7 @@ def _matches(patterns: Iterable[str]) -> list[str]:
 
 def _look(href: str, profile: Profile, cache: storage.IdentityCache) -> Source | Failure:
     try:
+        refuse_what_cannot_be_read(href, profile.source.follow)
         size, sha256 = storage.identify(href, cache)
         with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:
             return header_of(storage.fetch(href, Path(folder)), href, size, sha256, profile)

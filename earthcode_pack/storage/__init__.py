@@ -10,6 +10,7 @@ from earthcode_pack.storage.folders import Folder, Remote
 from earthcode_pack.storage.identity import IdentityCache, identify, sha256
 from earthcode_pack.storage.inputs import INSTEAD_OF_SIGNED, fetch, glob, is_there, size
 from earthcode_pack.storage.local import LocalStore
+from earthcode_pack.storage.local_files import refuse_links_that_leave, refuse_special
 from earthcode_pack.storage.stores import (
     Begun,
     Listed,
@@ -40,6 +41,8 @@ __all__ = [
     "is_there",
     "open_reader",
     "open_store",
+    "refuse_links_that_leave",
+    "refuse_special",
     "sha256",
     "size",
 ]

@@ -24,10 +24,12 @@ def refuse_what_is_not_allowed(profile: Profile, settings: Mapping[str, str] = o
     like a class.
     """
     roots = _listed(settings.get(SOURCE_ROOTS, ""))
-    outside = [href for href in profile.source.href if not any(_is_under(href, root) for root in roots)]
+    named = [("href", href) for href in profile.source.href] + [("follow", href) for href in profile.source.follow]
+    outside = [(key, href) for key, href in named if not any(_is_under(href, root) for root in roots)]
     if outside:
+        key, href = outside[0]
         raise UserError(
-            f"source.href: {outside[0]} lies under none of the roots that this deployment may read "
+            f"source.{key}: {href} lies under none of the roots that this deployment may read "
             f"({', '.join(roots) or 'none is set'})",
             f"put the files there, or have the deployment's {SOURCE_ROOTS} extended",
         )

@@ -17,6 +17,7 @@ from earthcode_pack.convert.read import foreign
 from earthcode_pack.convert.read.grib_cubes import refuse_doubles, several_cubes, several_runs
 from earthcode_pack.convert.read.plugins import load_plugins
 from earthcode_pack.errors import Unreadable, install_extra
+from earthcode_pack.storage.containment import refuse_values_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,6 +114,7 @@ def _raw(path: Path, engine: str, **options: Any) -> xr.Dataset:
 def _netcdf(path: Path) -> xr.Dataset:
     if is_hdf5(path):
         load_plugins()
+        refuse_values_elsewhere(path)
         return _with_enumerations(_raw(path, "h5netcdf", phony_dims="sort"))
     return _raw(path, "netcdf4", lock=_OPENING)
 
