@@ -124,6 +124,11 @@ class SourceSpec(Part):
     nodata: Annotated[NodataSpec, BeforeValidator(stated, json_schema_input_type=float | NodataSpec)] | None = Field(
         None, description="only where the files state none"
     )
+    follow: Annotated[list[Text], BeforeValidator(listed, json_schema_input_type=Text | list[Text])] = Field(
+        [],
+        description="folders to which links inside a Zarr store may lead; without it they must stay in the store. A "
+        "file or folder that `href` itself matches may be a link",
+    )
 
 
 class PrrSpec(Part):
@@ -212,6 +217,11 @@ class Compute(Part):
 
     memory_limit: Memory | None = Field(
         None, description="of a worker, such as `4GiB`: bounds how much of a cube it has in hand at once"
+    )
+    max_decoded: Memory | None = Field(
+        None,
+        description="the most that the values of one input may come to, such as `200GB`. Where left out, what is both "
+        "above 10 GB and above 1,100 times its stored bytes is refused: no compression makes so much of real data",
     )
     address: Text | None = Field(None, description="of a Dask scheduler that runs already, such as `tcp://host:8786`")
     cluster_class: ClassPath | None = Field(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob as local_glob
 import os
 import posixpath
 import shutil
@@ -17,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from earthcode_pack.errors import EarthcodePackError, OutsideError, Unreadable, UserError
 from earthcode_pack.redact import is_signed
 from earthcode_pack.storage.granted import granted, mark
+from earthcode_pack.storage.local_files import files_below, matches, refuse_special
 from earthcode_pack.storage.reach import http_options
 from earthcode_pack.storage.words import outside, safe_key, shown
 from earthcode_pack.waiting import Wait, waiting
@@ -99,7 +99,7 @@ def glob(href: str) -> list[str]:
     """
     path = local_path(href)
     if path is not None:
-        return [path] if Path(path).exists() else sorted(local_glob.glob(path, recursive=True))  # noqa: PTH207
+        return [path] if Path(path).exists() else matches(path)
     fs, path = filesystem(href)
     if not _has_wildcard(href):
         return [href] if _info(fs, path, href) else []
@@ -199,14 +199,11 @@ def tree(href: str) -> Tree:
 
 
 def _local_tree(href: str, path: Path) -> Tree:
+    refuse_special(path)
     if path.is_file():
         return Tree(href, None, {path.name: str(path)}, is_folder=False)
-    if path.exists() and not path.is_dir():
-        raise Unreadable(f"{href}: a pipe or device, not a file", "write it to a file, and name that")
-    if not path.is_dir():
-        raise Unreadable(f"{href}: no such file", "correct source.href")
-    paths = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
-    return Tree(href, None, {found.relative_to(path).as_posix(): str(found) for found in sorted(paths)}, is_folder=True)
+    files = {found.relative_to(path).as_posix(): str(found) for found in files_below(path)}
+    return Tree(href, None, files, is_folder=True)
 
 
 def filesystem(href: str) -> tuple[Any, str]:

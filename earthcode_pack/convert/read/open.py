@@ -19,6 +19,7 @@ from earthcode_pack.convert.read.grib_cubes import refuse_doubles, several_cubes
 from earthcode_pack.convert.read.hdf5 import open_hdf5
 from earthcode_pack.convert.read.plugins import load_plugins
 from earthcode_pack.errors import Unreadable, install_extra
+from earthcode_pack.storage.containment import refuse_values_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,6 +115,7 @@ def _raw(path: Any, engine: str, **options: Any) -> xr.Dataset:
 def _netcdf(path: Path) -> xr.Dataset:
     if is_hdf5(path):
         load_plugins()
+        refuse_values_elsewhere(path)
         return open_hdf5(path, _of_store)
     return _raw(path, "netcdf4", lock=_OPENING)
 
