@@ -143,7 +143,7 @@ def period_along(dataset: xr.Dataset, name: str) -> tuple[Period, ...]:
 
 def _ends(variable: xr.Variable, name: str) -> np.ndarray[Any, Any]:
     """The least and the greatest value that is not missing; integers stay such, for floats would round them."""
-    values = unpacked(variable).ravel()
+    values = unpacked(variable).ravel() if variable.dtype.kind in "iuf" else np.empty(0)
     if not np.isfinite(values).any():
         raise Unreadable(f"time coordinate {name} holds no time", "set source.time: {from: filename, pattern: …}")
     at = [int(np.nanargmin(values)), int(np.nanargmax(values))]
