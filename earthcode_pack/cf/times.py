@@ -14,7 +14,7 @@ from earthcode_pack.cf.missing import packed_alike, unpacked
 from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.cf.time_units import advice, fuzz, has_reference, in_microseconds, plain_units, snapped
 from earthcode_pack.cf.units import factor as unit_factor
-from earthcode_pack.errors import Unreadable
+from earthcode_pack.errors import NotEqual, Unreadable
 from earthcode_pack.model import Clock, Period
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def period_along(dataset: xr.Dataset, name: str) -> tuple[Period, ...]:
 
 def _ends(variable: xr.Variable, name: str) -> np.ndarray[Any, Any]:
     """The least and the greatest value that is not missing; integers stay such, for floats would round them."""
-    values = unpacked(variable).ravel()
+    values = unpacked(variable).ravel() if variable.dtype.kind in "iuf" else np.empty(0)
     if not np.isfinite(values).any():
         raise Unreadable(f"time coordinate {name} holds no time", "set source.time: {from: filename, pattern: …}")
     at = [int(np.nanargmin(values)), int(np.nanargmax(values))]
@@ -285,20 +285,24 @@ def dates(values: Any, units: str, calendar: str) -> Any:
     return cftime.num2date(values, plain_units(units), calendar, only_use_cftime_datetimes=True)
 
 
-def converted(values: Any, given: Timing, wanted: Timing) -> np.ndarray[Any, Any]:
-    """Numbers of one pair of units and calendar as those of another, to the microsecond."""
+def converted(values: np.ndarray[Any, Any], given: Timing, wanted: Timing, name: str) -> np.ndarray[Any, Any]:
+    """Numbers of one pair of units and calendar as those of another, checked by decoding them again.
+
+    Raises ``NotEqual`` where the units are too coarse for an instant.
+    """
     moments = dates(values, *given)
     if given[1] != wanted[1]:
         moments = np.vectorize(lambda moment: moment.change_calendar(wanted[1]), otypes=[object])(moments)
+    whole, coarse = in_microseconds(values, given[0])  # cftime knows no nanoseconds
     _, units = in_microseconds(values, wanted[0])
-    out = np.asarray(cftime.date2num(moments, plain_units(units), wanted[1]))
-    return out if units == wanted[0] else out * 1000
-
-
-def is_finer_than_microseconds(values: Any, units: str) -> bool:
-    """Tells whether nanoseconds, which cftime does not know, are no whole microseconds."""
-    whole, coarse = in_microseconds(values, units)
-    return coarse != units and not np.array_equal(whole * 1000, values)
+    out = np.asarray(cftime.date2num(moments, plain_units(units), wanted[1])) * (1 if units == wanted[0] else 1000)
+    is_whole = coarse == given[0] or np.array_equal(whole * 1000, values)
+    if not is_whole or not np.array_equal(decode(out, *wanted, name), decode(values, *given, name)):
+        raise NotEqual(
+            f"{name}: {given[0]!r} cannot be written as {wanted[0]!r} without rounding",
+            "give the files one unit of time",
+        )
+    return out
 
 
 def days_that_lack(dim: str) -> str:

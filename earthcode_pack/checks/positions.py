@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from earthcode_pack.cf.places import cells_at, places_at
+from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.checks.limits import DECODED
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.geo.sphere import box_of_places, box_of_rings, rings_of, vectors
@@ -34,7 +35,8 @@ def located(dataset: xr.Dataset, axes: Axes) -> Located:
 
     Raises ``Unreadable`` where a place is beyond the Earth, or none is known.
     """
-    if max(dataset[name].size for name in axes.places) * 8 > DECODED:
+    bounds = {bounds_of(dataset[name].attrs) for name in axes.places} & {*dataset.variables}
+    if max(dataset[name].size for name in (*axes.places, *bounds)) * 8 > DECODED:
         return Located(None, None, (0.0, 0.0), (0.0, 0.0))
     lon, lat = places_at(dataset, axes)
     if axes.kind != "curvilinear":

@@ -188,10 +188,8 @@ def _drop(keys: Iterable[str], name: str, attrs: dict[str, Any], notes: Notes) -
 def _from_profile(variable: CubeVariable, attrs: dict[str, Any], job: Job, notes: Notes) -> dict[str, Any]:
     name, described = variable.name, job.described.get(variable.name, {})
     said = {k: v for k, v in described.items() if k not in ("classes", "units")}
-    if variable.in_files[0].units and variable.in_files[0].units != attrs.get(
-        "units"
-    ):  # none, or none that can be read
-        said["units"] = variable.in_files[0].units
+    if (units := variable.in_files[0].units) and units != attrs.get("units"):  # none, or none that can be read
+        said["units"] = units
     if described.get("classes") and "flag_values" not in attrs:
         said["flag_values"] = np.array([item["value"] for item in described["classes"]], variable.dtype)
         said["flag_meanings"] = " ".join(item["name"].replace(" ", "_") for item in described["classes"])

@@ -194,6 +194,13 @@ def test_axes_in_other_angles_lie_where_those_in_degrees_do(cube, write_netcdf):
     assert data.lonlat == pytest.approx((10, 0, 20, 8))
 
 
+def test_times_as_text_leave_the_grid_measured(cube, write_netcdf):
+    cube = cube.drop_vars("time_bnds")
+    cube["time"] = ("time", np.array(["2020-01-01", "2020-01-02", "2020-01-03"], object), {"standard_name": "time"})
+    data = measure_cube(write_netcdf(cube))
+    assert (data.shape, data.times) == ((8, 10), None)
+
+
 def test_a_bare_number_as_units_is_no_angle(cube, write_netcdf):
     cube["lat"].attrs["units"] = "1"
     assert measure_cube(write_netcdf(cube)).lonlat == pytest.approx((10, 0, 20, 8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.cf import grid_mappings, times
@@ -128,7 +129,9 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
     name = name_of(href)
     with open_raw(path, driver) as dataset:
         _refuse_ragged(dataset, name)
-        held, groups = _cube_variables(dataset, driver, name), groups_of(path, driver)
+        with _naming(name):
+            held = [variable_of(key, dataset[key], by_netcdf=driver == "netCDF") for key in data_variables(dataset)]
+        groups = groups_of(path, driver)
         if groups and not held:
             raise _only_groups(groups, driver, href)
         found = product_variables(held, name, profile)
@@ -225,9 +228,11 @@ def _time_notes(dataset: xr.Dataset, time_dim: str, found: tuple[Variable, ...],
         )
 
 
-def _cube_variables(dataset: xr.Dataset, driver: Driver, name: str) -> list[Variable]:
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Errors within name the file."""
     try:
-        return [variable_of(key, dataset[key], by_netcdf=driver == "netCDF") for key in data_variables(dataset)]
+        yield
     except Unreadable as error:
         raise Unreadable(f"{name}: {error.message}", error.remedy) from None
 
@@ -258,11 +263,8 @@ def _one_grid(dataset: xr.Dataset, found: tuple[Variable, ...], name: str, profi
             "to the whole projection, as WKT or PROJ",
         )
     crs = agreed_crs(measured, profile.source.crs, name)
-    try:
-        grid = grid_of(dataset, first, crs)
-    except Unreadable as error:
-        raise Unreadable(f"{name}: {error.message}", error.remedy) from None
-    return grid, _one_time_axis(axes, name)
+    with _naming(name):
+        return grid_of(dataset, first, crs), _one_time_axis(axes, name)
 
 
 def _one_time_axis(axes: dict[str, Axes | None], name: str) -> str | None:
@@ -290,10 +292,8 @@ def _cube_periods(
 ) -> tuple[tuple[Period, ...], bool]:
     """The periods of the axis, held against what the name or the profile states; else that one period."""
     name = name_of(href)
-    try:
+    with _naming(name):
         measured = _measured_periods(dataset, time_dim, variable, profile)
-    except Unreadable as error:
-        raise Unreadable(f"{name}: {error.message}", error.remedy) from None
     stated, is_validity = file_period(href, profile)
     if measured and stated:
         _refuse_outside(measured, stated, name)
