@@ -6,7 +6,7 @@ import errno
 import hashlib
 import json
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from earthcode_pack.errors import OutsideError, UserError
+from earthcode_pack.containment import refuse_links
+from earthcode_pack.errors import OutsideError, Unreadable, UserError
 from earthcode_pack.model import File, Finding, Level, ManifestEntry, PartSums, Plan, Receipt, Value
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class Bundle:
 
     def manifest(self) -> tuple[ManifestEntry, ...]:
         """Every file of the product but the manifest itself."""
-        return _MANIFEST.validate_json((self.product / "manifest.json").read_bytes())
+        with _parsing(path := self.product / "manifest.json"):
+            return _MANIFEST.validate_json(path.read_bytes())
 
     def collection(self) -> dict[str, Any]:
         """The STAC Collection as JSON."""
@@ -89,22 +91,23 @@ class Bundle:
 
     def plan(self) -> Plan:
         """The jobs and their fingerprints."""
-        return Plan.from_json((self.root / "plan.json").read_bytes())
+        with _parsing(path := self.root / "plan.json"):
+            return Plan.from_json(path.read_bytes())
 
     def findings(self) -> tuple[Finding, ...]:
         """What the checks found; none before they ran."""
-        path = self.root / "findings.json"
-        return _FINDINGS.validate_json(path.read_bytes()) if path.is_file() else ()
+        with _parsing(path := self.root / "findings.json"):
+            return _FINDINGS.validate_json(path.read_bytes()) if path.is_file() else ()
 
     def receipts(self) -> tuple[Receipt, ...]:
         """Every object published so far."""
-        path = self.root / "receipts.json"
-        return _RECEIPTS.validate_json(path.read_bytes()) if path.is_file() else ()
+        with _parsing(path := self.root / "receipts.json"):
+            return _RECEIPTS.validate_json(path.read_bytes()) if path.is_file() else ()
 
     def part_sums(self) -> dict[str, PartSums]:
         """The sums of the parts of large files of the product, by the sha256 of the whole."""
-        path = self.root / PARTS
-        return _PARTS.validate_json(path.read_bytes()) if path.is_file() else {}
+        with _parsing(path := self.root / PARTS):
+            return _PARTS.validate_json(path.read_bytes()) if path.is_file() else {}
 
     def provenance(self) -> dict[str, Any]:
         """What ran, on what, with what."""
@@ -126,11 +129,29 @@ def _profile(path: Path, state: tuple[int, ...] | None) -> Profile:  # noqa: ARG
 
 
 def open_bundle(path: str | Path) -> Bundle:
-    """The bundle in a folder; raises ``UserError`` where there is none."""
+    """The bundle in a folder; raises ``UserError`` where there is none, or where a link in it leads out of it."""
     root = Path(path).absolute()
     if not (root / "profile.yaml").is_file():
         raise UserError(f"{root}: no bundle (it holds no profile.yaml)", "name the folder that `run` printed")
+    try:
+        refuse_links(root, str(root))
+    except Unreadable as error:  # a link would be published as what it leads to, or written through
+        raise UserError(error.message, error.remedy) from None
     return Bundle(root)
+
+
+@contextmanager
+def _parsing(path: Path) -> Iterator[None]:
+    """Raises ``UserError`` where a record of a bundle is missing, or is not what was written."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"{path}: the bundle lacks this file", "run the profile again") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        what = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{path}: damaged ({what})", "remove it and run the profile again, or copy the bundle again"
+        ) from None
 
 
 def part_sums(files: Iterable[File]) -> dict[str, PartSums]:
@@ -150,8 +171,12 @@ def media_type(key: str) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file."""
-    return dict(json.loads(path.read_bytes()))
+    """A JSON object from a file of a bundle; raises ``UserError`` where it holds none."""
+    with _parsing(path):
+        found = json.loads(path.read_bytes())
+        if not isinstance(found, dict):
+            raise TypeError("no JSON object")
+        return found
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Mapping
 from functools import partial
@@ -141,7 +140,7 @@ def _wish(profile: Profile, artifact: Artifact, variable: WrittenVariable, style
 def _noted(mark: Any, wish: str) -> dict[str, Any] | None:
     try:
         noted = read_json(mark)
-    except (OSError, json.JSONDecodeError):
+    except UserError:
         return None
     return noted if noted.get("wish") == wish else None
 

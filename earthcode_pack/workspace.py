@@ -55,7 +55,12 @@ class Workspace:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps other runs off the bundle; the lock dies with the process. Raises ``Locked``."""
+        """Keeps other runs off the bundle; the lock dies with the process. Raises ``Locked``.
+
+        Folders that are made here are for this user alone: raw data and their records may be closed.
+        """
+        for folder in reversed((self.root, *self.root.parents)):
+            folder.mkdir(mode=0o700, exist_ok=True)
         with locked(self.root / "lock") as is_held:
             if not is_held:
                 raise Locked(f"{self.bundle.name}: another run holds this bundle", "wait for it to end, then run again")

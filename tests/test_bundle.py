@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from making import every_file, profile_of, write_tif
 
 from earthcode_pack.assemble import public_name
 from earthcode_pack.bundle import Bundle, open_bundle, to_json, values_to_json, write_atomic
+from earthcode_pack.cli import execute
 from earthcode_pack.errors import ProfileError, UserError
 from earthcode_pack.model import Finding, Level
 from earthcode_pack.pipeline import prepare
@@ -98,3 +100,84 @@ def test_nan_never_reaches_a_file() -> None:
 )
 def test_name_of_a_source_for_everybody(href: str, name: str) -> None:
     assert public_name(href) == name
+
+
+# --- a bundle that was handed over
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of one map, in ``work``, and the folder that it publishes to."""
+    folder = tmp_path_factory.mktemp("pristine")
+    write_tif(folder / "raw" / "a_20200101.tif")
+    prepare(profile_of(folder), folder / "work")
+    return folder
+
+
+@pytest.fixture
+def handed(pristine: Path, tmp_path: Path) -> Bundle:
+    """A copy of it that may be spoilt."""
+    shutil.copytree(pristine / "work", tmp_path / "work")
+    return Bundle(next((tmp_path / "work").glob("*/*")))
+
+
+def commands(bundle: Bundle, capfd: pytest.CaptureFixture[str]) -> list[tuple[int, str]]:
+    """What each command that reads a bundle says of it."""
+    said = []
+    for words in (["publish"], ["check"], ["status", "--offline"], ["report"], ["verify"], ["clean"]):
+        code = execute([words[0], str(bundle.root), *words[1:]])
+        said.append((code, "".join(capfd.readouterr())))
+    return said
+
+
+@pytest.mark.parametrize("key", ["product/data/a.tif", "product/previews", ".work/lock", "report.html"])
+def test_a_link_out_of_a_bundle_is_refused_and_neither_read_nor_written(
+    handed: Bundle, tmp_path: Path, capfd: pytest.CaptureFixture[str], key: str
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2")
+    path = handed.root / key
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.symlink_to(secret)
+    for code, said in commands(handed, capfd):
+        assert code == 2
+        assert f"{key} is a link to {secret}" in said.replace("\n", "")
+        assert "hunter2" not in said
+    assert secret.read_text() == "hunter2"
+    assert not (tmp_path / "pub").exists()
+
+
+RECORDS = ("plan.json", "findings.json", "provenance.json", "product/manifest.json", "product/collection.json")
+DAMAGE = {
+    "empty": b"",
+    "cut": b'[{"key": "da',
+    "other": b"[7]",
+    "text": b'"x"',
+    "latin": b"\xe4",
+    "deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_damaged_record_is_told_in_words(
+    handed: Bundle, capfd: pytest.CaptureFixture[str], name: str, damage: str
+) -> None:
+    (handed.root / name).write_bytes(DAMAGE[damage])
+    said = commands(handed, capfd)
+    assert all(code in (0, 1, 2) and "should not happen" not in text for code, text in said), said
+    if name != "product/collection.json":
+        assert any(f"{name}: damaged" in text.replace("\n", "") for _, text in said), said
+
+
+def test_a_manifest_that_names_a_file_outside_is_refused(handed: Bundle, capfd: pytest.CaptureFixture[str]) -> None:
+    manifest = handed.product / "manifest.json"
+    entries = json.loads(manifest.read_bytes())
+    entries[0]["key"] = "data/../../../../../etc/passwd"
+    manifest.write_text(json.dumps(entries))
+    code, said = commands(handed, capfd)[0]
+    assert code == 2
+    assert "'data/../../../../../etc/passwd' is not a key" in said

@@ -261,7 +261,7 @@ def manifest_findings(root: Path, *, deep: bool = False, unread: AbstractSet[Pat
 def _manifest(path: Path) -> dict[str, dict[str, Any]] | None:
     try:
         entries = json.loads(path.read_bytes())
-    except ValueError:
+    except (OSError, ValueError, RecursionError):
         return None
     good = isinstance(entries, list) and len(listed(entries)) == len(entries)
     return {str(entry.get("key")): entry for entry in entries} if good else None

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
-from earthcode_pack.checks.containment import refuse_hdf5_links
 from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, SMALL
+from earthcode_pack.containment import refuse_hdf5_links
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.redact import redacted
 

@@ -18,7 +18,8 @@ from earthcode_pack.checks.limits import OPENED
 from earthcode_pack.checks.metadata import is_data
 from earthcode_pack.checks.remote import probe_for
 from earthcode_pack.checks.single import document_findings
-from earthcode_pack.errors import UserError
+from earthcode_pack.containment import refuse_links
+from earthcode_pack.errors import Unreadable, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +77,11 @@ def product_findings(place: Place, book: SchemaBook, *, deep: bool) -> Iterator[
     What is on the net is asked for only where ``deep``.
     """
     root = place.root
+    try:
+        refuse_links(root, root.name)
+    except Unreadable as error:
+        yield rules.HREF_OUTSIDE.finding(root.name, error.message)
+        return
     place = Place(root, (*place.urls, *_own_url(root)))
     probe = probe_for(None, deep=deep) if deep else None
     kept = _Kept()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag, urljoin
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _KINDS = {"Feature": "item", "Collection": "collection", "Catalog": "catalog"}
 _DIALECTS = "http://json-schema.org/"  # the dialects themselves come with jsonschema-rs
 _DRAFT_7 = "http://json-schema.org/draft-07/schema#"  # of a schema that names no dialect: STAC's
-_MOST = 20  # errors of one schema in one file that are told apart
+_MOST, _LOOKED_AT = 20, 1000  # errors of one schema in one file that are told, and of which these are the first
 
 
 @dataclass
@@ -55,7 +56,7 @@ class SchemaBook:
         compiled = _compile(url, self.folder)
         self.unavailable.update(compiled.missing)
         errors = [] if compiled.validator.is_valid(stac) else compiled.validator.iter_errors(stac)
-        causes = {(_json_path(cause), cause.message): cause for cause in map(_cause, errors)}
+        causes = {(_json_path(cause), cause.message): cause for cause in map(_cause, islice(errors, _LOOKED_AT))}
         for (path, message), cause in sorted(causes.items())[:_MOST]:
             said = f"{path}: {_short(message)} ({url})"
             yield rules.SCHEMA.finding(subject, said, path, _short(str(cause.kind.value)))

@@ -30,13 +30,22 @@ def kind_of(target: str) -> Kind:
     """What to check a target as. Raises ``UserError`` that names it where it does not exist, or is nothing known."""
     if "://" in target:
         found = _remote(target)
-    elif not Path(target).exists():
+    elif not _exists(Path(target)):
         raise UserError(f"{target}: no such file or folder", "correct the path")
+    elif not (Path(target).is_file() or Path(target).is_dir()):
+        raise UserError(f"{target}: a pipe, a socket or a device, and no file", f"name {_WHAT}")
     else:
         found = _folder(Path(target)) if Path(target).is_dir() else by_name(target)
     if found is None:
         raise UserError(f"{target}: nothing that can be checked", f"name {_WHAT}")
     return found
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _remote(url: str) -> Kind | None:

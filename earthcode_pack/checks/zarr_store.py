@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
 from earthcode_pack.checks.codecs import array_documents, documents_of, refuse_codecs_that_run_code
-from earthcode_pack.checks.containment import refuse_links
 from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, MANY, SMALLEST_CHUNK
 from earthcode_pack.checks.netcdf import dimensions_without_coordinate, opened
 from earthcode_pack.checks.pyramid import derived_levels, dimensions_of, level_findings, walk
+from earthcode_pack.containment import refuse_links
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.redact import redacted
 

@@ -79,9 +79,11 @@ class Catalog:
         return title_in(self.read(path_of(kind, entry)))
 
     def text(self, path: str) -> str | None:
-        """A file as it is, line ends and all; None where there is none."""
+        """A file as it is, line ends and all; None where there is none, or where a link leads out of the catalogue."""
         file = self.root / path
         try:
+            if not file.resolve().is_relative_to(self.root.resolve()):
+                return None
             return file.read_bytes().decode() if file.is_file() else None
         except (OSError, UnicodeDecodeError) as error:
             raise OutsideError(f"{file}: cannot be read ({error})", "look at the catalogue's copy") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import re
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 _ARCHIVE = re.compile(r"\.(tar|tar\.gz|tgz|zip)$")
 _GIT = re.compile(r"^(git@[\w.-]+:|ssh://|git://|git\+|https?://|file://)")
-_LARGEST = 2 * 1024**3  # unpacked; the catalogue of 2026 has 24 MB
+_LARGEST = 512 * 1024**2  # bytes of an archive, packed as unpacked; the catalogue of 2026 has 24 MB
+_MOST = 200_000  # members; it has 3,000
+_BLOCK = 1 << 20
+_LONGEST, _PART = 1000, 255  # of a path, and of a name in it
 _CLONE_SECONDS = 600
 
 
@@ -59,9 +63,9 @@ def _cloned(url: str, workdir: Path) -> Path:
     target = workdir / f"catalog-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
     shutil.rmtree(target, ignore_errors=True)
     workdir.mkdir(parents=True, exist_ok=True)
-    command = ["git", "clone", "--quiet", "--depth", "1", "-c", "core.autocrlf=false"]
+    command = ["git", "clone", "--quiet", "--depth", "1", "-c", "core.autocrlf=false", "-c", "core.symlinks=false"]
     command += ["--", url.removeprefix("git+"), str(target)]
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    environment = {"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh", **os.environ, "GIT_TERMINAL_PROMPT": "0"}
     try:
         with waiting(f"git to clone {shown(url)}", _CLONE_SECONDS):
             subprocess.run(command, check=True, capture_output=True, timeout=_CLONE_SECONDS, env=environment)  # noqa: S603
@@ -99,7 +103,7 @@ def _fetched(href: str, target: Path) -> str:
 
     def copy() -> None:
         with fsspec.open(href, "rb") as source, target.open("wb") as copy:
-            shutil.copyfileobj(source, copy)
+            _copy(href, source, copy, _LARGEST)
 
     if "://" not in href and not Path(href).is_file():
         raise OutsideError(f"catalog.metadata: {href} cannot be read (it is no file)", "name one that can be read")
@@ -114,17 +118,30 @@ def _fetched(href: str, target: Path) -> str:
 
 
 def _unpack(href: str, archive: Path, folder: Path) -> None:
-    members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
     room = _LARGEST
     folder.mkdir()
     try:
-        for name, size, content in members(archive):
+        archive = _inflated(href, archive)
+        members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
+        for number, (name, size, content) in enumerate(members(archive)):
             room -= size
+            _refuse(href, name, f"one of more than {_MOST}", wrong=number >= _MOST)
             _refuse(href, name, "a path outside the archive", wrong=_leaves(name))
             _refuse(href, name, f"more than {_LARGEST} bytes", wrong=room < 0)
-            _write(folder / name, content, size)
+            _write(href, folder / name, content, size)
     except (OSError, EOFError, RuntimeError, zlib.error, tarfile.TarError, zipfile.BadZipFile) as error:
         raise OutsideError(f"catalog.metadata: {href} is no whole archive ({error})", "fetch it again") from error
+
+
+def _inflated(href: str, archive: Path) -> Path:
+    """The archive without gzip around it, of which no more is unpacked than an archive may have."""
+    with archive.open("rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return archive
+    plain = archive.with_name("inflated")
+    with gzip.open(archive) as source, plain.open("wb") as copy:
+        _copy(href, source, copy, _LARGEST)
+    return plain
 
 
 def _refuse(href: str, name: str, what: str, *, wrong: bool) -> None:
@@ -133,18 +150,34 @@ def _refuse(href: str, name: str, what: str, *, wrong: bool) -> None:
 
 
 def _leaves(name: str) -> bool:
+    if (
+        "\0" in name
+        or len(name) > _LONGEST
+        or any(len(part.encode(errors="replace")) > _PART for part in name.split("/"))
+    ):
+        return True
     path = PurePosixPath(name.replace("\\", "/"))
     return path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts[:1])
 
 
-def _write(path: Path, content: IO[bytes], size: int) -> None:
-    """Takes no more bytes than the archive's index promised."""
+def _write(href: str, path: Path, content: IO[bytes], size: int) -> None:
+    """Takes no more bytes than the archive's index promised, block by block."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content.read(size))
+    with path.open("wb") as file:
+        _copy(href, content, file, size)
+
+
+def _copy(href: str, source: IO[bytes] | gzip.GzipFile, target: IO[bytes], most: int) -> None:
+    copied = 0
+    while block := source.read(_BLOCK):
+        copied += len(block)
+        if copied > most:
+            raise UserError(f"catalog.metadata: {href} has more than {most} bytes", "use an archive you trust")
+        target.write(block)
 
 
 def _tar_members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
-    with tarfile.open(archive) as tar:
+    with tarfile.open(archive, "r:") as tar:
         for member in tar:
             _refuse(archive.name, member.name, "a link or a device", wrong=not (member.isfile() or member.isdir()))
             content = tar.extractfile(member) if member.isfile() else None

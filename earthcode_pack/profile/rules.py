@@ -215,7 +215,7 @@ Text = Annotated[str, Field(min_length=1), AfterValidator(_no_token)]
 License = Annotated[Text, AfterValidator(_spdx)]
 Doi = Annotated[str, AfterValidator(_bare_doi)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_secret)]
-Href = Annotated[str, Field(min_length=1), AfterValidator(_no_secret)]
+Href = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_no_secret)]  # Linux's PATH_MAX
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Dated = Annotated[str, BeforeValidator(_dated, json_schema_input_type=str | int)]
 Units = Annotated[str, AfterValidator(_known_units)]

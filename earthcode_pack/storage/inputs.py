@@ -18,7 +18,7 @@ from earthcode_pack.redact import is_signed
 from earthcode_pack.storage.granted import granted, mark
 from earthcode_pack.storage.local_files import files_below, matches, refuse_special
 from earthcode_pack.storage.reach import http_options
-from earthcode_pack.storage.words import outside, safe_key, shown
+from earthcode_pack.storage.words import in_words, outside, safe_key, shown
 from earthcode_pack.waiting import Wait, waiting
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def glob(href: str) -> list[str]:
     """
     path = local_path(href)
     if path is not None:
-        return [path] if Path(path).exists() else matches(path)
+        return _local_matches(path)
     fs, path = filesystem(href)
     if not _has_wildcard(href):
         return [href] if _info(fs, path, href) else []
@@ -108,6 +108,13 @@ def glob(href: str) -> list[str]:
     if signed := [match for match in found if is_signed(match) and not is_signed(href)]:
         raise UserError(f"{shown(href)}: matches a signed link, {shown(signed[0])}", INSTEAD_OF_SIGNED)
     return found
+
+
+def _local_matches(path: str) -> list[str]:
+    try:
+        return [path] if Path(path).exists() else matches(path)
+    except (OSError, ValueError):  # a name that no file can have
+        raise UserError(f"source.href: {path[:100]}… is no path that a file can have", "correct source.href") from None
 
 
 def is_there(href: str) -> bool:
@@ -214,8 +221,10 @@ def filesystem(href: str) -> tuple[Any, str]:
         if href.startswith(("s3://", "s3a://")) and "::" not in href:
             return _s3(os.getpid(), aws_environment(), granted(href)), href.partition("://")[2]
         fs, path = url_to_fs(href, **_options(href))
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, TypeError) as error:  # TypeError: it needs settings that a URL does not hold
         raise UserError(f"{shown(href)}: not a URL that can be read ({type(error).__name__})", "correct it") from None
+    except OSError as error:  # of those that connect, or open an archive, at once
+        raise in_words(error, href) from None
     return fs, path
 
 

@@ -70,7 +70,10 @@ _MEANINGS = (
         "set store.ca_bundle, or AWS_CA_BUNDLE, to the authority that signed it",
     ),
     (
-        r"EndpointConnection|Connect|HTTPClientError|error sending request|dns error|[Tt]ime(d )?out|Name or service",
+        (
+            r"EndpointConnection|Connect|gaierror|No route|HTTPClientError|"
+            r"error sending request|dns error|[Tt]ime(d )?out|Name or service"
+        ),
         "the storage cannot be reached",
         "check store.endpoint_url (or AWS_ENDPOINT_URL) and the network, and run again: it resumes",
     ),

@@ -155,3 +155,23 @@ def test_a_broken_schema_file_says_so(tmp_path):
     path.write_text("{")
     with pytest.raises(NoSchema, match="not JSON"):
         load_schema("https://example.org/s.json", tmp_path)
+
+
+LONG = 50_000
+
+
+@pytest.mark.timeout(120)  # seconds, where each link would be validated
+def test_of_a_long_array_the_member_that_is_wrong_is_named_by_its_place(item, schemas):
+    links = [{"rel": "item", "href": f"./{number}.json"} for number in range(LONG)]
+    book = SchemaBook(schemas)
+    assert book.findings(item | {"links": links}, "a") == []
+    links[40_000] = {"rel": 7, "href": "./a.json"}
+    (finding,) = book.findings(item | {"links": links}, "a")
+    assert finding.message.startswith("$.links[40000].rel: ")
+
+
+def test_two_equal_members_far_apart_are_found(item, schemas):
+    extensions = [f"https://example.org/{number}/schema.json" for number in range(300)]
+    extensions[250] = extensions[120]
+    (finding,) = SchemaBook(schemas).findings(item | {"stac_extensions": extensions}, "a")
+    assert finding.message.startswith("$.stac_extensions: ")

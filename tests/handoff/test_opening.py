@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -149,3 +150,42 @@ def test_a_broken_file_is_named(folder: Path, tmp_path: Path) -> None:
     (folder / "themes" / "land" / "catalog.json").write_text("{")
     with pytest.raises(OutsideError, match=r"land/catalog\.json"):
         open_catalog(str(folder), tmp_path).title("themes", "land")
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip", "headers"])
+def test_an_archive_that_unpacks_to_more_than_it_may_is_refused(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("earthcode_pack.handoff.opening._LARGEST", 1 << 20)
+    size = 1 << 21
+    path = tmp_path / f"osc.{kind.replace('headers', 'tar.gz')}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("top/a.json", bytes(size))
+    else:
+        with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+            member = tarfile.TarInfo("top/a.json")
+            member.size = size if kind == "tar.gz" else 0
+            member.pax_headers = {"comment": "x" * size} if kind == "headers" else {}
+            tar.addfile(member, io.BytesIO(bytes(size)))
+    assert path.stat().st_size < 1 << 16
+    with pytest.raises(UserError, match="more than 1048576 bytes"):
+        open_catalog(str(path), tmp_path / "work")
+    assert not [path for path in (tmp_path / "work").rglob("*") if path.is_file()]
+
+
+def test_a_link_in_a_repository_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.json").write_text('{"id": "secret"}')
+    shutil.rmtree(folder / "themes" / "land")
+    (folder / "themes" / "land").mkdir()
+    (folder / "themes" / "land" / "catalog.json").symlink_to(tmp_path / "secret.json")
+    with pytest.raises(OutsideError, match=r"land/catalog\.json"):
+        open_catalog(str(folder), tmp_path).title("themes", "land")
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + "/evil.json", "/".join(["evil"] * 500)])
+def test_a_name_that_no_file_can_have_is_refused(name: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.writestr(name, b"x")
+    with pytest.raises(UserError, match="outside"):
+        open_catalog(str(tmp_path / "evil.zip"), tmp_path / "work")
