@@ -15,6 +15,7 @@ from earthcode_pack.checks.documents import listed
 from earthcode_pack.checks.limits import NEAR
 from earthcode_pack.checks.measured import Measured, measure_cog, measure_cube
 from earthcode_pack.checks.metadata import field
+from earthcode_pack.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ def measure(path: Path | str, kind: Kind) -> Measured | None:
 
     try:
         return measure_cog(path) if kind == "cog" else measure_cube(path)
-    except (RasterioError, OSError, ValueError, KeyError, RuntimeError, TypeError):
+    except (RasterioError, SourceError, OSError, ValueError, KeyError, RuntimeError, TypeError):
         return None
 
 

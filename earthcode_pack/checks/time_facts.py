@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack import timeline
+from earthcode_pack.cf import time_units
 from earthcode_pack.checks import rules
+from earthcode_pack.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from earthcode_pack.model import Artifact, Finding
 
-_REAL = {"standard", "gregorian", "proleptic_gregorian"}
+_GREGORIAN = {"standard", "gregorian", "proleptic_gregorian"}
 _MOST = 20_000  # steps that are looked at
 _HALF_A_SECOND = 500_000  # microseconds
 
@@ -22,31 +23,27 @@ def axis_findings(values: Any, attrs: dict[str, Any], subject: str, where: str) 
     """Of the numbers of a time coordinate with units that can be decoded; nothing of a model's calendar."""
     units = str(attrs.get("units", ""))
     yield from precision_findings(values, units, subject, where)
-    if values.ndim == 1 and 2 < values.size <= _MOST and str(attrs.get("calendar") or "standard").lower() in _REAL:  # noqa: PLR2004 - two have no gap
+    if values.ndim == 1 and 2 < values.size <= _MOST and str(attrs.get("calendar") or "standard").lower() in _GREGORIAN:  # noqa: PLR2004 - two have no gap
         yield from _gap(_moments(values, units), subject, where)
 
 
 def precision_findings(values: Any, units: str, subject: str, where: str) -> Iterator[Finding]:
     """That half a unit in the last place of the times is more than half a second."""
-    fuzz = timeline.fuzz(values, units)
+    fuzz = time_units.fuzz(values, units)
     if fuzz > _HALF_A_SECOND:
         message = f"{where} is {values.dtype.name} in {units!r}: its times are exact to {fuzz / 1e6:.3g} s only"
         yield rules.CF_TIME_PRECISION.finding(subject, message, round(fuzz / 1e6, 3))
 
 
 def _moments(values: Any, units: str) -> list[datetime]:
-    """Proleptic Gregorian, whatever century: steps, not dates, are looked at."""
-    import cftime  # noqa: PLC0415 - heavy
+    """Proleptic Gregorian, whatever century: steps, not dates, are looked at; none where they cannot be decoded."""
+    from earthcode_pack.cf.times import decode  # noqa: PLC0415 - cftime is heavy
 
-    values, units = timeline.in_microseconds(values, units)
     try:
-        found = cftime.num2date(
-            values, timeline.plain_units(units), "proleptic_gregorian", only_use_python_datetimes=True
-        )
-    except (ValueError, OverflowError):
+        moments: list[datetime] = decode(values, units, "proleptic_gregorian", "").tolist()
+    except SourceError:
         return []  # CF-TIME-UNITS says so
-    fuzz = timeline.fuzz(values, units)
-    return [timeline.snapped(moment, fuzz) for moment in found.tolist() if moment is not None]
+    return moments
 
 
 def gap_findings(artifacts: Iterable[Artifact]) -> list[Finding]:
@@ -60,7 +57,7 @@ def gap_findings(artifacts: Iterable[Artifact]) -> list[Finding]:
 
 
 def _gap(moments: list[datetime], subject: str, where: str) -> Iterator[Finding]:
-    found = timeline.gaps(moments)
+    found = time_units.gaps(moments)
     if found is not None:
         ends = [found.before.isoformat(), found.after.isoformat()]
-        yield rules.CF_TIME_GAPS.finding(subject, f"{where} {timeline.in_words(found)}", ends)
+        yield rules.CF_TIME_GAPS.finding(subject, f"{where} {time_units.in_words(found)}", ends)

@@ -12,6 +12,7 @@ import rasterio.shutil
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
+from earthcode_pack.cf.kinds import is_categorical
 from earthcode_pack.checks.equality import compare, compare_masks
 from earthcode_pack.convert import tiff
 from earthcode_pack.convert.fetched import local_sources
@@ -24,7 +25,6 @@ from earthcode_pack.convert.stage import blocks_of_rows, staged, view
 from earthcode_pack.convert.statistics import Tally, tally
 from earthcode_pack.convert.work import Part, Record
 from earthcode_pack.errors import OutsideError
-from earthcode_pack.kinds import is_categorical
 
 if TYPE_CHECKING:
     from earthcode_pack.convert.look import Look

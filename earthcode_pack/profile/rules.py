@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from earthcode_pack import units
+from earthcode_pack.cf import units
 from earthcode_pack.period import TimePattern, parse_period
 from earthcode_pack.redact import SIGNATURE, USER
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pyproj import CRS
 
-from earthcode_pack import standard_names, units
+from earthcode_pack.cf import standard_names, units
+from earthcode_pack.cf.flags import contradiction
 from earthcode_pack.cf.missing import holds, in_type
-from earthcode_pack.convert.classes import contradiction
 from earthcode_pack.convert.read.file_names import is_pattern
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.period import TimePattern

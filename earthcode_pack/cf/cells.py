@@ -1,4 +1,4 @@
-"""What CF metadata say of a dataset of stored values: its CRS, and the cells of one-dimensional axes.
+"""Cells of one-dimensional x and y, in the units of their CRS: by bounds, or half way between centres (CF 5.6, 7.1).
 
 Clauses are those of the CF conventions 1.11.
 """
@@ -6,154 +6,25 @@ Clauses are those of the CF conventions 1.11.
 from __future__ import annotations
 
 import hashlib
-import json
-import threading
-from functools import lru_cache
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pyproj import CRS
-from pyproj.exceptions import CRSError
 
-from earthcode_pack import units
-from earthcode_pack.cf.axes import LENGTHS
-from earthcode_pack.cf.roles import grid_mapping_for
-from earthcode_pack.convert.read.numbers import packed_alike, unpacked
+from earthcode_pack.cf import units
+from earthcode_pack.cf.missing import packed_alike, unpacked
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.geo.crs import unit_scale
 from earthcode_pack.model import Grid
 
 if TYPE_CHECKING:
     import xarray as xr
+    from pyproj import CRS
 
     from earthcode_pack.cf.axes import Axes
 
 # A coordinate in float32 is off its place by about 1e-7 of its size: regular means within a hundredth of a cell.
 _REGULAR = 0.01
 _NO_DEGREES = 10_000
-# What a grid mapping says of the ellipsoid or the datum (CF, appendix F, table F.1); without any it names no place.
-_MORE_THAN_AN_ELLIPSOID = {
-    "reference_ellipsoid_name", "horizontal_datum_name", "geographic_crs_name", "prime_meridian_name",
-    "longitude_of_prime_meridian", "towgs84",
-}  # fmt: skip
-_FIGURE_OF_THE_EARTH = {
-    "semi_major_axis", "semi_minor_axis", "inverse_flattening", "earth_radius", "reference_ellipsoid_name",
-    "horizontal_datum_name", "geographic_crs_name",
-}  # fmt: skip
-
-_ASKING = threading.Lock()  # one thread asks PROJ, the others wait for its answer
-
-
-# --- CRS ------------------------------------------------------------------------------------------------------------
-
-
-def grid_mapping_of(dataset: xr.Dataset, name: str) -> str | None:
-    """The name of the grid mapping variable of a variable's axes (CF 5.6)."""
-    stated = grid_mapping_for(dataset[name].attrs, tuple(map(str, dataset[name].dims)))
-    if stated in dataset.variables:
-        return stated
-    return next((candidate for candidate in ("spatial_ref", "crs") if candidate in dataset.variables), None)
-
-
-def crs_of(dataset: xr.Dataset, name: str) -> CRS | None:
-    """The CRS that the file states for a variable: grid mapping, then a ``crs`` attribute, then GRIB's own Earth.
-
-    None where it states none: latitude and longitude alone name no datum. Raises ``Unreadable`` for a CRS that PROJ
-    does not take.
-    """
-    mapping = grid_mapping_of(dataset, name)
-    if mapping is not None and (crs := _from_mapping(dict(dataset[mapping].attrs), mapping)) is not None:
-        return crs
-    stated = dataset[name].attrs.get("crs", dataset.attrs.get("crs", dataset.attrs.get("geospatial_bounds_crs")))
-    if stated is not None:
-        return _parse_crs(stated, f"the crs attribute of {name}")
-    return _grib_earth(dataset[name].attrs)
-
-
-def _from_mapping(attrs: dict[str, Any], mapping: str) -> CRS | None:
-    for key in ("crs_wkt", "spatial_ref", "epsg_code", "crs"):
-        if attrs.get(key):
-            return _parse_crs(attrs[key], f"{mapping}.{key}")
-    if "grid_mapping_name" not in attrs or not _FIGURE_OF_THE_EARTH & set(attrs):
-        return None  # PROJ would take WGS 84 for granted
-    stated = json.dumps(attrs, sort_keys=True, default=_as_json)
-    try:
-        with _ASKING:
-            return _crs_by_cf(stated)
-    except (CRSError, KeyError) as error:
-        raise Unreadable(f"grid mapping {mapping}: {error}", "set source.crs with override: true") from error
-
-
-def without_figure(dataset: xr.Dataset, name: str) -> str | None:
-    """The grid mapping of a variable that names a projection and no figure of the Earth; None where it has one."""
-    mapping = grid_mapping_of(dataset, name)
-    kind = dataset[mapping].attrs.get("grid_mapping_name") if mapping else None
-    return mapping if kind not in (None, "latitude_longitude") and crs_of(dataset, name) is None else None
-
-
-def _as_json(value: Any) -> Any:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value.tolist()
-
-
-@lru_cache(maxsize=64)
-def _crs_by_cf(attrs: str) -> CRS:
-    """PROJ looks a third of a second for a datum without a name, and every file of a product states the same."""
-    stated = json.loads(attrs)
-    is_plain = stated["grid_mapping_name"] == "latitude_longitude" and not _MORE_THAN_AN_ELLIPSOID & set(stated)
-    if is_plain and (figure := _figure(stated)):
-        return CRS.from_json_dict(_nameless(figure))
-    return CRS.from_cf(stated)
-
-
-def _figure(stated: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of an ellipsoid, in the words of PROJJSON; none where they do not suffice."""
-    if "earth_radius" in stated:
-        return {"radius": stated["earth_radius"]}
-    numbers = ("semi_major_axis", "semi_minor_axis", "inverse_flattening")
-    figure: dict[str, Any] = {key: stated[key] for key in numbers if key in stated}
-    return figure if "semi_major_axis" in figure and len(figure) > 1 else {}
-
-
-def _nameless(figure: dict[str, Any]) -> dict[str, Any]:
-    """Longitude and latitude on an ellipsoid of which only numbers are known, as ``CRS.from_cf`` has it: PROJJSON."""
-    axes = [("Longitude", "lon", "east"), ("Latitude", "lat", "north")]
-    return {
-        "type": "GeographicCRS",
-        "name": "undefined",
-        "datum": {
-            "type": "GeodeticReferenceFrame",
-            "name": "undefined",
-            "ellipsoid": {"name": "undefined", **figure},
-        },
-        "coordinate_system": {
-            "subtype": "ellipsoidal",
-            "axis": [
-                {"name": name, "abbreviation": short, "direction": way, "unit": "degree"} for name, short, way in axes
-            ],
-        },
-    }
-
-
-def _parse_crs(stated: Any, where: str) -> CRS:
-    try:
-        return CRS.from_user_input(stated.item() if isinstance(stated, np.generic) else stated)
-    except CRSError as error:
-        raise Unreadable(
-            f"{where}: {stated!r} is no CRS that PROJ knows", "set source.crs with override: true"
-        ) from error
-
-
-def _grib_earth(attrs: dict[str, Any]) -> CRS | None:
-    """A regular GRIB grid on the sphere or spheroid that the message names (WMO code table 3.2)."""
-    if not str(attrs.get("GRIB_gridType", "")).endswith(("_ll", "_gg")) or "rotated" in str(attrs["GRIB_gridType"]):
-        return None
-    major, minor = attrs.get("GRIB_earthMajorAxisInMetres"), attrs.get("GRIB_earthMinorAxisInMetres")
-    if major and minor:
-        return CRS.from_dict({"proj": "longlat", "a": float(major), "b": float(minor)})
-    return CRS.from_dict({"proj": "longlat", "R": float(attrs["GRIB_radius"])}) if attrs.get("GRIB_radius") else None
-
-
-# --- cells ----------------------------------------------------------------------------------------------------------
 
 
 def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
@@ -163,7 +34,7 @@ def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
     a geographic CRS with coordinates that are no degrees.
     """
     x, y = (
-        edges_of(dataset, dim) * _to_units_of(crs, dataset, dim, number) for number, dim in enumerate((axes.x, axes.y))
+        edges_of(dataset, dim) * to_units_of(crs, dataset, dim, number) for number, dim in enumerate((axes.x, axes.y))
     )
     _refuse_no_degrees(dataset, axes, crs)
     _refuse_rotated(dataset, axes, crs)
@@ -179,14 +50,14 @@ def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS) -> Grid:
     )
 
 
-def _to_units_of(crs: CRS, dataset: xr.Dataset, dim: str, number: int) -> float:
+def to_units_of(crs: CRS, dataset: xr.Dataset, dim: str, number: int) -> float:
     """Factor from the units of coordinates to those of their CRS: 1000 for km under metres (CF 5.6).
 
     Raises ``Unreadable`` for angles under a CRS in metres that is not geostationary.
     """
     stated = str(dataset[dim].attrs.get("units", "")).strip() if dim in dataset.variables else ""
     scale = unit_scale(crs, stated, number)
-    if scale is None and not crs.is_geographic and units.factor(stated, "radian") is not None:
+    if scale is None and not crs.is_geographic and units.is_angle(stated):
         unit = crs.axis_info[number].unit_name
         raise Unreadable(
             f"{dim} is an angle in {stated}, and {crs.name} is in {unit}",
@@ -210,10 +81,10 @@ def _refuse_no_degrees(dataset: xr.Dataset, axes: Axes, crs: CRS) -> None:
     """Metres read as degrees would claim the whole globe."""
     is_degrees = crs.is_geographic and all(axis.unit_name == "degree" for axis in crs.axis_info[:2])
     for dim in (axes.x, axes.y) if is_degrees else ():
-        units, farthest = str(dataset[dim].attrs.get("units", "")), float(np.abs(unpacked(dataset[dim])).max())
-        if units.lower() in LENGTHS or farthest > _NO_DEGREES:
+        stated, farthest = str(dataset[dim].attrs.get("units", "")), float(np.abs(unpacked(dataset[dim])).max())
+        if units.is_length(stated) or farthest > _NO_DEGREES:
             raise Unreadable(
-                f"{dim} reaches {farthest:g} {units}, and {crs.name} is in degrees",
+                f"{dim} reaches {farthest:g} {stated}, and {crs.name} is in degrees",
                 "set source.crs to the projection of the data, with override: true",
             )
 
@@ -288,3 +159,36 @@ def _digest(crs: CRS, *coordinates: np.ndarray[Any, Any]) -> str:
         cell = abs(float(values[-1]) - float(values[0])) / max(values.size - 1, 1) or 1.0
         text.append(str(np.round(values.astype(np.float64) / cell * 1e3).astype(np.int64).tobytes()))
     return hashlib.sha256("|".join(text).encode()).hexdigest()[:16]
+
+
+# --- units ----------------------------------------------------------------------------------------------------------
+
+
+def unit_scale(crs: CRS, stated: str, axis: int) -> float | None:
+    """Factor from the units of coordinates along x (0) or y (1) to those of their CRS.
+
+    1 where they state no unit, None where theirs is of another kind. Angles of a geostationary CRS in metres are those
+    of its scan: metres at the height of the satellite (CF, appendix F, Geostationary projection).
+
+    >>> unit_scale(CRS(3413), "km", 0), unit_scale(CRS(4326), "degrees_east", 0), unit_scale(CRS(3413), "K", 0)
+    (1000.0, 1.0, None)
+    """
+    if not stated.strip() or len(crs.axis_info) <= axis:
+        return 1.0
+    unit = crs.axis_info[axis].unit_conversion_factor  # its size in metres or radians
+    size = units.factor(stated, "radian" if crs.is_geographic else "m")
+    if size is None and (height := _satellite_height(crs)) is not None:
+        angle = units.factor(stated, "radian")
+        size = None if angle is None else angle * height
+    if size is None:
+        return None
+    return 1.0 if math.isclose(size, unit, rel_tol=1e-9) else size / unit
+
+
+def _satellite_height(crs: CRS) -> float | None:
+    """Height of the satellite of a geostationary CRS above the ellipsoid, in metres; None for others."""
+    projection = crs.coordinate_operation
+    if projection is None or not projection.method_name.lower().startswith("geostationary"):
+        return None
+    heights = [each for each in projection.params if "height" in each.name.lower()]
+    return float(heights[0].value) * heights[0].unit_conversion_factor if heights else None

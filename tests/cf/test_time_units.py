@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earthcode_pack.timeline import Gaps, advice, fuzz, gaps, plain_units, snapped
+from earthcode_pack.cf.time_units import Gaps, advice, fuzz, gaps, plain_units, snapped
 
 FIRST = datetime(2020, 1, 31, 12, tzinfo=UTC)
 

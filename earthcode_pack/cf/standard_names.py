@@ -4,7 +4,7 @@ The table of this package, ``standard_names.txt.gz``, holds these facts alone, o
 alphabet: the name, a blank, and the canonical units, or ``= `` and the present name of an alias. Its first line is the
 version. It is made from the table that cfconventions.org publishes (Data/cf-standard-names)::
 
-    python -m earthcode_pack.standard_names cf-standard-name-table.xml earthcode_pack/standard_names.txt.gz
+    python -m earthcode_pack.cf.standard_names cf-standard-name-table.xml earthcode_pack/cf/standard_names.txt.gz
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from builders import PERIOD, make_nc, make_tiff, planned, profile_of, run
 
+from earthcode_pack.cf.flags import bitfields_of, contradiction, flags_of
 from earthcode_pack.checks.class_facts import class_findings
-from earthcode_pack.convert.classes import bitfields_of, contradiction, flags_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack import standard_names
+from earthcode_pack.cf import standard_names, units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,6 @@ _CIRCULAR = re.compile(
     r"|(?<![a-z])(phase|aspect|w?dir)(?![a-z])",
     re.IGNORECASE,
 )
-_ANGLE = re.compile(r"(arc_?)?(deg(ree)?s?([ _]?(true|t|e|w|east|west))?|°|rad(ian)?s?)", re.IGNORECASE)
 
 
 def is_categorical(variable: Variable, described: Mapping[str, Any]) -> bool:
@@ -27,11 +26,11 @@ def is_categorical(variable: Variable, described: Mapping[str, Any]) -> bool:
     return bool(described.get("classes")) or variable.categorical or variable.dtype == "bool"
 
 
-def is_circular(name: str, attrs: Mapping[str, Any], units: str | None) -> bool:
+def is_circular(name: str, attrs: Mapping[str, Any], stated: str | None) -> bool:
     """Tells whether values are angles that go round, as directions and phases: 350 and 10 degrees have no mean of 180.
 
-    By the words of ``name``, ``standard_name`` and ``long_name``, where ``units`` are of an angle; where none are
-    stated, by the canonical units of the standard name (CF 3.3).
+    By the words of ``name``, ``standard_name`` and ``long_name``, where its ``stated`` units are of an angle;
+    where there are none, by the canonical units of the standard name (CF 3.3).
 
     >>> is_circular("wdir", {"standard_name": "wind_from_direction"}, "degree")
     True
@@ -39,6 +38,6 @@ def is_circular(name: str, attrs: Mapping[str, Any], units: str | None) -> bool:
     False
     """
     standard = str(attrs.get("standard_name") or "")
-    unit = (units or standard_names.canonical_units(standard) or "").strip()
+    unit = (stated or standard_names.canonical_units(standard) or "").strip()
     words = " ".join([name, standard, str(attrs.get("long_name") or "")])
-    return _ANGLE.fullmatch(unit) is not None and _CIRCULAR.search(words) is not None
+    return _CIRCULAR.search(words) is not None and any(map(units.is_angle, units.meanings(unit)))

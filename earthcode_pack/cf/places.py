@@ -1,4 +1,4 @@
-"""Data at places: two-dimensional and discrete latitudes and longitudes as a Grid, and their times (CF 5.2, 7.1, 9)."""
+"""Data at places: two-dimensional and discrete latitudes and longitudes as a Grid (CF 5.2, 7.1, 9)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from earthcode_pack.convert.read import cf, times
-from earthcode_pack.convert.read.numbers import packed_alike, unpacked
+from earthcode_pack.cf import cells, units
+from earthcode_pack.cf.missing import packed_alike, unpacked
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.geo.box import unwrapped
 from earthcode_pack.geo.sphere import box_of_places, box_of_rings, cells_of, rings_of
-from earthcode_pack.model import Grid, Period
-from earthcode_pack.units import factor as unit_factor
+from earthcode_pack.model import Grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +36,7 @@ def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS, *, outlined: bool = False
     Raises ``Unreadable`` where it does not say.
     """
     if axes.kind == "grid":
-        return cf.grid_of(dataset, axes, crs)
+        return cells.grid_of(dataset, axes, crs)
     return _grid_at_places(dataset, axes, crs, outlined=outlined)
 
 
@@ -47,12 +46,7 @@ def _grid_at_places(dataset: xr.Dataset, axes: Axes, crs: CRS, *, outlined: bool
     Raises ``Unreadable`` where no place is known, where one is beyond the Earth, where cells move along time, and
     where a single row or column leaves their size unknown.
     """
-    lat, lon = _values(dataset, str(axes.latitude), axes), _values(dataset, str(axes.longitude), axes)
-    missing = ~(np.isfinite(lat) & np.isfinite(lon))
-    if missing.all():
-        raise Unreadable(f"{axes.latitude} and {axes.longitude} hold no place", "leave the file out of source.href")
-    _refuse_nowhere(lat, str(axes.latitude), _POLE)
-    _refuse_nowhere(lon, str(axes.longitude), _CIRCLE)
+    lon, lat = places_at(dataset, axes)
     box, draw = _cells(dataset, axes, lon, lat) if axes.kind == "curvilinear" else _places(axes, lon, lat)
     west, south, east, north = box
     return Grid(
@@ -68,10 +62,27 @@ def _grid_at_places(dataset: xr.Dataset, axes: Axes, crs: CRS, *, outlined: bool
     )
 
 
-def _cells(dataset: xr.Dataset, axes: Axes, lon: Array, lat: Array) -> tuple[Box, Callable[[], str]]:
-    """The box, and how to draw the outline."""
+def places_at(dataset: xr.Dataset, axes: Axes) -> tuple[Array, Array]:
+    """Longitudes and latitudes in degrees (rows, columns) of data that lie at places, NaN where they are missing.
+
+    Raises ``Unreadable`` where none is known, one is beyond the Earth, or they move along time.
+    """
+    lat, lon = _values(dataset, str(axes.latitude), axes), _values(dataset, str(axes.longitude), axes)
+    if not (np.isfinite(lat) & np.isfinite(lon)).any():
+        raise Unreadable(f"{axes.latitude} and {axes.longitude} hold no place", "leave the file out of source.href")
+    _refuse_nowhere(lat, str(axes.latitude), _POLE)
+    _refuse_nowhere(lon, str(axes.longitude), _CIRCLE)
+    return lon, lat
+
+
+def cells_at(dataset: xr.Dataset, axes: Axes, lon: Array, lat: Array) -> tuple[Cells, bool]:
+    """The cells of places in rows and columns, and whether the file states their corners (CF 7.1).
+
+    Raises ``Unreadable`` where neither corners nor neighbours tell the size of the cells.
+    """
+    vertices = _vertices(dataset, axes)
     try:
-        cells = cells_of(lon, lat, _vertices(dataset, axes))
+        cells = cells_of(lon, lat, vertices)
     except ValueError:
         size = f"{lat.shape[0]} x {lat.shape[1]}"
         raise Unreadable(
@@ -79,6 +90,12 @@ def _cells(dataset: xr.Dataset, axes: Axes, lon: Array, lat: Array) -> tuple[Box
         ) from None
     if not cells.valid.any():
         raise Unreadable(f"the bounds of {axes.latitude} and {axes.longitude} hold no cell", "correct or remove them")
+    return cells, vertices is not None
+
+
+def _cells(dataset: xr.Dataset, axes: Axes, lon: Array, lat: Array) -> tuple[Box, Callable[[], str]]:
+    """The box, and how to draw the outline."""
+    cells, _ = cells_at(dataset, axes, lon, lat)
     return box_of_rings(rings_of(cells)), lambda: _area(cells) or _points(lon, lat)
 
 
@@ -125,26 +142,20 @@ def _paths(lon: Array, lat: Array) -> Iterator[tuple[Array, Array]]:
 
 
 def _values(dataset: xr.Dataset, name: str, axes: Axes) -> Array:
-    """(rows, columns) of one latitude or longitude; what has a time axis must not move along it."""
+    """(rows, columns) of one latitude or longitude in degrees; what has a time axis must not move along it."""
     variable = dataset[name]
-    _refuse_other_angles(variable, name)
     every = unpacked(variable.transpose(..., *(dim for dim in (axes.y, axes.x) if dim)))
     shape = tuple(dataset.sizes[dim] if dim else 1 for dim in (axes.y, axes.x))
     first, *rest = every.reshape(-1, *shape)
     if any(not np.array_equal(first, other, equal_nan=True) for other in rest):
         raise Unreadable(f"{name} moves along time", "split the file by time, one place of the grid each")
-    return np.asarray(first)
+    return np.asarray(first) * _to_degrees(variable)
 
 
-def _refuse_other_angles(variable: xr.DataArray, name: str) -> None:
-    """Latitudes and longitudes of cells are read in degrees (CF 4.1, 4.2), and stay in the product as they are."""
-    stated = str(variable.attrs.get("units", "")).strip()
-    size = unit_factor(stated, "degree") if stated else None
-    if size is not None and not np.isclose(size, 1.0):
-        raise Unreadable(
-            f"{name} is in {stated}, and latitudes and longitudes of cells are read in degrees",
-            f"write {name} in degrees, with the units degrees_north or degrees_east",
-        )
+def _to_degrees(variable: xr.DataArray) -> float:
+    """Factor from the units of a latitude or longitude to degrees; 1 where it states no angle (CF 4.1, 4.2)."""
+    size = units.factor(str(variable.attrs.get("units", "")), "degree")
+    return 1.0 if size is None or np.isclose(size, 1.0, rtol=1e-9) else size
 
 
 def _refuse_nowhere(values: Array, name: str, limit: float) -> None:
@@ -170,7 +181,7 @@ def _vertices(dataset: xr.Dataset, axes: Axes) -> tuple[Array, Array] | None:
             return None
         variable = variable.transpose(..., axes.y, axes.x, last)
         values = unpacked(packed_alike(variable.variable, dataset[name].variable))
-        found.append(values.reshape(-1, *values.shape[-3:])[0])
+        found.append(values.reshape(-1, *values.shape[-3:])[0] * _to_degrees(dataset[name]))
     return found[0], found[1]
 
 
@@ -183,46 +194,3 @@ def _digest(crs: CRS, kind: str, lon: Array, lat: Array) -> str:
             digest.update(known.tobytes())
             digest.update(np.round(row[known].astype(np.float64) * _SAME).astype(np.int64).tobytes())
     return digest.hexdigest()[:16]
-
-
-# --- times ----------------------------------------------------------------------------------------------------------
-
-
-def period_along(dataset: xr.Dataset, name: str) -> tuple[Period, ...]:
-    """The one period of a variable whose times lie along dimensions that are no time axis; none without such times.
-
-    From the first to the last, by the bounds where there are any.
-    """
-    time = _time_of(dataset, name)
-    if time is None:
-        return ()
-    coordinate = dataset[time]
-    units, calendar = times.time_units(coordinate)
-    bounds = dataset.variables.get(coordinate.attrs.get("bounds"))
-    held = coordinate.variable if bounds is None else packed_alike(bounds, coordinate.variable)
-    start, end = times.decode(
-        _ends(held, time), held.attrs.get("units", units), held.attrs.get("calendar", calendar), time
-    )
-    return (Period(start=start, end=end),)
-
-
-def _ends(variable: xr.Variable, name: str) -> Array:
-    """The least and the greatest value that is not missing; integers stay such, for floats would round them."""
-    values = unpacked(variable).ravel()
-    if not np.isfinite(values).any():
-        raise Unreadable(f"time coordinate {name} holds no time", "set source.time: {from: filename, pattern: …}")
-    at = [int(np.nanargmin(values)), int(np.nanargmax(values))]
-    is_packed = {"scale_factor", "add_offset"} & set(variable.attrs)
-    return np.asarray((values if is_packed else variable.values.ravel())[at])
-
-
-def _time_of(dataset: xr.Dataset, name: str) -> str | None:
-    """The time of a variable: one that it names, else by standard name, else by its name (CF 4.4)."""
-    dims, stated = set(dataset[name].dims), str(dataset[name].attrs.get("coordinates", "")).split()
-    every = [
-        str(key) for key, v in dataset.variables.items()
-        if " since " in str(v.attrs.get("units", "")) and v.ndim and set(v.dims) <= dims and v.dtype.kind in "iuf"
-    ]  # fmt: skip
-    by_name = [key for key in every if dataset[key].attrs.get("standard_name") == "time" or key.lower() == "time"]
-    chosen = [key for key in every if key in stated and key in by_name] or by_name or [k for k in every if k in stated]
-    return next(iter(chosen or (every if len(every) == 1 else [])), None)

@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from earthcode_pack import standard_names, units
+from earthcode_pack.cf import standard_names, units
 
 XML = """<?xml version="1.0"?>
 <standard_name_table>

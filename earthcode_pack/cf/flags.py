@@ -18,6 +18,23 @@ if TYPE_CHECKING:
 
     Classes = tuple[dict[str, JsonValue], ...]
 
+FLAGS = frozenset({"flag_values", "flag_masks"})
+
+
+def is_flags(attrs: Mapping[str, Any]) -> bool:
+    """Tells whether attributes say that values are flags (CF 3.5)."""
+    return not FLAGS.isdisjoint(attrs)
+
+
+def of_enumeration(names: Mapping[int, str], fill: Any) -> dict[str, Any]:
+    """``flag_values`` and ``flag_meanings`` of an enumerated type, but for the value that means missing.
+
+    >>> of_enumeration({0: "clear sky", 1: "cloud", 255: "none"}, 255)
+    {'flag_values': [0, 1], 'flag_meanings': 'clear_sky cloud'}
+    """
+    known = {value: name for value, name in names.items() if value != fill}
+    return {"flag_values": [*known], "flag_meanings": " ".join(name.replace(" ", "_") for name in known.values())}
+
 
 def classes_of(described: Mapping[str, JsonValue], attrs: Mapping[str, JsonValue]) -> Classes:
     """Classes by the profile, else by CF flags: each with ``value`` and ``name``, and ``color`` where it is known."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyproj import CRS
 
-from earthcode_pack.convert.read.cf import _crs_by_cf
+from earthcode_pack.cf.grid_mappings import _crs_by_cf
 
 WGS84 = {"semi_major_axis": 6378137.0, "inverse_flattening": 298.257223563}
 STATED = [

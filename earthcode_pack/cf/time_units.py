@@ -43,6 +43,15 @@ _REFERENCE = re.compile(
 )
 
 
+def has_reference(units: object) -> bool:
+    """Tells whether units count from a reference time (CF 4.4).
+
+    >>> has_reference("days since 2000-01-01"), has_reference("days"), has_reference(None)
+    (True, False, False)
+    """
+    return " since " in str(units).lower()
+
+
 def plain_units(units: str) -> str:
     """Units of time with the reference as every reader understands it: a date, a clock time and ``±HH:MM``.
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import cftime
 import numpy as np
 
-from earthcode_pack import timeline
-from earthcode_pack.cf.missing import stated_nodata
+from earthcode_pack.cf.missing import packed_alike, unpacked
+from earthcode_pack.cf.time_units import advice, fuzz, has_reference, in_microseconds, plain_units, snapped
+from earthcode_pack.cf.units import factor as unit_factor
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Clock, Period
-from earthcode_pack.units import factor as unit_factor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 _REFORM = (1582, 10, 15)  # from this day on the standard calendar is the Gregorian one (CF 4.4.1)
 REFERENCE = "forecast_reference_time"
-_REAL = ("standard", "gregorian", "proleptic_gregorian", "julian")
+Timing = tuple[str, str]
+"""Units and calendar of numbers that count time."""
+GREGORIAN = ("standard", "gregorian", "proleptic_gregorian")
+_REAL = (*GREGORIAN, "julian")
 
 
 def periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
@@ -43,7 +46,7 @@ def own_periods_of(dataset: xr.Dataset, dim: str) -> tuple[Period, ...]:
     """Periods of the coordinate itself: of the runs of a forecast, not of the times they are valid for."""
     coordinate = dataset[dim]
     _refuse_without_units(dataset, dim)
-    units, calendar = time_units(coordinate)
+    units, calendar = units_and_calendar(coordinate)
     _refuse_what_is_no_time(coordinate, dim)
     bounds = dataset.variables.get(coordinate.attrs.get("bounds", coordinate.attrs.get("climatology")))
     if bounds is not None and bounds.shape == (coordinate.size, 2):
@@ -64,7 +67,7 @@ def valid_times(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, Any] | None:
         str(name)
         for name, variable in dataset.variables.items()
         if name != dim and dim in variable.dims and variable.dtype.kind in "iuf"
-        and variable.attrs.get("standard_name") == "time" and " since " in str(variable.attrs.get("units", ""))
+        and variable.attrs.get("standard_name") == "time" and has_reference(variable.attrs.get("units"))
     ]  # fmt: skip
     is_reference = dataset[dim].attrs.get("standard_name") == REFERENCE
     many = [name for name in stated if dataset[name].ndim > 1]
@@ -72,7 +75,7 @@ def valid_times(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, Any] | None:
         variable = dataset[(many or stated)[0]]
         _refuse_what_is_no_time(variable, str(variable.name))
         values = variable.transpose(dim, ...).values
-        return decode(values, *time_units(variable), str(variable.name)).reshape(values.shape[0], -1)
+        return decode(values, *units_and_calendar(variable), str(variable.name)).reshape(values.shape[0], -1)
     return _after_reference(dataset, dim) if is_reference else None
 
 
@@ -92,16 +95,72 @@ def _after_reference(dataset: xr.Dataset, dim: str) -> np.ndarray[Any, Any] | No
     return np.array([[run + step for step in steps] for run in runs], dtype=object)
 
 
+def scalar_time(dataset: xr.Dataset) -> tuple[Period, ...]:
+    """The one period of a time coordinate without a dimension; none without such (CF 5.7)."""
+    for name, variable in dataset.variables.items():
+        if variable.ndim == 0 and variable.attrs.get("standard_name") == "time" and variable.dtype.kind in "iuf":
+            return periods_of(dataset.expand_dims(dim={"_": 1}).rename({"_": f"{name}_"}), str(name))
+    return ()
+
+
+def ends_of(dataset: xr.Dataset, dim: str) -> tuple[datetime, datetime]:
+    """The first and the last time of an axis, or of a forecast's steps; without the bounds of either.
+
+    Raises ``Unreadable`` where its units hold no reference time, or all its values are missing.
+    """
+    valid = valid_times(dataset, dim)
+    if valid is not None:
+        return valid.min(), valid.max()
+    first, last = decode(_ends(dataset.variables[dim], dim), *units_and_calendar(dataset[dim]), dim)
+    return first, last
+
+
+def period_along(dataset: xr.Dataset, name: str) -> tuple[Period, ...]:
+    """The one period of a variable whose times lie along dimensions that are no time axis; none without such times.
+
+    From the first to the last, by the bounds where there are any.
+    """
+    time = time_of(dataset, name)
+    if time is None:
+        return ()
+    coordinate = dataset[time]
+    units, calendar = units_and_calendar(coordinate)
+    bounds = dataset.variables.get(coordinate.attrs.get("bounds"))
+    held = coordinate.variable if bounds is None else packed_alike(bounds, coordinate.variable)
+    start, end = decode(_ends(held, time), held.attrs.get("units", units), held.attrs.get("calendar", calendar), time)
+    return (Period(start=start, end=end),)
+
+
+def _ends(variable: xr.Variable, name: str) -> np.ndarray[Any, Any]:
+    """The least and the greatest value that is not missing; integers stay such, for floats would round them."""
+    values = unpacked(variable).ravel()
+    if not np.isfinite(values).any():
+        raise Unreadable(f"time coordinate {name} holds no time", "set source.time: {from: filename, pattern: …}")
+    at = [int(np.nanargmin(values)), int(np.nanargmax(values))]
+    is_packed = {"scale_factor", "add_offset"} & set(variable.attrs)
+    return np.asarray((values if is_packed else variable.values.ravel())[at])
+
+
+def time_of(dataset: xr.Dataset, name: str) -> str | None:
+    """The time of a variable: one that it names, else by standard name, else by its name (CF 4.4)."""
+    dims, stated = set(dataset[name].dims), str(dataset[name].attrs.get("coordinates", "")).split()
+    every = [
+        str(key) for key, v in dataset.variables.items()
+        if has_reference(v.attrs.get("units")) and v.ndim and set(v.dims) <= dims and v.dtype.kind in "iuf"
+    ]  # fmt: skip
+    by_name = [key for key in every if dataset[key].attrs.get("standard_name") == "time" or key.lower() == "time"]
+    chosen = [key for key in every if key in stated and key in by_name] or by_name or [k for k in every if k in stated]
+    return next(iter(chosen or (every if len(every) == 1 else [])), None)
+
+
 def _refuse_without_units(dataset: xr.Dataset, dim: str) -> None:
     """A dimension without times of its own, beside which other variables hold them, as those of WRF do."""
-    if " since " in str(dataset[dim].attrs.get("units", "")):
+    if has_reference(dataset[dim].attrs.get("units")):
         return
     beside = [
         str(name)
         for name, variable in dataset.variables.items()
-        if name != dim
-        and dim in variable.dims
-        and (" since " in str(variable.attrs.get("units", "")) or name == "Times")
+        if name != dim and dim in variable.dims and (has_reference(variable.attrs.get("units")) or name == "Times")
     ]
     if beside:
         raise Unreadable(
@@ -111,10 +170,10 @@ def _refuse_without_units(dataset: xr.Dataset, dim: str) -> None:
         )
 
 
-def time_units(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str]:
+def units_and_calendar(coordinate: xr.DataArray | xr.Variable) -> Timing:
     """Units and calendar as they are stated; the CF default calendar is ``standard`` (4.4.1)."""
     units = str(coordinate.attrs.get("units", ""))
-    if " since " not in units:
+    if not has_reference(units):
         raise Unreadable(
             f"time coordinate {getattr(coordinate, 'name', '')!s}: units {units!r} name no reference time",
             'give it units such as "days since 2020-01-01", or set source.time: {from: filename, pattern: …}',
@@ -122,13 +181,13 @@ def time_units(coordinate: xr.DataArray | xr.Variable) -> tuple[str, str]:
     return units, str(coordinate.attrs.get("calendar") or "standard").lower()
 
 
-def timing_of(name: str, dataset: xr.Dataset) -> tuple[str, str] | None:
+def timing_of(name: str, dataset: xr.Dataset) -> Timing | None:
     """Units and calendar of a time coordinate, or of the bounds of one, which inherit them (CF 7.1)."""
     variable = dataset.variables[name]
-    if " since " in str(variable.attrs.get("units", "")):
-        return time_units(variable)
+    if has_reference(variable.attrs.get("units")):
+        return units_and_calendar(variable)
     owners = [v for v in dataset.variables.values() if name in (v.attrs.get("bounds"), v.attrs.get("climatology"))]
-    return time_units(owners[0]) if owners and " since " in str(owners[0].attrs.get("units", "")) else None
+    return units_and_calendar(owners[0]) if owners and has_reference(owners[0].attrs.get("units")) else None
 
 
 def clocks_of(dataset: xr.Dataset, time_dim: str, coordinates: Iterable[str]) -> tuple[Clock, ...]:
@@ -143,11 +202,14 @@ def clocks_of(dataset: xr.Dataset, time_dim: str, coordinates: Iterable[str]) ->
 
 
 def _refuse_what_is_no_time(coordinate: xr.DataArray, name: str) -> None:
-    fill = stated_nodata(coordinate.attrs, coordinate.dtype.newbyteorder("=").name)
-    if fill is not None and (coordinate.values == fill).any():
-        raise Unreadable(f"time coordinate {name}: a value is missing ({fill})", "fill the axis, or leave the file out")
     if coordinate.attrs.get("scale_factor", 1) != 1 or coordinate.attrs.get("add_offset", 0) != 0:
         raise Unreadable(f"time coordinate {name} is packed with scale and offset", "write its times as they are")
+    missing = np.isnan(unpacked(coordinate))
+    if missing.any():
+        stored = coordinate.values[missing][0]
+        raise Unreadable(
+            f"time coordinate {name}: a value is missing ({stored})", "fill the axis, or leave the file out"
+        )
 
 
 def decode(values: np.ndarray[Any, Any], units: str, calendar: str, name: str) -> np.ndarray[Any, Any]:
@@ -156,15 +218,14 @@ def decode(values: np.ndarray[Any, Any], units: str, calendar: str, name: str) -
         raise Unreadable(f"time coordinate {name}: a value is missing", "fill the time axis, or leave the file out")
     if calendar == "tai":
         raise Unreadable(f"time coordinate {name}: calendar 'tai' leaves out leap seconds", "write its times in UTC")
-    values, units = timeline.in_microseconds(values, units)
-    fuzz = timeline.fuzz(values, units)
     try:
-        moments = cftime.num2date(values, timeline.plain_units(units), calendar, only_use_cftime_datetimes=True)
-        to_utc = np.frompyfunc(lambda moment: timeline.snapped(gregorian(moment, calendar), fuzz), 1, 1)
+        moments = dates(values, units, calendar)
+        rounding = fuzz(*in_microseconds(values, units))
+        to_utc = np.frompyfunc(lambda moment: snapped(gregorian(moment, calendar), rounding), 1, 1)
         return np.asarray(to_utc(moments), dtype=object)
     except (ValueError, OverflowError, Warning) as error:
         message = f"time coordinate {name}: {units!r}, calendar {calendar!r}: {error}"
-        raise Unreadable(message, timeline.advice(units)) from error
+        raise Unreadable(message, advice(units)) from error
 
 
 def gregorian(moment: Any, calendar: str) -> datetime:
@@ -189,9 +250,9 @@ def _day(moment: Any) -> tuple[int, int, int]:
 
 def lacks_days(dataset: xr.Dataset, dim: str) -> bool:
     """Whether the axis holds a date that the Gregorian calendar lacks."""
-    if dim not in dataset.variables or " since " not in str(dataset[dim].attrs.get("units", "")):
+    if dim not in dataset.variables or not has_reference(dataset[dim].attrs.get("units")):
         return False
-    return time_units(dataset[dim])[1] not in _REAL and any(
+    return units_and_calendar(dataset[dim])[1] not in _REAL and any(
         moment.day > monthrange(moment.year, moment.month)[1] for moment in _own_dates(dataset, dim)
     )
 
@@ -202,9 +263,32 @@ def labels_of(dataset: xr.Dataset, dim: str) -> tuple[str, ...]:
 
 
 def _own_dates(dataset: xr.Dataset, dim: str) -> Any:
-    units, calendar = time_units(dataset[dim])
-    values, units = timeline.in_microseconds(dataset[dim].values, units)
-    return np.atleast_1d(cftime.num2date(values, timeline.plain_units(units), calendar, only_use_cftime_datetimes=True))
+    return np.atleast_1d(dates(dataset[dim].values, *units_and_calendar(dataset[dim])))
+
+
+def dates(values: Any, units: str, calendar: str) -> Any:
+    """The dates of a calendar that numbers of time stand for, as cftime has them, in the shape of ``values``.
+
+    Raises ``ValueError`` or ``OverflowError`` for units and numbers that are none.
+    """
+    values, units = in_microseconds(np.asarray(values), units)
+    return cftime.num2date(values, plain_units(units), calendar, only_use_cftime_datetimes=True)
+
+
+def converted(values: Any, given: Timing, wanted: Timing) -> np.ndarray[Any, Any]:
+    """Numbers of one pair of units and calendar as those of another, to the microsecond."""
+    moments = dates(values, *given)
+    if given[1] != wanted[1]:
+        moments = np.vectorize(lambda moment: moment.change_calendar(wanted[1]), otypes=[object])(moments)
+    _, units = in_microseconds(values, wanted[0])
+    out = np.asarray(cftime.date2num(moments, plain_units(units), wanted[1]))
+    return out if units == wanted[0] else out * 1000
+
+
+def is_finer_than_microseconds(values: Any, units: str) -> bool:
+    """Tells whether nanoseconds, which cftime does not know, are no whole microseconds."""
+    whole, coarse = in_microseconds(values, units)
+    return coarse != units and not np.array_equal(whole * 1000, values)
 
 
 def days_that_lack(dim: str) -> str:
@@ -215,4 +299,4 @@ def days_that_lack(dim: str) -> str:
 def names_an_interval(attrs: dict[str, Any], dim: str) -> bool:
     """Whether ``cell_methods`` says that values stand for intervals of time (CF 7.3), such as ``time: mean``."""
     methods = str(attrs.get("cell_methods", ""))
-    return bool(re.search(rf"\b{re.escape(dim)}:\s*(?!point)\w+", methods))
+    return bool(re.search(rf"\b{re.escape(dim)}\s*:\s*(?!point)\w+", methods))

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from earthcode_pack import units
+from earthcode_pack.cf import units
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_many_threads_ask_at_once() -> None:
 
 def test_common_units_need_no_library_and_nothing_is_written_to_the_terminal() -> None:
     code = (
-        "import sys, earthcode_pack.units as u; assert u.is_unit('K') and u.same('m', ' m'); "
+        "import sys, earthcode_pack.cf.units as u; assert u.is_unit('K') and u.same('m', ' m'); "
         "assert 'gimli' not in sys.modules; u.is_unit('[m]'); u.is_unit('(0 - 1)')"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, check=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ _MEANT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("degrees c", "degree c", "deg c", "deg. c", "deg_c", "degreesc", "celcius", "°c"), _CELSIUS),
     **dict.fromkeys(("degrees k", "degree k", "deg k", "deg. k", "deg_k", "k", "kelvins"), _KELVIN),
     **dict.fromkeys(("degrees f", "degree f", "deg f", "deg_f"), ("degF",)),
-    **dict.fromkeys(("deg", "degs", "deg."), ("degree",)),
+    **dict.fromkeys(("deg", "degs", "deg.", "degree true", "degrees true", "degree t", "degrees t"), ("degree",)),
     **dict.fromkeys(("pct", "per cent", "perc"), ("%",)),
     **dict.fromkeys(("m of water equivalent", "m of water", "m water equivalent"), ("m",)),
     **dict.fromkeys(("mgc m-3", "mg c m-3", "mg chl m-3", "mgchl m-3", "mg chl-a m-3"), ("mg m-3",)),
@@ -42,7 +43,7 @@ _MEANT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("decibel", "decibels", "db"), ("dB",)),
     "mm hr-1": ("mm h-1",), "m sec-1": ("m s-1",), "m/sec": ("m s-1",), "msec-1": ("m s-1",), "ms-1": ("m s-1",),
 }  # fmt: skip
-_MISREAD = {"degrees c", "degree c", "degrees k", "degree k", "degrees f", "degree f"}
+_MISREAD = {"degree t", "degrees t", "degrees c", "degree c", "degrees k", "degree k", "degrees f", "degree f"}
 _MISREAD |= {text for text, meant in _MEANT.items() if meant in (("1e-3", "1"), ("dB",))}  # known to few releases of it
 
 _COMMON = (
@@ -55,6 +56,7 @@ _COMMON = (
     "meter", "percent", "degrees_north", "degrees_east", "degree_Celsius", "second", "hour", "hectare", "pascal",
     "watt", "joule",
 )  # fmt: skip
+_ANGLES = re.compile("radian|arc_")
 _KNOWN = {*_COMMON, *_OF_CF}  # without asking UDUNITS
 
 
@@ -96,17 +98,33 @@ def convertible(one: str, other: str) -> bool:
 def factor(one: str, other: str) -> float | None:
     """Factor from one unit to another; None where the two differ by more than a factor, or in kind.
 
-    >>> factor("km", "m"), factor("degC", "K"), factor("m", "s")
-    (1000.0, None, None)
+    An angle is no plain number here, although UDUNITS converts radians to 1.
+
+    >>> factor("km", "m"), factor("degC", "K"), factor("m", "s"), factor("1", "radian")
+    (1000.0, None, None, None)
     """
     a, b = _unit(one.strip()), _unit(other.strip())
     if a is None or b is None:
         return None
     with _PARSING:
-        if _is_time_reference(a) or _is_time_reference(b) or not a.is_convertible_to(b):
+        if _is_time_reference(a) or _is_time_reference(b) or not a.is_convertible_to(b) or _is_angle(a) != _is_angle(b):
             return None
         convert = a.to(b)
         return float(convert(1.0)) if convert(0.0) == 0.0 else None
+
+
+def is_length(text: str) -> bool:
+    """Tells whether UDUNITS reads a text as a unit of length."""
+    return factor(text, "m") is not None
+
+
+def is_angle(text: str) -> bool:
+    """Tells whether UDUNITS reads a text as a unit of plane angle.
+
+    >>> is_angle("degrees_north"), is_angle("microradian"), is_angle("1")
+    (True, True, False)
+    """
+    return factor(text, "radian") is not None
 
 
 @lru_cache(maxsize=1024)
@@ -157,6 +175,11 @@ def _is_one(one: str, other: str) -> bool:
 def _is_time_reference(unit: Any) -> bool:
     """Whether a unit counts from an instant, which UDUNITS writes as ``day since 1970-01-01 00:00:00 UTC``."""
     return " since " in str(unit)
+
+
+def _is_angle(unit: Any) -> bool:
+    """Whether a unit is made of angles, by the names that UDUNITS writes it with."""
+    return _ANGLES.search(str(unit)) is not None
 
 
 def _unit(key: str) -> Any:
