@@ -72,6 +72,12 @@ def local_path(href: str) -> str | None:
     return None if "://" in href else href
 
 
+def is_folder(href: str) -> bool:
+    """Whether a local href is a folder, such as a Zarr store; False for a remote one."""
+    path = local_path(href)
+    return path is not None and Path(path).is_dir()
+
+
 def glob(href: str) -> list[str]:
     """The files and folders that an href names, sorted; one without a wildcard names itself, where it exists.
 
