@@ -10,12 +10,17 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import sys
 import warnings
 from typing import Any
 
-_LOADED = ("pyproj", "rasterio", "h5netcdf", "netCDF4", "earthcode_pack.pipeline", "earthcode_pack.checks", "earthcode_pack.upload",
-           "earthcode_pack.report", "earthcode_pack.cli.summary", "earthcode_pack.handoff", "jsonschema", "zarr", "eccodes")  # fmt: skip
+_LOADED = (
+    "pyproj", "rasterio", "h5netcdf", "netCDF4", "zarr", "eccodes", "jsonschema", "earthcode_pack.pipeline",
+    "earthcode_pack.checks", "earthcode_pack.upload", "earthcode_pack.report", "earthcode_pack.cli.summary",
+    "earthcode_pack.handoff",
+)  # fmt: skip
+_LARGEST_FILE = 2_000_000_000  # bytes: what a bomb becomes must not fill the disk of who tries it
 
 
 def serve() -> None:
@@ -44,6 +49,7 @@ def _say(value: Any) -> None:
 def _become(asked: dict[str, Any]) -> None:
     """Runs the console script as if it had been started so."""
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
     for number, name in enumerate((os.devnull, asked["stdout"], asked["stderr"])):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT, 0o600), number)
     os.environ.clear()
