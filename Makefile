@@ -11,7 +11,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Modules are compiled once, not by each process that a test starts.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test lint format docs bench samples lock
+.PHONY: help demo test lint format docs abuse bench samples lock
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -45,6 +45,17 @@ format: .venv/dev ## let ruff format and mend what it can
 docs: .venv/dev ## write the generated pages of docs/ again
 	$(BIN)/python -m earthcode_pack.profile.markdown docs/profile.md
 	$(BIN)/python -m earthcode_pack.checks.rules docs/rules.md
+
+# About 40 minutes with KILLS=100, the default of the scripts; FUZZ is how many minutes are fuzzed.
+FUZZ ?= 2
+abuse: .venv/dev ## hostile inputs, kills and fuzzing, counted (docs/reliability.md): under an hour, with KILLS=25 under 20 minutes
+	@set +e; status=0; export PYTHONPATH=tests; \
+	$(BIN)/python -m abuse || status=1; \
+	for script in tests/abuse/kill*.py; do \
+		test ! -f "$$script" || $(BIN)/python "$$script" || status=1; \
+	done; \
+	$(BIN)/python -m abuse.fuzz --minutes $(FUZZ) || status=1; \
+	exit $$status
 
 bench: .venv/dev ## measure beside the peers: takes an hour (docs/performance.md)
 	$(BIN)/python -m benchmarks cog

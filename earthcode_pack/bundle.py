@@ -217,6 +217,17 @@ def to_json(data: Any) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def plan_to_json(plan: Plan) -> Iterator[str]:
+    """The text of ``plan.json`` job by job, as ``to_json`` writes it."""
+    before, _, after = plan.model_copy(update={"jobs": ()}).to_json().partition('"jobs": []')
+    yield before
+    separator = '"jobs": [\n'
+    for job in plan.jobs:
+        yield separator + indent(job.model_dump_json(indent=2), "    ")
+        separator = ",\n"
+    yield ("\n  ]" if plan.jobs else '"jobs": []') + after
+
+
 def values_to_json(values: Iterable[Value]) -> str:
     """A list of values as JSON, as ``to_json`` writes it; NaN and infinities in measured values become strings."""
     parts = [indent(value.model_dump_json(indent=2), "  ") for value in values]

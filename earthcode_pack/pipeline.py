@@ -12,7 +12,7 @@ import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__in
 
 from earthcode_pack import __version__, storage
 from earthcode_pack.assemble import Known, StacWriter, assemble
-from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, plan_to_json, values_to_json, write_atomic
 from earthcode_pack.describe import Describing
 from earthcode_pack.discover import discover
 from earthcode_pack.errors import EarthcodePackError, ProfileError
@@ -170,7 +170,7 @@ class _Preparation:
         sources = self._do("discover", self._discover)
         planned = self._do("plan", lambda: self._plan(sources, refuse_taken=refuse_taken))
         seen, notes = [(one.href, one.size, one.sha256) for one in sources.sources], _notes(sources)
-        del sources  # of many files they take as much memory as all that follows
+        sources = Sources(sources=())  # of many files they take as much memory as all that follows
         converted = self._do("convert", lambda: self._convert(planned))
         self.is_settled = self.workspace.lacks(converted.artifacts) and state is not None and state == self._state()
         self._describe(converted.artifacts)
@@ -195,7 +195,7 @@ class _Preparation:
         self.fingerprint = fingerprint(self.profile, planned)
         self.processed = processing_time(self.profile, self.bundle, self.fingerprint, refuse=refuse_taken)
         write_atomic(self.bundle.root / "profile.yaml", self.profile.to_yaml())
-        write_atomic(self.bundle.root / "plan.json", planned.to_json())
+        write_atomic(self.bundle.root / "plan.json", plan_to_json(planned))
         self.workspace.forget_all_but(planned.jobs)
         self.workspace.tell_plan()
         return planned

@@ -14,7 +14,7 @@ from earthcode_pack.model import Proof
 from earthcode_pack.report.text import lonlat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from earthcode_pack.bundle import Bundle
     from earthcode_pack.fair import Offer

@@ -88,7 +88,8 @@ def _texts() -> dict[str, bytes]:
         "nested-objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "utf-16": item.decode().encode("utf-16"),
         "bom": b"\xef\xbb\xbf" + item, "integer-of-length": b'{"type": ' + b"9" * 1_000_000 + b"}",
         "keys-200000": b"{" + b",".join(b'"k%d": 1' % n for n in range(200_000)) + b"}",
-        "key-twice": item[:-1] + b', "type": "Collection", "type": "Catalog"}', "nan": item.replace(b"[0, 0]", b"[NaN, Infinity]"),
+        "key-twice": item[:-1] + b', "type": "Collection", "type": "Catalog"}',
+        "nan": item.replace(b"[0, 0]", b"[NaN, Infinity]"),
         "lines": b"\n" * 5_000_000 + item,
     }  # fmt: skip
 

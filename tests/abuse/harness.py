@@ -57,8 +57,8 @@ class Site:
 class Case:
     """A hostile input, or several files of one kind that one command takes at once.
 
-    ``make`` writes the input and returns the arguments of the command. Of several ``parts``, named ones that ``make`` is
-    given, halves are tried where all are not judged well together, so that a bad verdict is of one input.
+    ``make`` writes the input and returns the arguments of the command. It is given ``parts`` where there are any, by
+    name; halves of them are tried where all are not judged well together, so that a bad verdict is of one input.
     """
 
     name: str
@@ -202,7 +202,7 @@ def run(arguments: list[str], folder: Path, top: Path) -> Outcome:
     _followed(pid, starter, outcome, began)
     outcome.seconds = time.monotonic() - began
     for name, path in files.items():
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             setattr(outcome, name, file.read(10_000_000).decode(errors="replace"))
     return outcome
 
@@ -213,7 +213,8 @@ def _environment(top: Path) -> dict[str, str]:
     return kept | {
         "HOME": home, "XDG_CACHE_HOME": home, "EARTHCODE_PACK_SCRATCH": home, "TMPDIR": str(top / "tmp"),
         "PYTHONPATH": str(Path(__file__).parent / "audit"), "ABUSE_SOCKETS": str(top / "sockets"),
-        "AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": "AKIAABUSE", "AWS_SECRET_ACCESS_KEY": "abuse-secret-key",
+        "AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": "AKIAABUSE",
+        "AWS_SECRET_ACCESS_KEY": "abuse-secret-key",
     }  # fmt: skip
 
 
@@ -363,7 +364,7 @@ def _product(case: Case, arguments: list[str], inside: Path, outcome: Outcome) -
     every = {path.name for path in raw.iterdir() if path.suffix == ending}
     lost = sorted(every - used - failed, key=ascii)
     for name in lost[len(failed - every) :]:  # a name that is no text may be written otherwise
-        yield f"{ascii(name)} is neither in the product nor among the failures"
+        yield f"{name!a} is neither in the product nor among the failures"
     if case.keeps_good and not any(name.startswith(GOOD) for name in used):
         yield "the sound file is not in the product"
     if case.refused and any(not name.startswith(GOOD) for name in used):

@@ -83,8 +83,8 @@ def write_grib(path: Path, edition: int = 1) -> Path:
     keys = {
         "Ni": 6, "Nj": 4, "latitudeOfFirstGridPointInDegrees": 50, "latitudeOfLastGridPointInDegrees": 47,
         "longitudeOfFirstGridPointInDegrees": 0, "longitudeOfLastGridPointInDegrees": 5,
-        "iDirectionIncrementInDegrees": 1, "jDirectionIncrementInDegrees": 1, "dataDate": int(f"{date(2020, 1, 1) + timedelta(day_of(path)):%Y%m%d}"),
-        "bitsPerValue": 16,
+        "iDirectionIncrementInDegrees": 1, "jDirectionIncrementInDegrees": 1, "bitsPerValue": 16,
+        "dataDate": int(f"{date(2020, 1, 1) + timedelta(day_of(path)):%Y%m%d}"),
     }  # fmt: skip
     keys |= {"shortName": "2t"} if edition == 2 else {"indicatorOfParameter": 167, "table2Version": 128}
     for key, value in keys.items():

@@ -64,7 +64,8 @@ def _texts() -> dict[str, bytes]:
         "key-of-megabytes": b"a" * 3_000_000 + b": 1\n", "integers-of-length": b"a: " + b"9" * 100_000 + b"\n",
         "integers-of-base-60": b"a: " + b"9:" * 20_000 + b"9\n", "date-impossible": b"a: 2026-99-99\n",
         "anchors-100000": b"".join(b"a%d: &a%d 1\n" % (n, n) for n in range(100_000)),
-        "lines-500000": b"# nothing\n" * 500_000 + good, "tabs": b"a:\t\tb\n\tc: d\n", "merge-of-itself": b"a: &a\n  <<: *a\n",
+        "lines-500000": b"# nothing\n" * 500_000 + good, "tabs": b"a:\t\tb\n\tc: d\n",
+        "merge-of-itself": b"a: &a\n  <<: *a\n",
         "keys-unknown-20000": good + b"".join(b"k%d: 1\n" % n for n in range(20_000)),
         "escapes": good.replace(b"DEMO Product", b'"\\e[2J\\e]0;a\\a"'),
     }  # fmt: skip
@@ -101,7 +102,7 @@ def _pattern(text: str) -> dict[str, Any]:
 
 _CHANGES: dict[str, dict[str, Any]] = {
     "id-upwards": {"product__id": "../../outside/a"},
-    "id-absolute": {"product__id": "/tmp/a"},  # noqa: S108
+    "id-absolute": {"product__id": "/tmp/a"},
     "id-dots": {"product__id": ".."},
     "id-of-length": {"product__id": "a" * 10_000},
     "id-of-newline": {"product__id": "demo\n"},
@@ -238,8 +239,8 @@ def _catalogued(make_catalogue: Callable[[Site, Path], str]) -> Callable[[Site],
         _raw(site)
         href = make_catalogue(site, osc_checkout(site.inside / "osc").save())
         changes = {
-            "store__public_href": "https://example.org/data", "catalog": {"metadata": href}, "product__themes": ["oceans"],
-            "project__id": "demo",
+            "store__public_href": "https://example.org/data", "catalog": {"metadata": href},
+            "product__themes": ["oceans"], "project__id": "demo",
         }  # fmt: skip
         write_profile(site, profile_data(**changes))
         return _PLAN

@@ -313,7 +313,8 @@ def _bands(path: Path, count: int) -> None:
 _NAMES = (
     b"caf\xe9_20200101.tif", b"a\nb_20200101.tif", b"-rf_20200101.tif", b"$(touch outside)_20200101.tif",
     b"`id`_20200101.tif", b"..._20200101.tif", b"a b'c\"d_20200101.tif", b"{start}_20200101.tif",
-    b"%s%n_20200101.tif", b"[ab]*?_20200101.tif", b"\x1b[31m_20200101.tif", MARKUP.replace("/", "_").encode() + b"_20200101.tif",
+    b"%s%n_20200101.tif", b"[ab]*?_20200101.tif", b"\x1b[31m_20200101.tif",
+    MARKUP.replace("/", "_").encode() + b"_20200101.tif",
     "\u202egnp_20200101.tif".encode(), "\U0001f30d_20200101.tif".encode(), b"x" * 230 + b"_20200101.tif",
     b"a;b&c|d_20200101.tif", b"\\..\\..\\a_20200101.tif", b"a#b?c=d_20200101.tif", b"a%2e%2e%2fb_20200101.tif",
     b"vsicurl_http:__20200101.tif", "A\u030a_20200101.tif".encode(),

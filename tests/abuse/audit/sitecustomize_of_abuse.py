@@ -1,4 +1,4 @@
-"""Writes each address that Python connects to into the file ``ABUSE_SOCKETS``: the harness puts this first on PYTHONPATH."""
+"""Writes each address that Python connects to into the file ``ABUSE_SOCKETS``."""
 
 import os
 import sys
