@@ -196,9 +196,10 @@ def _grid(*shape: Any) -> dict[str, Any]:
 
 
 def _nested(depth: int) -> list[dict[str, Any]]:
-    codecs: list[dict[str, Any]] = [{"name": "bytes", "configuration": {"endian": "little"}}]
+    plain: list[dict[str, Any]] = [{"name": "bytes", "configuration": {"endian": "little"}}]
+    codecs = plain
     for _ in range(depth):
-        inner = {"chunk_shape": [1, 8, 10], "codecs": codecs, "index_codecs": codecs[:1], "index_location": "end"}
+        inner = {"chunk_shape": [1, 8, 10], "codecs": codecs, "index_codecs": plain, "index_location": "end"}
         codecs = [{"name": "sharding_indexed", "configuration": inner}]
     return codecs
 
