@@ -11,9 +11,10 @@ from earthcode_pack.compute import mapper
 from earthcode_pack.convert.work import Record
 from earthcode_pack.errors import OutsideError, SourceError, UserError
 from earthcode_pack.model import Artifact, Failure
+from earthcode_pack.packed import Packed, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from earthcode_pack.convert.work import Part, Sent
     from earthcode_pack.model import Job, Plan
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class Converted(NamedTuple):
     """What convert left: artifacts in the order of the plan, failures, and how many jobs were done before."""
 
-    artifacts: list[Artifact]
+    artifacts: Sequence[Artifact]
     failures: tuple[Failure, ...]
     skipped: int
 
@@ -62,16 +63,18 @@ def execute(
 
     A job that fails is in the failures. Raises ``OutsideError`` and ``UserError``, which concern all jobs.
     """
-    done = {job.key: artifact for job in planned.jobs if (artifact := workspace.done(job, cache))}
-    for artifact in done.values():
-        forward.tell(artifact)
+    done: dict[str, bytes] = {}
+    for job in planned.jobs:
+        if (artifact := workspace.done(job, cache)) is not None:
+            done[job.key] = pack(artifact)
+            forward.tell(artifact)
     run = _Execution(workspace, [job for job in planned.jobs if job.key not in done], forward, cache)
     if run.jobs:
         workspace.withdraw()  # from here on the product is not what its manifest says
         run.run(profile, progress)
     artifacts = done | run.made
     return Converted(
-        [artifacts[job.key] for job in planned.jobs if job.key in artifacts],
+        Packed(Artifact, (artifacts[job.key] for job in planned.jobs if job.key in artifacts)),
         tuple(run.failures[key] for key in sorted(run.failures)),
         len(done),
     )
@@ -85,7 +88,7 @@ class _Execution:
         self.jobs = jobs
         self.forward = forward
         self.cache = cache
-        self.made: dict[str, Artifact] = {}
+        self.made: dict[str, bytes] = {}
         self.failures: dict[str, Failure] = {}
         self.waiting: dict[str, set[int]] = defaultdict(set)
         self.changed: set[str] = set()  # hrefs of sources that are not what was hashed
@@ -166,7 +169,7 @@ class _Execution:
         records = list(self.workspace.records(job).values())
         artifact = convert.finish(job, records, self.workspace.folder(job), self.workspace.bundle.product)
         self.workspace.keep(job, artifact)
-        self.made[job.key] = artifact
+        self.made[job.key] = pack(artifact)
         self.forward.tell(artifact)
 
     def _tell_sent(self, records: Iterable[Record]) -> None:

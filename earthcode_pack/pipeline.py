@@ -12,7 +12,7 @@ import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__in
 
 from earthcode_pack import __version__, storage
 from earthcode_pack.assemble import Known, StacWriter, assemble
-from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, plan_to_json, values_to_json, write_atomic
 from earthcode_pack.describe import Describing
 from earthcode_pack.discover import discover
 from earthcode_pack.errors import EarthcodePackError, ProfileError
@@ -20,16 +20,17 @@ from earthcode_pack.execute import Converted, Forward, execute
 from earthcode_pack.fingerprint import fingerprint, processing_time
 from earthcode_pack.illustrate import Pictures, illustrate
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
+from earthcode_pack.packed import Packed, pack
 from earthcode_pack.plan import plan
 from earthcode_pack.profile.model import Compute
-from earthcode_pack.provenance import Stopwatch, provenance, provenance_json
+from earthcode_pack.provenance import Seen, Stopwatch, measured, provenance, provenance_json
 from earthcode_pack.publishing import Progress, Step, call, check_profile, data_ahead, may_publish, publish, silent
 from earthcode_pack.report import write_report
 from earthcode_pack.workdir import open_bundle, refresh
 from earthcode_pack.workspace import Workspace, bundle_of, remove_strays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from earthcode_pack.profile import Profile
@@ -168,11 +169,13 @@ class _Preparation:
         before, state = self.bundle.digest, self._state()
         sources = self._do("discover", self._discover)
         planned = self._do("plan", lambda: self._plan(sources, refuse_taken=refuse_taken))
+        seen, notes = [(one.href, one.size, one.sha256) for one in sources.sources], _notes(sources)
+        sources = Sources(sources=())  # of many files they take as much memory as all that follows
         converted = self._do("convert", lambda: self._convert(planned))
         self.is_settled = self.workspace.lacks(converted.artifacts) and state is not None and state == self._state()
         self._describe(converted.artifacts)
-        self._record(sources, converted, (*planned.failures, *converted.failures), before)
-        self._do("check", lambda: self._check(sources, converted.artifacts, before))
+        self._record(seen, converted, (*planned.failures, *converted.failures), before)
+        self._do("check", lambda: self._check(notes, converted.artifacts, before))
         self._do("report", lambda: write_report(self.bundle))
         if before != self.bundle.digest:  # an unchanged product leaves every file as it is
             self.cache.save()
@@ -192,7 +195,7 @@ class _Preparation:
         self.fingerprint = fingerprint(self.profile, planned)
         self.processed = processing_time(self.profile, self.bundle, self.fingerprint, refuse=refuse_taken)
         write_atomic(self.bundle.root / "profile.yaml", self.profile.to_yaml())
-        write_atomic(self.bundle.root / "plan.json", planned.to_json())
+        write_atomic(self.bundle.root / "plan.json", plan_to_json(planned))
         self.workspace.forget_all_but(planned.jobs)
         self.workspace.tell_plan()
         return planned
@@ -211,10 +214,10 @@ class _Preparation:
         progress = partial(self.progress, "convert")
         return execute(planned, self.workspace, self.profile, self.cache, progress, forward=self.forward)
 
-    def _describe(self, made: list[Artifact]) -> None:
+    def _describe(self, made: Sequence[Artifact]) -> None:
         """Pictures, STAC and manifest; of nothing, nothing is left. A product has one time of processing."""
         processed = self.processed or max((artifact.processed for artifact in made), default=None)
-        artifacts = [artifact.model_copy(update={"processed": processed}) for artifact in made]
+        artifacts = Packed(Artifact, (pack(artifact.model_copy(update={"processed": processed})) for artifact in made))
         if not artifacts:
             self.workspace.withdraw()
             remove_strays(self.bundle.product, set())
@@ -224,11 +227,11 @@ class _Preparation:
         written = self._do("describe", lambda: self._write_stac(artifacts, pictures))
         self._do("bundle", lambda: assemble(self.bundle, artifacts, written | previews))
 
-    def _write_stac(self, artifacts: list[Artifact], pictures: Pictures) -> Known:
+    def _write_stac(self, artifacts: Sequence[Artifact], pictures: Pictures) -> Known:
         describing = Describing(self.profile, artifacts, *pictures, fingerprint=self.fingerprint)
         return StacWriter(self.bundle).write(describing, partial(self.progress, "describe"))
 
-    def _illustrate(self, artifacts: list[Artifact]) -> Pictures:
+    def _illustrate(self, artifacts: Packed[Artifact]) -> Pictures:
         if not self.is_settled:
             self.workspace.fetch(artifacts)
         # what was made at a URL is at hand here, and not on other workers
@@ -236,16 +239,18 @@ class _Preparation:
         return illustrate(near, self.bundle, artifacts, partial(self.progress, "preview"))
 
     def _record(
-        self, sources: Sources, converted: Converted, failures: tuple[Failure, ...], before: str | None
+        self, sources: list[Seen], converted: Converted, failures: tuple[Failure, ...], before: str | None
     ) -> None:
         """The record of the run; one that changed nothing leaves the record of the one that did."""
         old = self.bundle.provenance()
-        new = provenance(self.watch, sources.sources, converted.artifacts, failures, old.get("approvals", []))
+        new = provenance(self.watch, sources, failures, old.get("approvals", []))
         unchanged = before is not None and before == self.bundle.digest
         if not (unchanged and old.get("failed") == new["failed"]):
-            write_atomic(self.bundle.root / "provenance.json", provenance_json(new))
+            write_atomic(self.bundle.root / "provenance.json", provenance_json(new, measured(converted.artifacts)))
 
-    def _check(self, sources: Sources, artifacts: list[Artifact], before: str | None) -> tuple[Finding, ...]:
+    def _check(
+        self, left_open: list[Finding], artifacts: Sequence[Artifact], before: str | None
+    ) -> tuple[Finding, ...]:
         """What the product breaks of the rules, and what the sources leave open."""
         from earthcode_pack.checks import check  # noqa: PLC0415 - heavy
         from earthcode_pack.checks.class_facts import class_findings  # noqa: PLC0415
@@ -259,7 +264,7 @@ class _Preparation:
         found = check(self.bundle.root) if self.bundle.digest else ()
         known = {finding.rule for finding in found}  # of the product, which says it of the source too
         seen = (*class_findings(artifacts), *nodata_findings(artifacts), *transparency_findings(artifacts))
-        notes = (*seen, *gap_findings(artifacts), *_notes(sources))
+        notes = (*seen, *gap_findings(artifacts), *left_open)
         every = (*found, *(note for note in notes if note.rule not in known), *proof_findings(artifacts))
         write_atomic(self.bundle.root / "findings.json", values_to_json(every))
         return every

@@ -85,7 +85,10 @@ def publish(
         with_data(bundle, elsewhere)
         workspace.refuse_changed(elsewhere)
         if approve is not None:
-            write_atomic(bundle.root / "provenance.json", provenance_json(approved(bundle.provenance(), approve)))
+            write_atomic(
+                bundle.root / "provenance.json",
+                provenance_json(approved(bundle.provenance(), approve), bundle.measured()),
+            )
         if profile.store.prr is not None:
             step("hand over", lambda: _hand_over(bundle))
             href = step("register", lambda: _register(bundle, progress))

@@ -191,21 +191,23 @@ def units_and_calendar(coordinate: xr.DataArray | xr.Variable) -> Timing:
     return units, calendar_of(coordinate.attrs)
 
 
-def timing_of(name: str, dataset: xr.Dataset) -> Timing | None:
-    """Units and calendar of a time coordinate, or of the bounds of one, which inherit them (CF 7.1)."""
-    variable = dataset.variables[name]
-    if has_reference(variable.attrs.get("units")):
-        return units_and_calendar(variable)
-    owners = [v for v in dataset.variables.values() if bounds_of(v.attrs) == name]
-    return units_and_calendar(owners[0]) if owners and has_reference(owners[0].attrs.get("units")) else None
+def timings_of(dataset: xr.Dataset) -> dict[str, Timing]:
+    """Units and calendar of each time coordinate, and of the bounds of those, which inherit them (CF 7.1)."""
+    own, inherited = dict[str, Timing](), dict[str, Timing]()
+    for name, variable in dataset.variables.items():
+        if has_reference(variable.attrs.get("units")):
+            timing = own[str(name)] = units_and_calendar(variable)
+            if bounds := bounds_of(variable.attrs):
+                inherited.setdefault(bounds, timing)
+    return inherited | own
 
 
 def clocks_of(dataset: xr.Dataset, time_dim: str, coordinates: Iterable[str]) -> tuple[Clock, ...]:
     """Selects the coordinates that count time, along the time axis or once."""
-    found = []
+    found, timings = [], timings_of(dataset)
     for name in coordinates:
         variable = dataset.variables[name]
-        timing = timing_of(name, dataset) if variable.dtype.kind in "iuf" else None
+        timing = timings.get(name) if variable.dtype.kind in "iuf" else None
         if timing is not None and (time_dim in variable.dims or not variable.ndim):
             found.append(Clock(name=name, units=timing[0], calendar=timing[1], values=variable.values.ravel().tolist()))
     return tuple(found)

@@ -91,10 +91,11 @@ def _beside_data(dataset: Any) -> list[str]:
 
 
 def _linted(dataset: Any, subject: str) -> Iterator[Finding]:
+    quantities = {*quantities_of(dataset)}
     for message in _linter().validate(_plain(dataset), file_path=subject).messages:
         name = _named(message.node_path)
         known = _rule_of(message)
-        if known is None or not _applies(known, dataset, name):
+        if known is None or (known is rules.CF_UNITS and name not in quantities):
             continue
         place = f"{name} in {subject}" if name else subject
         yield known.finding(subject, f"{place}: {message.message}", name)
@@ -134,17 +135,14 @@ def _rule_of(message: Any) -> Rule | None:
     return wanted[0] if wanted else None
 
 
-def _applies(known: Rule, dataset: Any, name: str | None) -> bool:
-    if known is not rules.CF_UNITS:
-        return True
-    return name is not None and is_quantity(dataset, name)
-
-
-def is_quantity(dataset: Any, name: str) -> bool:
-    """Whether a variable needs units: no grid mapping, bounds, labels, time text, flags (CF 3.1), nor ids (CF 9.5)."""
-    variable = dataset.variables[name]
-    is_other = is_flags(variable.attrs) or "cf_role" in variable.attrs
-    return not is_other and name not in _auxiliary(dataset) and variable.dtype.kind in "iufcb"
+def quantities_of(dataset: Any) -> list[str]:
+    """The variables that need units: no grid mapping, bounds, labels, time text, flags (CF 3.1), nor ids (CF 9.5)."""
+    auxiliary = set(_auxiliary(dataset))
+    return [
+        str(name) for name, variable in dataset.variables.items()
+        if name not in auxiliary and variable.dtype.kind in "iufcb"
+        and not is_flags(variable.attrs) and "cf_role" not in variable.attrs
+    ]  # fmt: skip
 
 
 # --- by hand
@@ -168,7 +166,7 @@ def _globals(dataset: Any, subject: str) -> Iterator[Finding]:
 
 def _uncertainty(dataset: Any, subject: str) -> Iterator[Finding]:
     """Of quantities alone: classes and flags have none."""
-    quantities = [str(name) for name in dataset.data_vars if is_quantity(dataset, str(name))]
+    quantities = [name for name in quantities_of(dataset) if name in dataset.data_vars]
     told = [
         f"{name} {v.attrs.get('standard_name')} {v.attrs.get('long_name')}" for name, v in dataset.variables.items()
     ]

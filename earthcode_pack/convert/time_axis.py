@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from earthcode_pack.cf.times import GREGORIAN, Timing, converted, days_that_lack, lacks_days, timing_of
+from earthcode_pack.cf.times import GREGORIAN, Timing, converted, days_that_lack, lacks_days, timings_of
 from earthcode_pack.convert.cube import names_of
 from earthcode_pack.errors import Contradiction
 from earthcode_pack.model import Input, Period
@@ -98,8 +98,8 @@ def _concatenated(pieces: list[Array], axis: int) -> Array:
 
 
 def _like_first(values: Array, name: str, first: xr.Dataset, header: xr.Dataset, notes: Notes) -> Array:
-    timing = timing_of(name, first)
-    return values if timing is None else in_units(values, timing_of(name, header) or timing, timing, name, notes)
+    timing = timings_of(first).get(name)
+    return values if timing is None else in_units(values, timings_of(header).get(name, timing), timing, name, notes)
 
 
 def in_units(values: Array, given: Timing, wanted: Timing, name: str, notes: Notes) -> Array:

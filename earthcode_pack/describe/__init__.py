@@ -10,9 +10,10 @@ from earthcode_pack.describe.closed import closed_store, with_access
 from earthcode_pack.describe.collection import Gathered, collection_of
 from earthcode_pack.describe.item import item_of
 from earthcode_pack.describe.stac import FINGERPRINT
+from earthcode_pack.packed import Packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from earthcode_pack.describe.assets import Thumbnail
     from earthcode_pack.model import Artifact
@@ -38,16 +39,20 @@ class Describing:
     def __init__(
         self,
         profile: Profile,
-        artifacts: list[Artifact],
+        artifacts: Sequence[Artifact],
         thumbnails: Mapping[str, Thumbnail],
         geometries: Mapping[str, dict[str, Any]],
         fingerprint: str | None = None,
     ) -> None:
         self._profile, self._thumbnails, self._geometries = profile, thumbnails, geometries
-        self._artifacts = sorted(artifacts, key=lambda artifact: (artifact.item, artifact.asset))
-        self._groups: dict[str, list[Artifact]] = {}
-        for artifact in self._artifacts:
-            self._groups.setdefault(artifact.item, []).append(artifact)
+        order = sorted((artifact.item, artifact.asset, place) for place, artifact in enumerate(artifacts))
+        places = [place for *_, place in order]
+        self._artifacts: Sequence[Artifact] = (
+            artifacts.picked(places) if isinstance(artifacts, Packed) else [artifacts[place] for place in places]
+        )
+        self._groups: dict[str, list[int]] = {}
+        for index, (item, *_) in enumerate(order):
+            self._groups.setdefault(item, []).append(index)
         self._gathered = Gathered()
         self._closed, self._fingerprint = closed_store(profile), fingerprint
 
@@ -58,7 +63,8 @@ class Describing:
     def items(self) -> Iterator[dict[str, Any]]:
         """Each Item as a JSON object."""
         self._gathered = Gathered()
-        for name, group in self._groups.items():
+        for name, indices in self._groups.items():
+            group = [self._artifacts[index] for index in indices]
             item = item_of(self._profile, group, self._thumbnails.get(name), self._geometries.get(name))
             self._gathered.add(item)
             yield self._with_access(item)
@@ -78,7 +84,7 @@ class Describing:
 
 def describe(
     profile: Profile,
-    artifacts: list[Artifact],
+    artifacts: Sequence[Artifact],
     thumbnails: Mapping[str, Thumbnail],
     geometries: Mapping[str, dict[str, Any]],
 ) -> Description:
