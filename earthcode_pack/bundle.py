@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import filecmp
 import hashlib
 import json
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from earthcode_pack.containment import refuse_links
-from earthcode_pack.errors import OutsideError, Unreadable, UserError
+from earthcode_pack.errors import Unreadable, UserError, full_disk
 from earthcode_pack.model import File, Finding, Level, ManifestEntry, PartSums, Plan, Receipt, Value
 
 if TYPE_CHECKING:
@@ -232,8 +231,8 @@ def write_atomic(path: Path, data: str | bytes | Iterable[str]) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutsideError(f"{path}: the disk is full", "free space and run again: it resumes") from error
+        if full := full_disk(error, str(path)):
+            raise full from error
         raise
 
 
