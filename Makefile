@@ -11,7 +11,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Modules are compiled once, not by each process that a test starts.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test lint format docs bench samples lock
+.PHONY: help demo test lint format docs abuse bench samples lock
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -45,6 +45,18 @@ format: .venv/dev ## let ruff format and mend what it can
 docs: .venv/dev ## write the generated pages of docs/ again
 	$(BIN)/python -m earthcode_pack.profile.markdown docs/profile.md
 	$(BIN)/python -m earthcode_pack.checks.rules docs/rules.md
+
+# KILLS is the number of kills of each format; FUZZ how many minutes are fuzzed. A part that is not there is left out.
+FUZZ ?= 2
+ABUSE := PYTHONPATH=tests $(BIN)/python -m abuse
+abuse: .venv/dev ## hostile inputs, kills, full disks and fuzzing, counted: an hour, or 20 minutes with KILLS=25
+	@status=0; \
+	$(ABUSE) || status=1; \
+	test ! -f tests/abuse/kills.py || $(ABUSE).kills || status=1; \
+	test ! -f tests/abuse/full_disk.py || ! unshare -rm true 2>/dev/null || \
+		PYTHONPATH=tests unshare -rm $(BIN)/python -m abuse.full_disk || status=1; \
+	$(ABUSE).fuzz --minutes $(FUZZ) || status=1; \
+	exit $$status
 
 bench: .venv/dev ## measure beside the peers: takes an hour (docs/performance.md)
 	$(BIN)/python -m benchmarks cog

@@ -13,7 +13,7 @@ from earthcode_pack.table import Rows
 from earthcode_pack.workspace import Workspace, remove_strays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from earthcode_pack.describe import Describing
 
@@ -70,7 +70,7 @@ class StacWriter:
         self._is_withdrawn = True
 
 
-def assemble(bundle: Bundle, artifacts: list[Artifact], others: Known) -> None:
+def assemble(bundle: Bundle, artifacts: Sequence[Artifact], others: Known) -> None:
     """Writes the manifest of the data and of the other files, last of all; what it does not name goes."""
     known = {file.key: (file.size, file.sha256) for artifact in artifacts for file in artifact.files} | others
     remove_strays(bundle.product, {*known, "manifest.json"})
@@ -78,7 +78,7 @@ def assemble(bundle: Bundle, artifacts: list[Artifact], others: Known) -> None:
     _write_manifest(bundle.product, artifacts, known)
 
 
-def _write_part_sums(bundle: Bundle, artifacts: list[Artifact]) -> None:
+def _write_part_sums(bundle: Bundle, artifacts: Sequence[Artifact]) -> None:
     """Of large files, for the upload: the manifest has those of whole files alone (contract 4.4)."""
     parts = part_sums(file for artifact in artifacts for file in artifact.files)
     path = bundle.root / PARTS
@@ -86,7 +86,7 @@ def _write_part_sums(bundle: Bundle, artifacts: list[Artifact]) -> None:
         write_atomic(path, to_json({sha256: one.model_dump() for sha256, one in sorted(parts.items())}))
 
 
-def _write_manifest(product: Path, artifacts: list[Artifact], known: Known) -> None:
+def _write_manifest(product: Path, artifacts: Sequence[Artifact], known: Known) -> None:
     made_by = {file.key: artifact for artifact in artifacts for file in artifact.files}
     entries = (_entry(key, *known[key], made_by.get(key)) for key in sorted(known))
     write_atomic(product / "manifest.json", values_to_json(entries))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import errno
+import filecmp
 import hashlib
 import json
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from earthcode_pack.containment import refuse_links
-from earthcode_pack.errors import OutsideError, Unreadable, UserError
+from earthcode_pack.errors import Unreadable, UserError, full_disk
 from earthcode_pack.model import File, Finding, Level, ManifestEntry, PartSums, Plan, Receipt, Value
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _FINDINGS = TypeAdapter(tuple[Finding, ...])
 PARTS = ".work/parts.json"
 _PARTS = TypeAdapter(dict[str, PartSums])
 _RECEIPTS = TypeAdapter(tuple[Receipt, ...])
+_MEASURED = '    {"fingerprint":'  # begins the line of an artifact in provenance.json
 
 
 @dataclass(frozen=True)
@@ -110,14 +112,41 @@ class Bundle:
             return _PARTS.validate_json(path.read_bytes()) if path.is_file() else {}
 
     def provenance(self) -> dict[str, Any]:
-        """What ran, on what, with what."""
+        """What ran, on what, with what; without what was measured on each artifact."""
+        lines = "".join(line for line in self.provenance_lines() if not line.startswith(_MEASURED))
+        return dict(json.loads(lines)) if lines else {}
+
+    def measured(self) -> Lines:
+        """What was measured on each artifact, as the record of the run has it."""
+        return Lines(self)
+
+    def provenance_lines(self) -> Iterator[str]:
+        """The record of the run as it is written; none where there is none."""
         path = self.root / "provenance.json"
-        return read_json(path) if path.is_file() else {}
+        if path.is_file():
+            with path.open(encoding="utf-8") as file:
+                yield from file
 
     def standing_errors(self) -> tuple[Finding, ...]:
         """Findings that block publishing: errors that the profile does not accept."""
         accepted = self.profile().accept
         return tuple(f for f in self.findings() if f.level is Level.ERROR and f.rule not in accepted)
+
+
+class Lines:
+    """What stands on a line each in ``provenance.json``; read again each time one goes through it."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        lines = (line for line in self._bundle.provenance_lines() if line.startswith(_MEASURED))
+        first = next(lines, None)
+        if first is None:  # a record in another layout
+            yield from self._bundle.provenance().get("artifacts", ())
+            return
+        for line in chain([first], lines):
+            yield json.loads(line.rstrip().rstrip(","))
 
 
 @lru_cache(maxsize=8)
@@ -179,30 +208,48 @@ def read_json(path: Path) -> dict[str, Any]:
         return found
 
 
-def write_atomic(path: Path, data: str | bytes) -> None:
+def write_atomic(path: Path, data: str | bytes | Iterable[str]) -> None:
     """Writes a file whole or not at all; one that holds these bytes already is left alone.
 
-    Raises ``OutsideError`` where the disk is full.
+    ``data`` in pieces never stands in memory as a whole. Raises ``OutsideError`` where the disk is full.
     """
     raw = data.encode() if isinstance(data, str) else data
-    if path.is_file() and path.read_bytes() == raw:
+    if isinstance(raw, bytes) and path.is_file() and path.read_bytes() == raw:
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(raw)
-        temporary.replace(path)
+        if isinstance(raw, bytes):
+            temporary.write_bytes(raw)
+        else:
+            with temporary.open("w", encoding="utf-8", newline="\n") as file:
+                file.writelines(raw)
+        if path.is_file() and not isinstance(raw, bytes) and filecmp.cmp(path, temporary, shallow=False):
+            temporary.unlink()
+        else:
+            temporary.replace(path)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutsideError(f"{path}: the disk is full", "free space and run again: it resumes") from error
+        if full := full_disk(error, str(path)):
+            raise full from error
         raise
 
 
 def to_json(data: Any) -> str:
     """Two-space JSON, UTF-8, with a final newline; NaN is refused (RFC 8259, section 6)."""
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def plan_to_json(plan: Plan) -> Iterator[str]:
+    """The text of ``plan.json`` job by job, as ``to_json`` writes it."""
+    before, _, after = plan.model_copy(update={"jobs": ()}).to_json().partition('"jobs": []')
+    yield before
+    separator = '"jobs": [\n'
+    for job in plan.jobs:
+        yield separator + indent(job.model_dump_json(indent=2), "    ")
+        separator = ",\n"
+    yield ("\n  ]" if plan.jobs else '"jobs": []') + after
 
 
 def values_to_json(values: Iterable[Value]) -> str:

@@ -22,6 +22,8 @@ profile to set. Neither ever holds a secret: URLs in them lose user, password an
 
 from __future__ import annotations
 
+import errno
+import re
 from typing import ClassVar
 
 from earthcode_pack.redact import redacted
@@ -108,3 +110,26 @@ class OutsideError(EarthcodePackError):
 
 class Locked(OutsideError):
     """Another run holds the bundle."""
+
+
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file is too large for this file system",
+}
+_SAID = re.compile(r"No space left on device|errno = 28\b|database or disk is full|Free disk space available is")
+
+
+def full_disk(error: BaseException | None, where: str) -> OutsideError | None:
+    """A write that failed for want of space, in words; None for another error.
+
+    Known by errno, or by what GDAL, HDF5 and SQLite say of it, also where a library raises another error from it.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        words = _FULL.get(error.errno or 0) if isinstance(error, OSError) else None
+        if words or _SAID.search(str(error)):
+            return OutsideError(f"{where}: {words or _FULL[errno.ENOSPC]}", "free space and run again: it resumes")
+        error = error.__cause__ or error.__context__
+    return None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from earthcode_pack.bundle import Bundle
     from earthcode_pack.describe.preview import Drawing
     from earthcode_pack.model import Artifact, WrittenVariable
+    from earthcode_pack.packed import Packed
     from earthcode_pack.profile import Profile
     from earthcode_pack.profile.model import Preview
 
@@ -64,14 +65,15 @@ class Footprints(Mapping[str, dict[str, Any]]):
 
 
 def illustrate(
-    profile: Profile, bundle: Bundle, artifacts: list[Artifact], progress: Callable[[int, int], None]
+    profile: Profile, bundle: Bundle, artifacts: Packed[Artifact], progress: Callable[[int, int], None]
 ) -> Pictures:
     """Draws what changed since the last run. An Item that cannot be drawn is logged, and goes without."""
     chosen = _chosen(profile, artifacts)
     items = sorted(chosen)
+    subjects = artifacts.picked(chosen[item] for item in items)
     drawn: dict[str, Drawn] = {}
     with mapper(profile.compute) as run:
-        results = run(partial(draw_item, profile, bundle), [chosen[item] for item in items])
+        results = run(partial(draw_item, profile, bundle), subjects)
         for index, result in counted(results, len(items), progress):
             if isinstance(result, UserError):
                 raise result
@@ -86,11 +88,15 @@ def illustrate(
     )
 
 
-def _chosen(profile: Profile, artifacts: list[Artifact]) -> dict[str, Artifact]:
-    """The artifact that stands for each Item: the profile's variable, else the first."""
+def _chosen(profile: Profile, artifacts: Iterable[Artifact]) -> dict[str, int]:
+    """The place of the artifact that stands for each Item: of the profile's variable, else the first."""
     wanted = profile.product.preview
-    chosen = {artifact.item: artifact for artifact in reversed(artifacts)}
-    return chosen | {a.item: a for a in artifacts if wanted and a.format == "cog" and a.asset == wanted.variable}
+    first, named = dict[str, int](), dict[str, int]()
+    for place, artifact in enumerate(artifacts):
+        first.setdefault(artifact.item, place)
+        if wanted and artifact.format == "cog" and artifact.asset == wanted.variable:
+            named[artifact.item] = place
+    return first | named
 
 
 def draw_item(profile: Profile, bundle: Bundle, artifact: Artifact) -> Drawn:

@@ -12,23 +12,26 @@ import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__in
 
 from earthcode_pack import __version__, storage
 from earthcode_pack.assemble import Known, StacWriter, assemble
-from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, plan_to_json, values_to_json, write_atomic
 from earthcode_pack.describe import Describing
 from earthcode_pack.discover import discover
 from earthcode_pack.errors import EarthcodePackError, ProfileError
 from earthcode_pack.execute import Converted, Forward, execute
+from earthcode_pack.fingerprint import fingerprint, processing_time
 from earthcode_pack.illustrate import Pictures, illustrate
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
+from earthcode_pack.packed import Packed, pack
 from earthcode_pack.plan import plan
 from earthcode_pack.profile.model import Compute
-from earthcode_pack.provenance import Stopwatch, provenance, provenance_json
+from earthcode_pack.provenance import Seen, Stopwatch, measured, provenance, provenance_json
 from earthcode_pack.publishing import Progress, Step, call, check_profile, data_ahead, may_publish, publish, silent
 from earthcode_pack.report import write_report
 from earthcode_pack.workdir import open_bundle, refresh
 from earthcode_pack.workspace import Workspace, bundle_of, remove_strays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from earthcode_pack.profile import Profile
 
@@ -47,7 +50,8 @@ def default_workdir(profile_path: str) -> Path:
 def dry_run(profile: Profile, workdir: str | Path) -> tuple[Plan, Summary]:
     """The plan and what it comes to. Writes nothing, but for what it keeps of a workdir at a URL on this machine.
 
-    Raises ``ProfileError`` where no file matches, ``UnknownId`` for ids that the catalogue lacks.
+    Raises ``ProfileError`` where no file matches, ``UnknownId`` for ids that the catalogue lacks, ``VersionTaken``
+    where another product is published as this version.
     """
     bundle = bundle_of(profile, workdir)
     refresh(bundle)
@@ -57,6 +61,7 @@ def dry_run(profile: Profile, workdir: str | Path) -> tuple[Plan, Summary]:
     sources = discover(profile, cache)
     planned = plan(profile, sources)
     _check_preview(profile, planned)
+    processing_time(profile, bundle, fingerprint(profile, planned), refuse=True)
     skipped = sum(workspace.done(job, cache) is not None for job in planned.jobs)
     return planned, Summary(
         bundle=bundle.name,
@@ -123,14 +128,19 @@ def prepare(
     what refers to it does not. When the product turns out as one that must not be published (``may_publish``, with
     ``allow_incomplete``), that data is taken back. After an exception it stays, for the run that goes on, or ``clean``.
 
-    Failures of single sources are in the bundle, not raised. Raises ``ProfileError``, ``UnknownId``, ``Locked`` or
-    ``OutsideError``.
+    A product that is published already is recognised before anything is converted (see ``fingerprint``). Of the same
+    product the processing time is taken over; where another one is published as this version, ``VersionTaken`` is
+    raised with ``ahead`` and a warning given without.
+
+    Failures of single sources are in the bundle, not raised. Raises ``ProfileError``, ``UnknownId``, ``VersionTaken``,
+    ``Locked`` or ``OutsideError``.
     """
     bundle = bundle_of(profile, workdir or Path.cwd() / ".earthcode-pack")
     workspace = Workspace(bundle)
     check_profile(profile)
     with workspace.held(), data_ahead(workspace, profile, ahead, allow_incomplete) as forward:
-        return _Preparation(profile, bundle, workspace, step=step, progress=progress, forward=forward).run()
+        preparation = _Preparation(profile, bundle, workspace, step=step, progress=progress, forward=forward)
+        return preparation.run(refuse_taken=ahead)
 
 
 class _Preparation:
@@ -150,18 +160,22 @@ class _Preparation:
         self.step, self.progress, self.forward = step, progress, forward
         self.cache = storage.IdentityCache(workspace.identities)
         self.watch = Stopwatch()
+        self.fingerprint = ""
+        self.processed: datetime | None = None  # as published, or as described here before
         self.is_settled = False  # nothing changed since the product was checked, and its data is not on this machine
 
-    def run(self) -> Bundle:
+    def run(self, *, refuse_taken: bool) -> Bundle:
         """The verbs in their order."""
         before, state = self.bundle.digest, self._state()
         sources = self._do("discover", self._discover)
-        planned = self._do("plan", lambda: self._plan(sources))
+        planned = self._do("plan", lambda: self._plan(sources, refuse_taken=refuse_taken))
+        seen, notes = [(one.href, one.size, one.sha256) for one in sources.sources], _notes(sources)
+        sources = Sources(sources=())  # of many files they take as much memory as all that follows
         converted = self._do("convert", lambda: self._convert(planned))
         self.is_settled = self.workspace.lacks(converted.artifacts) and state is not None and state == self._state()
         self._describe(converted.artifacts)
-        self._record(sources, converted, (*planned.failures, *converted.failures), before)
-        self._do("check", lambda: self._check(sources, converted.artifacts, before))
+        self._record(seen, converted, (*planned.failures, *converted.failures), before)
+        self._do("check", lambda: self._check(notes, converted.artifacts, before))
         self._do("report", lambda: write_report(self.bundle))
         if before != self.bundle.digest:  # an unchanged product leaves every file as it is
             self.cache.save()
@@ -175,11 +189,13 @@ class _Preparation:
     def _discover(self) -> Sources:
         return discover(self.profile, self.cache, partial(self.progress, "discover"))
 
-    def _plan(self, sources: Sources) -> Plan:
+    def _plan(self, sources: Sources, *, refuse_taken: bool) -> Plan:
         planned = plan(self.profile, sources)
         _check_preview(self.profile, planned)
+        self.fingerprint = fingerprint(self.profile, planned)
+        self.processed = processing_time(self.profile, self.bundle, self.fingerprint, refuse=refuse_taken)
         write_atomic(self.bundle.root / "profile.yaml", self.profile.to_yaml())
-        write_atomic(self.bundle.root / "plan.json", planned.to_json())
+        write_atomic(self.bundle.root / "plan.json", plan_to_json(planned))
         self.workspace.forget_all_but(planned.jobs)
         self.workspace.tell_plan()
         return planned
@@ -198,8 +214,10 @@ class _Preparation:
         progress = partial(self.progress, "convert")
         return execute(planned, self.workspace, self.profile, self.cache, progress, forward=self.forward)
 
-    def _describe(self, artifacts: list[Artifact]) -> None:
-        """Pictures, STAC and manifest; of nothing, nothing is left."""
+    def _describe(self, made: Sequence[Artifact]) -> None:
+        """Pictures, STAC and manifest; of nothing, nothing is left. A product has one time of processing."""
+        processed = self.processed or max((artifact.processed for artifact in made), default=None)
+        artifacts = Packed(Artifact, (pack(artifact.model_copy(update={"processed": processed})) for artifact in made))
         if not artifacts:
             self.workspace.withdraw()
             remove_strays(self.bundle.product, set())
@@ -209,11 +227,11 @@ class _Preparation:
         written = self._do("describe", lambda: self._write_stac(artifacts, pictures))
         self._do("bundle", lambda: assemble(self.bundle, artifacts, written | previews))
 
-    def _write_stac(self, artifacts: list[Artifact], pictures: Pictures) -> Known:
-        describing = Describing(self.profile, artifacts, *pictures)
+    def _write_stac(self, artifacts: Sequence[Artifact], pictures: Pictures) -> Known:
+        describing = Describing(self.profile, artifacts, *pictures, fingerprint=self.fingerprint)
         return StacWriter(self.bundle).write(describing, partial(self.progress, "describe"))
 
-    def _illustrate(self, artifacts: list[Artifact]) -> Pictures:
+    def _illustrate(self, artifacts: Packed[Artifact]) -> Pictures:
         if not self.is_settled:
             self.workspace.fetch(artifacts)
         # what was made at a URL is at hand here, and not on other workers
@@ -221,18 +239,20 @@ class _Preparation:
         return illustrate(near, self.bundle, artifacts, partial(self.progress, "preview"))
 
     def _record(
-        self, sources: Sources, converted: Converted, failures: tuple[Failure, ...], before: str | None
+        self, sources: list[Seen], converted: Converted, failures: tuple[Failure, ...], before: str | None
     ) -> None:
         """The record of the run; one that changed nothing leaves the record of the one that did."""
         old = self.bundle.provenance()
-        new = provenance(self.watch, sources.sources, converted.artifacts, failures, old.get("approvals", []))
+        new = provenance(self.watch, sources, failures, old.get("approvals", []))
         unchanged = before is not None and before == self.bundle.digest
         if not (unchanged and old.get("failed") == new["failed"]):
-            write_atomic(self.bundle.root / "provenance.json", provenance_json(new))
+            write_atomic(self.bundle.root / "provenance.json", provenance_json(new, measured(converted.artifacts)))
 
-    def _check(self, sources: Sources, artifacts: list[Artifact], before: str | None) -> tuple[Finding, ...]:
+    def _check(
+        self, left_open: list[Finding], artifacts: Sequence[Artifact], before: str | None
+    ) -> tuple[Finding, ...]:
         """What the product breaks of the rules, and what the sources leave open."""
-        from earthcode_pack.checks import check  # noqa: PLC0415 - jsonschema and friends
+        from earthcode_pack.checks import check  # noqa: PLC0415 - heavy
         from earthcode_pack.checks.class_facts import class_findings  # noqa: PLC0415
         from earthcode_pack.checks.proof_facts import proof_findings  # noqa: PLC0415
         from earthcode_pack.checks.time_facts import gap_findings  # noqa: PLC0415
@@ -244,7 +264,7 @@ class _Preparation:
         found = check(self.bundle.root) if self.bundle.digest else ()
         known = {finding.rule for finding in found}  # of the product, which says it of the source too
         seen = (*class_findings(artifacts), *nodata_findings(artifacts), *transparency_findings(artifacts))
-        notes = (*seen, *gap_findings(artifacts), *_notes(sources))
+        notes = (*seen, *gap_findings(artifacts), *left_open)
         every = (*found, *(note for note in notes if note.rule not in known), *proof_findings(artifacts))
         write_atomic(self.bundle.root / "findings.json", values_to_json(every))
         return every

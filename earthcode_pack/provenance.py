@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,15 @@ from earthcode_pack.model import rfc3339
 from earthcode_pack.storage.words import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from earthcode_pack.model import Artifact, Failure, Source
+    from earthcode_pack.model import Artifact, Failure
 
 _PACKAGES = (
     "earthcode-pack", "dask", "deflate", "h5netcdf", "h5py", "isal", "netcdf4", "numcodecs", "numpy", "pyproj",
     "rasterio", "xarray", "zarr",
 )  # fmt: skip
 _KILO = 1024
-_PLACE = "\u001f artifacts"  # what no name in a record is
 
 
 class Stopwatch:
@@ -45,23 +45,25 @@ class Stopwatch:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - begin, 3)
 
 
+Seen = tuple[str, int, str]
+"""Of a source: href, size and sha256."""
+
+
 def provenance(
     watch: Stopwatch,
-    sources: tuple[Source, ...],
-    artifacts: list[Artifact],
+    sources: Iterable[Seen],
     failures: tuple[Failure, ...],
     approvals: list[dict[str, str]],
 ) -> dict[str, Any]:
-    """The content of ``provenance.json``; hrefs of sources without secrets."""
+    """The content of ``provenance.json`` but for its artifacts; hrefs of sources without secrets."""
     return {
         "started": rfc3339(watch.started),
         "finished": rfc3339(datetime.now(UTC).replace(microsecond=0)),
         "software": software(),
         "seconds": watch.seconds,
         "peak_memory_mb": peak_memory_mb(),
-        "sources": [{"href": shown(source.href), "size": source.size, "sha256": source.sha256} for source in sources],
+        "sources": [{"href": shown(href), "size": size, "sha256": sha256} for href, size, sha256 in sources],
         "failed": [failure.model_dump(mode="json") for failure in failures],
-        "artifacts": [json.loads(artifact.model_dump_json(exclude={"files"})) for artifact in artifacts],
         "approvals": approvals,
     }
 
@@ -75,24 +77,36 @@ def approved(record: dict[str, Any], digest: str) -> dict[str, Any]:
     return {**record, "approvals": [*approvals, {"digest": digest, "at": now}]}
 
 
-def provenance_json(record: dict[str, Any]) -> str:
-    """The text of ``provenance.json``: indented, but for its artifacts, which stand on a line each.
+def measured(artifacts: Iterable[Artifact]) -> Iterator[dict[str, Any]]:
+    """What was measured on each artifact, as ``provenance.json`` holds it."""
+    return (json.loads(artifact.model_dump_json(exclude={"files"})) for artifact in artifacts)
 
-    There may be ten thousand of them, with the histogram of every variable.
+
+def provenance_json(record: dict[str, Any], artifacts: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """The text of ``provenance.json`` piece by piece: indented, but for its artifacts, which stand on a line each.
+
+    There may be ten thousand of them, with the histogram of every variable (``Bundle.measured`` reads them again).
     """
-    lines = [
-        json.dumps(artifact, ensure_ascii=False, separators=(",", ":")) for artifact in record.get("artifacts", ())
-    ]
-    listed = "[\n    " + ",\n    ".join(lines) + "\n  ]" if lines else "[]"
-    return to_json(record | {"artifacts": _PLACE}).replace(json.dumps(_PLACE), listed, 1)
+    others = {key: value for key, value in record.items() if key != "artifacts"}
+    before, _, after = to_json(others | {"artifacts": []}).rpartition("[]")
+    yield before
+    separator = "[\n    "
+    for artifact in artifacts:
+        yield separator + json.dumps(artifact, ensure_ascii=False, separators=(",", ":"))
+        separator = ",\n    "
+    yield ("[]" if separator.startswith("[") else "\n  ]") + after
 
 
 def software() -> dict[str, str]:
     """Name and version of what reads and writes the data."""
     import rasterio  # noqa: PLC0415 - keeps the import of this module light
 
-    versions = {name.replace("-", "_"): version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), "gdal": rasterio.__gdal_version__, **versions}
+    return {"python": platform.python_version(), "gdal": rasterio.__gdal_version__, **_versions()}
+
+
+@cache  # each is a search through all that is installed
+def _versions() -> dict[str, str]:
+    return {name.replace("-", "_"): version(name) for name in _PACKAGES}
 
 
 def peak_memory_mb() -> int:

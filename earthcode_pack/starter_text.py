@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from earthcode_pack.cf.standard_names import is_stated
 from earthcode_pack.model import Source, Variable, rfc3339
 from earthcode_pack.period import TimePattern
 from earthcode_pack.starter_names import common_start
@@ -79,7 +80,7 @@ def _name(variable: Variable, found: Found) -> str:
 
 def _facts(variable: Variable) -> str:
     shape = " ".join(f"{dim}={size}" for dim, size in zip(variable.dims, variable.shape, strict=True))
-    said = [str(variable.attrs.get(key) or "").replace("unknown", "") for key in ("standard_name", "long_name")]
+    said = [text for key in ("standard_name", "long_name") if is_stated(text := variable.attrs.get(key))]
     nodata = "no nodata value" if variable.nodata is None else f"nodata {variable.nodata}"
     packing = f"scale {variable.scale}, offset {variable.offset or 0}" if variable.scale is not None else ""
     parts = [variable.dtype, shape, f"units {variable.units}" if variable.units else "no units", nodata, packing, *said]

@@ -5,24 +5,27 @@ Clauses are those of the CF conventions 1.11.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.cf.roles import helpers
+from earthcode_pack.cf.roles import bounds_of, helpers
+from earthcode_pack.cf.time_units import has_reference
+from earthcode_pack.cf.units import is_angle, is_length
 from earthcode_pack.errors import Unreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
 
     from earthcode_pack.model import GridKind
 
 _LATITUDE = {"degrees_north", "degree_north", "degrees_n", "degree_n", "degreesn", "degreen"}  # 4.1
 _LONGITUDE = {"degrees_east", "degree_east", "degrees_e", "degree_e", "degreese", "degreee"}  # 4.2
-LENGTHS = {"m", "km", "metre", "metres", "meter", "meters", "kilometre", "kilometres", "kilometer", "kilometers"}
-_ANGLES = {"degree", "degrees", "rad", "radian", "radians"}
 _STANDARD_NAMES = {
-    "latitude": "y", "projection_y_coordinate": "y", "grid_latitude": "y",
-    "longitude": "x", "projection_x_coordinate": "x", "grid_longitude": "x",
+    "latitude": "y", "projection_y_coordinate": "y", "projection_y_angular_coordinate": "y", "grid_latitude": "y",
+    "longitude": "x", "projection_x_coordinate": "x", "projection_x_angular_coordinate": "x", "grid_longitude": "x",
     "time": "t",
 }  # fmt: skip
 _NAMES = {
@@ -33,6 +36,8 @@ _NAMES = {
 _PLACE_NAMES = {
     "latitude": ("lat", "latitude", "nav_lat"), "longitude": ("lon", "longitude", "long", "nav_lon"),
 }  # fmt: skip
+_HEIGHTS = {"height", "altitude", "depth", "height_above_mean_sea_level", "height_above_reference_ellipsoid"}
+_PRESSURE = re.compile(r"pressure|sigma|hybrid")
 _PLANE = 2  # dimensions of the cells of a map
 _PATHS = ("trajectory", "trajectoryprofile")  # 9.1
 _FEATURES = (*_PATHS, "point", "profile", "timeseries", "timeseriesprofile")
@@ -71,7 +76,7 @@ def axis_of(dataset: xr.Dataset, dim: str) -> str | None:
         return _STANDARD_NAMES[attrs["standard_name"]]
     if units in _LATITUDE or units in _LONGITUDE:
         return "y" if units in _LATITUDE else "x"
-    if " since " in units:
+    if has_reference(units):
         return "t"
     if "positive" in attrs:  # 4.3
         return "z"
@@ -106,7 +111,12 @@ def _is_horizontal(dataset: xr.Dataset, dim: str) -> bool:
     """Whether a dimension has coordinates that are places, not numbers of rows or columns."""
     attrs = dataset.variables[dim].attrs if dim in dataset.variables else {}
     units = str(attrs.get("units", "")).lower()
-    return attrs.get("standard_name") in _STANDARD_NAMES or units in _LATITUDE | _LONGITUDE | LENGTHS | _ANGLES
+    return (
+        attrs.get("standard_name") in _STANDARD_NAMES
+        or units in _LATITUDE | _LONGITUDE
+        or is_length(units)
+        or is_angle(units)
+    )
 
 
 def data_variables(dataset: xr.Dataset) -> list[str]:
@@ -132,8 +142,14 @@ def _is_coordinate(dataset: xr.Dataset, name: str) -> bool:
     """Whether a variable beside others says itself that it is a coordinate or an identifier (4, 9.5)."""
     attrs = dataset.variables[name].attrs
     return bool({"axis", "positive", "cf_role", "sample_dimension", "instance_dimension"} & set(attrs)) or (
-        " since " in str(attrs.get("units", ""))
+        has_reference(attrs.get("units"))
     )
+
+
+def has_direction(attrs: Mapping[Any, Any]) -> bool:
+    """Tells whether a vertical coordinate needs ``positive``: one that is no pressure, which states it itself (4.3)."""
+    name = str(attrs.get("standard_name", ""))
+    return (attrs.get("axis") == "Z" or name in _HEIGHTS) and not _PRESSURE.search(name)
 
 
 def auxiliary_of(dataset: xr.Dataset, name: str) -> tuple[str, ...]:
@@ -179,7 +195,7 @@ def _at_places(dataset: xr.Dataset, name: str, dims: list[str], time: str | None
 def _refuse_mesh(dataset: xr.Dataset, name: str, lat: str) -> None:
     """Cells in one dimension are no points: those of a mesh (UGRID), with corners (7.1), of a reduced Gaussian grid."""
     attrs, place = dataset.variables[name].attrs, dataset.variables[lat]
-    bounds = place.attrs.get("bounds")
+    bounds = bounds_of(place.attrs)
     has_corners = bounds in dataset.variables and dataset.variables[bounds].shape[-1] > 2  # noqa: PLR2004 - ends of an interval
     if has_corners or "mesh" in attrs or str(attrs.get("GRIB_gridType", "")).startswith("reduced"):
         raise Unreadable(
@@ -224,4 +240,4 @@ def _is(dataset: xr.Dataset, name: str, kind: str) -> bool:
     units = str(attrs.get("units", "")).lower()
     if units in _LATITUDE | _LONGITUDE:
         return units in (_LATITUDE if kind == "latitude" else _LONGITUDE)
-    return units in ("", "degree", "degrees") and name.lower() in _PLACE_NAMES[kind]
+    return name.lower() in _PLACE_NAMES[kind] and (not units or is_angle(units))

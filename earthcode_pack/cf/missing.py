@@ -9,12 +9,18 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import xarray as xr
+
     from earthcode_pack.model import Variable
 
 Array = np.ndarray[Any, Any]
 Number = float | int
 Range = tuple[Number | None, Number | None]
 
+PACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value")
+RANGES = ("valid_range", "valid_min", "valid_max")
+OF_STORED_VALUES = (*PACKING, "_Unsigned", *RANGES)
+"""Attributes that hold for the stored values of a variable alone, and for no others."""
 NO_RANGE: Range = (None, None)
 # What netCDF-C leaves in cells that were never written (netcdf.h); bytes have no such value.
 _DEFAULT_FILLS: dict[str, Number] = {
@@ -194,3 +200,33 @@ def unpack(block: Array, variable: Variable, dtype: str) -> Array:
         values += variable.offset
     values[missing(block, variable)] = np.nan
     return values.astype(dtype)
+
+
+# --- coordinates ----------------------------------------------------------------------------------------------------
+
+
+def unpacked(variable: xr.DataArray | xr.Variable) -> Array:
+    """The numbers of a coordinate of stored values, NaN where they are missing (CF 2.5.1, 8.1).
+
+    In the type of the file where that has a point and no packing, else float64. A valid range hides none of them:
+    longitudes beyond 180 lie where they lie.
+    """
+    stored, attrs = variable.values, variable.attrs
+    dtype = stored.dtype.newbyteorder("=").name
+    first = stated_nodata(attrs, dtype)
+    marks = [*(() if first is None else (first,)), *further_missing(attrs, dtype, by_netcdf=True)]
+    gaps = np.isin(stored, np.array(marks, stored.dtype)) if marks else np.zeros(stored.shape, bool)
+    numbers = stored.view(stored.dtype.str.replace("i", "u")) if is_unsigned(attrs, dtype) else stored
+    values = numbers.astype(dtype if stored.dtype.kind == "f" else np.float64)
+    if {"scale_factor", "add_offset"} & set(attrs):
+        values = values.astype(np.float64) * attrs.get("scale_factor", 1.0) + attrs.get("add_offset", 0.0)
+    values[gaps] = np.nan
+    return values
+
+
+def packed_alike(bounds: xr.Variable, coordinate: xr.Variable) -> xr.Variable:
+    """Bounds with the attributes of their coordinate, which they inherit (7.1); packing only in the same type."""
+    out = bounds.copy(deep=False)
+    inherited = coordinate.attrs if bounds.dtype == coordinate.dtype else {}
+    out.attrs = {**inherited, **bounds.attrs}
+    return out

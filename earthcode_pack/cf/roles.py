@@ -56,6 +56,17 @@ def grid_mapping_for(attrs: Mapping[str, Any], axes: tuple[str, ...]) -> str | N
     return next(own, next(iter(every), None))
 
 
+def bounds_of(attrs: Mapping[str, Any]) -> str | None:
+    """The variable that holds the bounds of a coordinate, or of its climatology (CF 7.1, 7.4); None without."""
+    name = attrs.get("bounds", attrs.get("climatology"))
+    return None if name is None else str(name)
+
+
+def is_grid_mapping(attrs: Mapping[str, Any]) -> bool:
+    """Tells whether a variable says that it is a grid mapping: by its name of one, or as WKT (CF 5.6)."""
+    return not {"crs_wkt", "spatial_ref", "grid_mapping_name"}.isdisjoint(attrs)
+
+
 def helpers(dataset: Any) -> set[str]:
     """Names that other variables point to as coordinates, bounds, cell measures or grid mappings: these are no data."""
     every = [*(variable.attrs for variable in dataset.variables.values()), dataset.attrs]

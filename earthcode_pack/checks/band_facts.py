@@ -135,11 +135,7 @@ def time_facts(document: Document, data: Measured) -> Iterator[Finding]:
     start, end = moment(properties.get("start_datetime")), moment(properties.get("end_datetime"))
     if start is None or end is None or data.times is None:
         return
-    first, last = (moment(text.split(".")[0]) for text in data.times)
-    if first is None or last is None:
-        return
+    first, last = (step.replace(microsecond=0) for step in data.times)
     if first < start.replace(microsecond=0) or last > end:
-        message = (
-            f"{document.subject} lasts from {start} to {end}, and its cube from {data.times[0]} to {data.times[1]}"
-        )
-        yield rules.FACT_TIME.finding(document.subject, message, [str(start), str(end)], list(data.times))
+        message = f"{document.subject} lasts from {start} to {end}, and its cube from {first} to {last}"
+        yield rules.FACT_TIME.finding(document.subject, message, [str(start), str(end)], [str(first), str(last)])

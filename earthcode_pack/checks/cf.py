@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.cf.axes import data_variables
-from earthcode_pack.cf.roles import grid_mappings, helpers
+from earthcode_pack.cf.axes import axes_of, axis_of, data_variables, has_direction
+from earthcode_pack.cf.flags import FLAGS, is_flags
+from earthcode_pack.cf.grid_mappings import crs_of_mapping
+from earthcode_pack.cf.roles import bounds_of, grid_mappings, helpers, is_grid_mapping
+from earthcode_pack.cf.times import names_an_interval
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import name_findings
 from earthcode_pack.checks.time_facts import axis_findings
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.timeline import in_microseconds, plain_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,12 +27,6 @@ if TYPE_CHECKING:
     from earthcode_pack.model import Finding
     from earthcode_pack.rule import Rule
 
-_PRESSURE = re.compile(r"pressure|sigma|hybrid")
-_HEIGHTS = {"height", "altitude", "depth", "height_above_mean_sea_level", "height_above_reference_ellipsoid"}
-_SPATIAL = {"projection_x_coordinate", "projection_y_coordinate", "longitude", "latitude", "grid_longitude",
-            "grid_latitude"}  # fmt: skip
-_SPATIAL_NAMES = {"x", "y", "lon", "lat", "longitude", "latitude", "xc", "yc"}
-_CRS_ATTRIBUTES = {"grid_mapping_name", "crs_wkt", "spatial_ref"}
 _UNCERTAIN = re.compile(
     r"uncertaint|standard_error|standard error|std_?dev|stddev|error|confidence|variance|_unc\b|\bunc_"
 )
@@ -54,7 +51,7 @@ def open_raw(source: Any, engine: str, **options: Any) -> Iterator[Any]:
     import xarray as xr  # noqa: PLC0415 - heavy
 
     with xr.open_dataset(
-        source, engine=engine, decode_times=False, mask_and_scale=False, decode_coords=True, **options
+        source, engine=engine, decode_times=False, mask_and_scale=False, decode_coords=False, **options
     ) as dataset:
         yield dataset.set_coords([name for name in _auxiliary(dataset) if name in dataset])
 
@@ -76,7 +73,7 @@ def _auxiliary(dataset: Any) -> list[str]:
     Beside data on a map that is what lies on none: texts, terms of formulas, single numbers.
     """
     every = dataset.variables
-    stray = [str(name) for name, variable in every.items() if _CRS_ATTRIBUTES & set(variable.attrs)]
+    stray = [str(name) for name, variable in every.items() if is_grid_mapping(variable.attrs)]
     texts = [str(name) for name, variable in every.items() if variable.dtype.kind in "SUOT"]
     return [*helpers(dataset), *stray, *texts, *_beside_data(dataset)]
 
@@ -94,25 +91,30 @@ def _beside_data(dataset: Any) -> list[str]:
 
 
 def _linted(dataset: Any, subject: str) -> Iterator[Finding]:
+    quantities = {*quantities_of(dataset)}
+    for message in _linter().validate(_plain(dataset), file_path=subject).messages:
+        name = _named(message.node_path)
+        known = _rule_of(message)
+        if known is None or (known is rules.CF_UNITS and name not in quantities):
+            continue
+        place = f"{name} in {subject}" if name else subject
+        yield known.finding(subject, f"{place}: {message.message}", name)
+
+
+@lru_cache(maxsize=1)  # it looks for plug-ins and rules each time
+def _linter() -> Any:
     from xrlint.linter import new_linter  # noqa: PLC0415 - heavy
 
     settings: dict[str, Any] = dict.fromkeys(_XRLINT, 1)
     settings["var-desc"] = [1, {"attrs": ["standard_name", "long_name"]}]
-    result = new_linter(rules=settings).validate(_plain(dataset), file_path=subject)
-    for message in result.messages:
-        name = _named(message.node_path)
-        known = _rule_of(message)
-        if known is None or not _applies(known, dataset, name):
-            continue
-        place = f"{name} in {subject}" if name else subject
-        yield known.finding(subject, f"{place}: {message.message}", name)
+    return new_linter(rules=settings)
 
 
 def _plain(dataset: Any) -> Any:
     """The same with flags as lists of Python's integers: xrlint takes numpy's for something else."""
     plain = dataset.copy()
     for variable in plain.variables.values():
-        for key in {"flag_values", "flag_masks"} & set(variable.attrs):
+        for key in FLAGS & set(variable.attrs):
             value = variable.attrs[key]
             listed = value.tolist() if hasattr(value, "tolist") else value
             variable.attrs[key] = list(listed) if isinstance(listed, list | tuple) else [listed]
@@ -133,17 +135,14 @@ def _rule_of(message: Any) -> Rule | None:
     return wanted[0] if wanted else None
 
 
-def _applies(known: Rule, dataset: Any, name: str | None) -> bool:
-    if known is not rules.CF_UNITS:
-        return True
-    return name is not None and is_quantity(dataset, name)
-
-
-def is_quantity(dataset: Any, name: str) -> bool:
-    """Whether a variable needs units: no grid mapping, bounds, labels, time text, flags (CF 3.1), nor ids (CF 9.5)."""
-    variable = dataset.variables[name]
-    names = {"flag_values", "flag_masks", "cf_role"} & set(variable.attrs)
-    return not names and name not in _auxiliary(dataset) and variable.dtype.kind in "iufcb"
+def quantities_of(dataset: Any) -> list[str]:
+    """The variables that need units: no grid mapping, bounds, labels, time text, flags (CF 3.1), nor ids (CF 9.5)."""
+    auxiliary = set(_auxiliary(dataset))
+    return [
+        str(name) for name, variable in dataset.variables.items()
+        if name not in auxiliary and variable.dtype.kind in "iufcb"
+        and not is_flags(variable.attrs) and "cf_role" not in variable.attrs
+    ]  # fmt: skip
 
 
 # --- by hand
@@ -167,7 +166,7 @@ def _globals(dataset: Any, subject: str) -> Iterator[Finding]:
 
 def _uncertainty(dataset: Any, subject: str) -> Iterator[Finding]:
     """Of quantities alone: classes and flags have none."""
-    quantities = [str(name) for name in dataset.data_vars if is_quantity(dataset, str(name))]
+    quantities = [name for name in quantities_of(dataset) if name in dataset.data_vars]
     told = [
         f"{name} {v.attrs.get('standard_name')} {v.attrs.get('long_name')}" for name, v in dataset.variables.items()
     ]
@@ -179,7 +178,7 @@ def _uncertainty(dataset: Any, subject: str) -> Iterator[Finding]:
 
 def _grid_mappings(dataset: Any, subject: str) -> Iterator[Finding]:
     for name, variable in dataset.data_vars.items():
-        if not _is_gridded(dataset, variable):
+        if not _is_placed(dataset, str(name)):
             continue
         named = list(grid_mappings(variable.attrs))
         if not named:
@@ -192,78 +191,59 @@ def _grid_mappings(dataset: Any, subject: str) -> Iterator[Finding]:
                 yield rules.CF_GRID_MAPPING.finding(subject, message, mapping)
 
 
-def _is_gridded(dataset: Any, variable: Any) -> bool:
-    """Whether two of its axes, or two-dimensional coordinates, are horizontal."""
-    coordinates = {n: c for n, c in dataset.coords.items() if c.ndim and set(c.dims) <= set(variable.dims)}
-    horizontal = [
-        name
-        for name, coordinate in coordinates.items()
-        if coordinate.attrs.get("standard_name") in _SPATIAL
-        or str(coordinate.attrs.get("axis", "")).upper() in {"X", "Y"}
-        or str(name).lower() in _SPATIAL_NAMES
-    ]
-    bare = [dim for dim in variable.dims if str(dim).lower() in _SPATIAL_NAMES and dim not in coordinates]
-    return len(horizontal) + len(bare) > 1
+def _is_placed(dataset: Any, name: str) -> bool:
+    """Whether a variable lies on a map or at places, which need a datum."""
+    try:
+        return axes_of(dataset, name) is not None
+    except Unreadable:  # several latitudes, or the cells of a mesh
+        return True
 
 
 def _no_crs(dataset: Any, mapping: str) -> str:
     """Why the grid mapping states no CRS; empty where it does."""
     if mapping not in dataset.variables:
         return "which is not in the file"
-    return "" if crs_of(dataset.variables[mapping].attrs) is not None else "which states no CRS that PROJ knows"
-
-
-def crs_of(attrs: dict[str, Any]) -> Any:
-    """The pyproj CRS of a grid mapping's attributes; None where there is none."""
-    from pyproj import CRS  # noqa: PLC0415 - heavy
-    from pyproj.exceptions import CRSError  # noqa: PLC0415 - heavy
-
     try:
-        wkt = attrs.get("crs_wkt") or attrs.get("spatial_ref")
-        return CRS.from_user_input(wkt) if wkt else CRS.from_cf(attrs)
-    except (CRSError, KeyError, TypeError, ValueError):
-        return None
+        crs = crs_of_mapping(dict(dataset.variables[mapping].attrs), mapping)
+    except Unreadable:
+        return "which states no CRS that PROJ knows"
+    return "" if crs is not None else "which states no CRS with a figure of the Earth"
 
 
 def _variable(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
     variable = dataset.variables[name]
     attrs = variable.attrs
-    yield from name_findings(subject, attrs.get("standard_name"), _judged_units(name, attrs), f"{name} in {subject}")
-    if name in dataset.coords and is_time(name, attrs):
+    is_time = name in dataset.coords and axis_of(dataset, name) == "t"
+    judged = None if is_time else _judged_units(attrs)
+    yield from name_findings(subject, attrs.get("standard_name"), judged, f"{name} in {subject}")
+    if is_time:
         yield from _time(name, variable, subject)
         yield from _time_bounds(dataset, name, subject)
     for key in ("bounds", "climatology"):
         if key in attrs and attrs[key] not in dataset.variables:
             message = f"{name} in {subject} has the {key} {attrs[key]}, which is not in the file"
             yield rules.CF_BOUNDS.finding(subject, message, str(attrs[key]))
-    if name in dataset.coords and _is_vertical(attrs) and str(attrs.get("positive")) not in {"up", "down"}:
+    if name in dataset.coords and has_direction(attrs) and str(attrs.get("positive")) not in {"up", "down"}:
         message = f"the vertical axis {name} in {subject} has positive {attrs.get('positive')!r}"
         yield rules.CF_VERTICAL.finding(subject, message, attrs.get("positive"), ["up", "down"])
     if _STATUS.search(str(attrs.get("standard_name", ""))) and "flag_meanings" not in attrs:
         yield rules.CF_FLAGS.finding(subject, f"the flags {name} in {subject} have no flag_meanings", name)
 
 
-def _judged_units(name: str, attrs: dict[str, Any]) -> Any:
+def _judged_units(attrs: dict[str, Any]) -> Any:
     """Units that CF 3.1 is asked about: those of time, latitude and longitude have rules of their own, flags none."""
-    others = {"flag_values", "flag_masks"} & set(attrs) or str(attrs.get("standard_name")) in {"latitude", "longitude"}
-    return None if others or is_time(name, attrs) else attrs.get("units")
-
-
-def is_time(name: str, attrs: dict[str, Any]) -> bool:
-    """Whether a coordinate is of time, by CF or by its name."""
-    by_cf = attrs.get("standard_name") == "time" or attrs.get("axis") == "T" or " since " in str(attrs.get("units", ""))
-    return by_cf or name.lower() in {"time", "t"}
+    is_other = is_flags(attrs) or str(attrs.get("standard_name")) in {"latitude", "longitude"}
+    return None if is_other else attrs.get("units")
 
 
 def _time(name: str, variable: Any, subject: str) -> Iterable[Finding]:
     """Whether cftime, which every reader asks, can decode the units, and leaves nothing of them out."""
-    import cftime  # noqa: PLC0415 - heavy
+    from earthcode_pack.cf.times import dates  # noqa: PLC0415 - cftime is heavy
 
     units, calendar = variable.attrs.get("units"), variable.attrs.get("calendar")
     found: list[Finding] = []
     try:
-        _, known = in_microseconds(variable.to_numpy(), str(units))  # cftime does not know nanoseconds
-        cftime.num2date(0, plain_units(known), calendar=str(calendar or "standard"))
+        dates(0, str(units), str(calendar or "standard"))
         if variable.dtype.kind in "iuf":
             found += axis_findings(variable.to_numpy(), variable.attrs, subject, f"{name} in {subject}")
     except (ValueError, TypeError) as error:
@@ -275,15 +255,10 @@ def _time(name: str, variable: Any, subject: str) -> Iterable[Finding]:
 
 
 def _time_bounds(dataset: Any, name: str, subject: str) -> Iterator[Finding]:
-    if {"bounds", "climatology"} & set(dataset.variables[name].attrs):
+    if bounds_of(dataset.variables[name].attrs):
         return
     for other, variable in dataset.data_vars.items():
-        methods = str(variable.attrs.get("cell_methods", ""))
-        if re.search(rf"\b{re.escape(name)}\s*:\s*(?!point)\w+", methods):
+        if names_an_interval(variable.attrs, name):
+            methods = str(variable.attrs["cell_methods"])
             message = f"{other} in {subject} has the cell_methods {methods!r}, and {name} has no bounds"
             yield rules.CF_TIME_BOUNDS.finding(subject, message, methods)
-
-
-def _is_vertical(attrs: dict[str, Any]) -> bool:
-    name = str(attrs.get("standard_name", ""))
-    return (attrs.get("axis") == "Z" or name in _HEIGHTS) and not _PRESSURE.search(name)

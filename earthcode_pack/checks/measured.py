@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import calendar
 import math
-import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from earthcode_pack.cf.roles import grid_mapping_for
-from earthcode_pack.checks.cf import crs_of, is_time, open_raw
+import numpy as np
+
+from earthcode_pack.cf.axes import axes_of, axis_of, data_variables
+from earthcode_pack.cf.cells import edges_of, to_units_of
+from earthcode_pack.cf.grid_mappings import crs_of
+from earthcode_pack.cf.missing import unpacked
+from earthcode_pack.cf.times import ends_of, time_of
+from earthcode_pack.cf.variables import variable_of
+from earthcode_pack.checks.cf import open_raw
 from earthcode_pack.checks.cog import open_tiff
 from earthcode_pack.checks.limits import DECODED
 from earthcode_pack.checks.netcdf import open_modern, opened
@@ -20,18 +25,17 @@ from earthcode_pack.checks.targets import by_name
 from earthcode_pack.checks.zarr_store import open_group, open_store
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.geo.box import width
-from earthcode_pack.geo.crs import unit_scale
 from earthcode_pack.geo.extent import Frame, doubt, lonlat_box
 from earthcode_pack.nodata import nodata_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
+    from earthcode_pack.cf.axes import Axes
     from earthcode_pack.geo.box import Box
 
-_Y = ("projection_y_coordinate", "latitude", "grid_latitude")
-_X = ("projection_x_coordinate", "longitude", "grid_longitude")
 _MOST_OUTLINE = 512  # cells along the longer side of the mask that an outline is taken from
 
 
@@ -41,7 +45,7 @@ class Band:
 
     name: str | None
     dtype: str
-    nodata: float | str | None
+    nodata: float | None
     scale: float
     offset: float
     unit: str | None
@@ -56,7 +60,7 @@ class Measured:
     ``bounds`` are the outer cell edges (xmin, ymin, xmax, ymax) in ``crs``, ``cell`` the size of a cell (x, y) in its
     units, ``transform`` GDAL's affine. ``lonlat`` is the box in degrees, None where it cannot be computed; ``spread``
     is a cell in degrees, roughly, ``doubt`` how far ``lonlat`` depends on the sampling of the edges. ``times`` are
-    the first and the last step, as ISO text.
+    the first and the last step in UTC.
     """
 
     crs: Any
@@ -69,7 +73,7 @@ class Measured:
     bands: tuple[Band, ...]
     doubt: tuple[float, float] = (0.0, 0.0)
     dims: dict[str, tuple[float, float] | None] = field(default_factory=dict)
-    times: tuple[str, str] | None = None
+    times: tuple[datetime, datetime] | None = None
 
 
 # --- COG
@@ -182,128 +186,93 @@ def _open_remote(url: str) -> Iterator[Any]:
 def measure_cube(path: Path | str) -> Measured:
     """A Zarr store or NetCDF file, by its path or URL, from its coordinates. Raises what its reader raises."""
     with open_cube(path) as dataset:
-        x, y = _axis(dataset, "X", _X), _axis(dataset, "Y", _Y)
-        crs = _cube_crs(dataset)
-        places = None if x and y and _is_place(dataset, x) and _is_place(dataset, y) else located(dataset)
-        grid: dict[str, Any] = {} if places is None else places._asdict()
-        if places is None and x and y:
-            grid = _grid(dataset, crs, x, y)
+        name, axes = _first_on_a_map(dataset)
+        crs = _stated_crs(dataset, name)
+        grid: dict[str, Any] = {"shape": None, "bounds": None, "cell": None, "transform": None, "lonlat": None}
+        grid |= {"spread": (0.0, 0.0)} | _place(dataset, axes, crs)
         return Measured(
-            **({"shape": None, "bounds": None, "cell": None, "transform": None, "lonlat": None,
-                "spread": (0.0, 0.0)} | grid),
+            **grid,
             crs=crs,
-            bands=tuple(_cube_band(dataset, str(name)) for name in dataset.data_vars),
+            bands=tuple(_cube_band(str(name), held) for name, held in dataset.data_vars.items()),
             dims={str(dim): _extent(dataset, str(dim)) for dim in dataset.sizes},
-            times=_steps(dataset),
-        )  # fmt: skip
+            times=_steps(dataset, name, axes),
+        )
 
 
-def _axis(dataset: Any, axis: str, names: Sequence[str]) -> str | None:
-    """The dimension coordinate along x or y, by CF 4, else by its name."""
-    plain = {"X": ("x", "lon", "longitude"), "Y": ("y", "lat", "latitude")}[axis]
-    one_dimensional = [name for name in dataset.indexes if dataset[name].dtype.kind in "iuf"]
-    for name in one_dimensional:
-        attrs = dataset[name].attrs
-        if attrs.get("standard_name") in names or attrs.get("axis") == axis:
-            return str(name)
-    return next((str(name) for name in one_dimensional if str(name).lower() in plain), None)
+def _first_on_a_map(dataset: Any) -> tuple[str, Axes | None]:
+    """The first data variable on a map or at places, and its axes; no name where there is none."""
+    try:
+        return next(((name, axes_of(dataset, name)) for name in data_variables(dataset)), ("", None))
+    except Unreadable:  # of an unstructured grid, or with several latitudes
+        return "", None
 
 
-def _is_place(dataset: Any, name: str) -> bool:
-    """Whether an axis says that it holds places, not numbers of rows or columns."""
-    attrs = dataset[name].attrs
-    return attrs.get("standard_name") in (*_X, *_Y) or str(attrs.get("units", "1")).lower() not in {"", "1", "count"}
+def _stated_crs(dataset: Any, name: str) -> Any:
+    try:
+        return crs_of(dataset, name) if name else None
+    except Unreadable:
+        return None
 
 
-def _cube_crs(dataset: Any) -> Any:
-    for variable in dataset.data_vars.values():
-        mapping = grid_mapping_for(variable.attrs, tuple(map(str, variable.dims)))
-        if mapping in dataset.variables:
-            return crs_of(dataset.variables[mapping].attrs)
-    return None
+def _place(dataset: Any, axes: Axes | None, crs: Any) -> dict[str, Any]:
+    """Shape, edges and box of the cells or places of a variable; nothing where it does not say where they are."""
+    try:
+        if axes is None:
+            return {}
+        return _grid(dataset, crs, axes) if axes.kind == "grid" else located(dataset, axes)._asdict()
+    except Unreadable:
+        return {}
 
 
-def _edges(dataset: Any, name: str) -> list[float]:
-    """Outer cell edges: by the bounds where there are any, else half a step beyond the first and last centre."""
-    bounds = dataset[name].attrs.get("bounds")
-    if bounds in dataset.variables and dataset[bounds].ndim == 2:  # noqa: PLR2004 - (n, 2), CF 7.1
-        values = _unpacked(dataset[bounds], dataset[name].attrs)
-        return sorted([float(values.min()), float(values.max())])
-    centres = _unpacked(dataset[name], {}).tolist()
-    if len(centres) == 1:
-        return [centres[0], centres[0]]
-    return sorted([centres[0] - (centres[1] - centres[0]) / 2, centres[-1] + (centres[-1] - centres[-2]) / 2])
-
-
-def _unpacked(variable: Any, inherited: dict[str, Any]) -> Any:
-    """Coordinates with packing undone (CF 8.1)."""
-    attrs = {**inherited, **variable.attrs}
-    return variable.to_numpy().astype("f8") * attrs.get("scale_factor", 1.0) + attrs.get("add_offset", 0.0)
-
-
-def _grid(dataset: Any, crs: Any, x: str, y: str) -> dict[str, Any]:
+def _grid(dataset: Any, crs: Any, axes: Axes) -> dict[str, Any]:
     """The cells between one-dimensional axes, in the units of the CRS."""
-    (left, right), (bottom, top) = (_in_units_of(crs, dataset, axis, number) for number, axis in enumerate((x, y)))
-    shape, bounds = (dataset.sizes[y], dataset.sizes[x]), (left, bottom, right, top)
+    (left, right), (bottom, top) = (_ends(dataset, crs, dim, number) for number, dim in enumerate((axes.x, axes.y)))
+    shape, bounds = (dataset.sizes[axes.y], dataset.sizes[axes.x]), (left, bottom, right, top)
     cell = ((right - left) / shape[1], (top - bottom) / shape[0])
     frame = Frame.of_bounds(crs.to_wkt(), bounds) if crs else None
     return {"shape": shape, "bounds": bounds, "cell": cell} | _placed(frame, shape)
 
 
-def _in_units_of(crs: Any, dataset: Any, name: str, number: int) -> list[float]:
-    scale = unit_scale(crs, str(dataset[name].attrs.get("units", "")), number) if crs else None
-    return [edge * (scale or 1.0) for edge in _edges(dataset, name)]
+def _ends(dataset: Any, crs: Any, dim: str, number: int) -> tuple[float, float]:
+    """The outer edges along x or y; the place itself of a single cell whose size is not stated."""
+    try:
+        edges = edges_of(dataset, dim)
+    except Unreadable:
+        if dataset.sizes[dim] > 1 or dim not in dataset.variables:
+            raise
+        edges = unpacked(dataset[dim])
+    edges = edges * (to_units_of(crs, dataset, dim, number) if crs else 1.0)
+    return float(edges.min()), float(edges.max())
 
 
-def _cube_band(dataset: Any, name: str) -> Band:
-    variable = dataset[name]
-    attrs = variable.attrs
-    nodata = attrs.get("_FillValue", attrs.get("missing_value"))
+def _cube_band(name: str, held: Any) -> Band:
+    variable = variable_of(name, held)
     return Band(
         name=name,
-        dtype=variable.dtype.name,
-        nodata=None if nodata is None else _plain(nodata),
-        scale=float(attrs.get("scale_factor", 1)),
-        offset=float(attrs.get("add_offset", 0)),
-        unit=attrs.get("units"),
-        dims=tuple(map(str, variable.dims)),
-        shape=tuple(map(int, variable.shape)),
+        dtype=variable.dtype,
+        nodata=variable.nodata,
+        scale=1.0 if variable.scale is None else variable.scale,
+        offset=variable.offset or 0.0,
+        unit=variable.units,
+        dims=variable.dims,
+        shape=variable.shape,
     )
-
-
-def _plain(value: Any) -> float | str:
-    number = value.item() if hasattr(value, "item") and getattr(value, "size", 1) == 1 else value
-    return number if isinstance(number, int | float) else str(number)
 
 
 def _extent(dataset: Any, dim: str) -> tuple[float, float] | None:
     """First and last value along a dimension, sorted; None without a numeric coordinate."""
     if dim not in dataset.indexes or dataset[dim].dtype.kind not in "iuf" or not dataset.sizes[dim]:
         return None
-    values = _unpacked(dataset[dim], {})
-    return float(values.min()), float(values.max())
+    values = unpacked(dataset[dim])
+    values = values[np.isfinite(values)]
+    return (float(values.min()), float(values.max())) if values.size else None
 
 
-def _steps(dataset: Any) -> tuple[str, str] | None:
-    """The first and the last step of the time axis, as ISO text; a 30 February is the last day of its month."""
-    import xarray as xr  # noqa: PLC0415 - heavy
-
-    every = [str(name) for name in (*dataset.indexes, *dataset.coords) if is_time(str(name), dataset[name].attrs)]
-    name = next((each for each in every if dataset[each].ndim and dataset[each].dtype.kind in "iuf"), None)
-    if name is None or not dataset[name].size:
+def _steps(dataset: Any, name: str, axes: Axes | None) -> tuple[datetime, datetime] | None:
+    """The first and the last step of the time axis, or of times along places."""
+    every = [axes.time] if axes and axes.time else [str(dim) for dim in dataset.indexes if axis_of(dataset, dim) == "t"]
+    time = next((dim for dim in every if dim in dataset.variables), None) or (name and time_of(dataset, name))
+    try:
+        return ends_of(dataset, time) if time else None
+    except Unreadable:  # CF-TIME-UNITS says so
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # dates beyond datetime64 come as cftime, which is right here
-        try:
-            values = xr.decode_cf(dataset[[name]], decode_timedelta=False)[name].to_numpy().ravel()
-            values = values[values == values]  # noqa: PLR0124 - what is missing equals nothing
-        except (ValueError, OverflowError):
-            return None  # CF-TIME-UNITS says so
-    return (_iso(values.min()), _iso(values.max())) if values.size else None
-
-
-def _iso(value: Any) -> str:
-    if hasattr(value, "calendar"):  # cftime
-        day = min(value.day, calendar.monthrange(value.year, value.month)[1])
-        return f"{value.year:04}-{value.month:02}-{day:02}T{value.hour:02}:{value.minute:02}:{value.second:02}"
-    return str(value.astype("datetime64[us]"))

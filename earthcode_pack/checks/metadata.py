@@ -9,6 +9,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.cf.time_units import has_reference
+from earthcode_pack.cf.units import is_unit, nearest
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.documents import Document, listed, mapping, mappings, roles, texts
 from earthcode_pack.checks.names import name_findings
@@ -16,7 +18,6 @@ from earthcode_pack.checks.targets import by_name
 from earthcode_pack.geo.box import box_of, contains, is_global
 from earthcode_pack.geo.positions import is_uncut, positions
 from earthcode_pack.period import parse_period
-from earthcode_pack.units import is_unit, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -273,7 +274,7 @@ def _units(document: Document, key: str, asset: dict[str, Any]) -> Iterator[Find
 
 
 def _unit(subject: str, unit: str, where: str) -> Iterator[Finding]:
-    if " since " in unit or is_unit(unit):
+    if has_reference(unit) or is_unit(unit):
         return
     near = nearest(unit)
     message = f"{where} has the unit {unit!r}, which UDUNITS cannot read" + (f"; write {near!r}" if near else "")

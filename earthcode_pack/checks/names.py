@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack import standard_names, units
+from earthcode_pack.cf import standard_names, units
+from earthcode_pack.cf.kinds import is_circular
+from earthcode_pack.cf.time_units import has_reference
 from earthcode_pack.checks import rules
-from earthcode_pack.kinds import is_circular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +23,7 @@ def name_findings(subject: str, name: Any, unit: Any, where: str | None = None) 
     judged (CF 4.4 has rules of its own), nor is what is no text.
     """
     place = where or subject
-    text = unit.strip() if isinstance(unit, str) and " since " not in unit else ""
+    text = unit.strip() if isinstance(unit, str) and not has_reference(unit) else ""
     if text and not units.is_unit(text):
         yield unit_finding(subject, text, place)
     if standard_names.is_stated(name):

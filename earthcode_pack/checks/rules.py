@@ -228,8 +228,6 @@ CF_UNCERTAINTY = rule(_I, "CF-UNCERTAINTY", f"{_GEN} (R); of level info: not eve
 # --- STAC: schemas and structure
 SCHEMA = rule(_E, "STAC-SCHEMA", "STAC, and each extension that is listed",
     "the JSON against the schema", "valid", "correct the field, or remove the extension")
-SCHEMA_SAMPLED = rule(_I, "STAC-SCHEMA-SAMPLED", "contract 4.1",
-    "members of one array that no schema can tell apart", "10,000 of another form at most", "split the file")
 SCHEMA_UNAVAILABLE = rule(_I, "STAC-SCHEMA-UNAVAILABLE", "contract 5",
     "the schema of STAC and of each extension that is listed", "at hand",
     "set EARTHCODE_PACK_SCHEMAS to a folder that has it, or go online once")

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.cf.missing import as_numbers, missing
+from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cog import open_tiff
 from earthcode_pack.checks.documents import listed, mapping, mappings
 from earthcode_pack.checks.limits import DECODED
 from earthcode_pack.checks.measured import open_cube
 from earthcode_pack.checks.metadata import field
-from earthcode_pack.errors import Unreadable
+from earthcode_pack.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -113,8 +115,8 @@ def _wrong(stated: dict[str, float], true: dict[str, float]) -> dict[str, float]
 
 def _measured(path: Path, kind: Kind, names: set[str]) -> dict[str, tuple[Sums, float, float]]:
     try:
-        return dict(_of_cog(path, names) if kind == "cog" else _of_cube(path, names))
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, Unreadable):
+        return dict(_of_cog(path, names) if kind == "cog" else _of_cube(path, names, by_netcdf=kind == "netcdf"))
+    except (SourceError, OSError, ValueError, KeyError, RuntimeError, TypeError):
         return {}  # its own checks say that it cannot be read
 
 
@@ -130,17 +132,17 @@ def _of_cog(path: Path, names: set[str]) -> Iterator[tuple[str, tuple[Sums, floa
                 yield name, (sums, src.scales[band - 1], src.offsets[band - 1])
 
 
-def _of_cube(path: Path, names: set[str]) -> Iterator[tuple[str, tuple[Sums, float, float]]]:
+def _of_cube(path: Path, names: set[str], *, by_netcdf: bool) -> Iterator[tuple[str, tuple[Sums, float, float]]]:
     with open_cube(path) as dataset:
         for name in names & set(map(str, dataset.data_vars)):
             variable, sums = dataset[name], Sums()
             if variable.dtype.kind not in "iuf":
                 continue
+            held = variable_of(name, variable, by_netcdf=by_netcdf)
             for block in _blocks(variable):
-                values = variable[block].to_numpy()
-                sums.add(_valid(values[_is_valid(values, variable.attrs)]), values.size)
-            attrs = variable.attrs
-            yield name, (sums, float(attrs.get("scale_factor", 1)), float(attrs.get("add_offset", 0)))
+                stored = variable[block].to_numpy()
+                sums.add(_valid(as_numbers(stored, held)[~missing(stored, held)]), stored.size)
+            yield name, (sums, 1.0 if held.scale is None else held.scale, held.offset or 0.0)
 
 
 def _blocks(variable: Any) -> Iterable[tuple[slice, ...]]:
@@ -150,15 +152,6 @@ def _blocks(variable: Any) -> Iterable[tuple[slice, ...]]:
         return []
     ranges = [range(0, size, max(step, 1)) for size, step in zip(variable.shape, steps, strict=True)]
     return (tuple(slice(a, a + step) for a, step in zip(at, steps, strict=True)) for at in product(*ranges))
-
-
-def _is_valid(values: Any, attrs: dict[str, Any]) -> Any:
-    import numpy as np  # noqa: PLC0415 - heavy
-
-    valid = np.ones(values.shape, dtype=bool)
-    for name in ("_FillValue", "missing_value"):
-        valid &= values != attrs[name] if name in attrs else True
-    return valid
 
 
 def _valid(values: Any) -> Any:

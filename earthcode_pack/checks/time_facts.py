@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack import timeline
+from earthcode_pack.cf import time_units
 from earthcode_pack.checks import rules
+from earthcode_pack.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -13,40 +15,27 @@ if TYPE_CHECKING:
 
     from earthcode_pack.model import Artifact, Finding
 
-_REAL = {"standard", "gregorian", "proleptic_gregorian"}
 _MOST = 20_000  # steps that are looked at
 _HALF_A_SECOND = 500_000  # microseconds
 
 
 def axis_findings(values: Any, attrs: dict[str, Any], subject: str, where: str) -> Iterator[Finding]:
     """Of the numbers of a time coordinate with units that can be decoded; nothing of a model's calendar."""
+    from earthcode_pack.cf.times import GREGORIAN, calendar_of, decode  # noqa: PLC0415 - cftime is heavy
+
     units = str(attrs.get("units", ""))
     yield from precision_findings(values, units, subject, where)
-    if values.ndim == 1 and 2 < values.size <= _MOST and str(attrs.get("calendar") or "standard").lower() in _REAL:  # noqa: PLR2004 - two have no gap
-        yield from _gap(_moments(values, units), subject, where)
+    if values.ndim == 1 and 2 < values.size <= _MOST and calendar_of(attrs) in GREGORIAN:  # noqa: PLR2004 - two have no gap
+        with suppress(SourceError):  # CF-TIME-UNITS says so
+            yield from _gap(decode(values, units, "proleptic_gregorian", where).tolist(), subject, where)
 
 
 def precision_findings(values: Any, units: str, subject: str, where: str) -> Iterator[Finding]:
     """That half a unit in the last place of the times is more than half a second."""
-    fuzz = timeline.fuzz(values, units)
+    fuzz = time_units.fuzz(values, units)
     if fuzz > _HALF_A_SECOND:
         message = f"{where} is {values.dtype.name} in {units!r}: its times are exact to {fuzz / 1e6:.3g} s only"
         yield rules.CF_TIME_PRECISION.finding(subject, message, round(fuzz / 1e6, 3))
-
-
-def _moments(values: Any, units: str) -> list[datetime]:
-    """Proleptic Gregorian, whatever century: steps, not dates, are looked at."""
-    import cftime  # noqa: PLC0415 - heavy
-
-    values, units = timeline.in_microseconds(values, units)
-    try:
-        found = cftime.num2date(
-            values, timeline.plain_units(units), "proleptic_gregorian", only_use_python_datetimes=True
-        )
-    except (ValueError, OverflowError):
-        return []  # CF-TIME-UNITS says so
-    fuzz = timeline.fuzz(values, units)
-    return [timeline.snapped(moment, fuzz) for moment in found.tolist() if moment is not None]
 
 
 def gap_findings(artifacts: Iterable[Artifact]) -> list[Finding]:
@@ -60,7 +49,7 @@ def gap_findings(artifacts: Iterable[Artifact]) -> list[Finding]:
 
 
 def _gap(moments: list[datetime], subject: str, where: str) -> Iterator[Finding]:
-    found = timeline.gaps(moments)
+    found = time_units.gaps(moments)
     if found is not None:
         ends = [found.before.isoformat(), found.after.isoformat()]
-        yield rules.CF_TIME_GAPS.finding(subject, f"{where} {timeline.in_words(found)}", ends)
+        yield rules.CF_TIME_GAPS.finding(subject, f"{where} {time_units.in_words(found)}", ends)

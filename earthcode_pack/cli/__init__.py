@@ -3,7 +3,6 @@
 Only typer and rich are imported before a command runs, so that help answers at once.
 """
 
-import errno
 import os
 import sys
 import traceback
@@ -13,7 +12,7 @@ from typing import Any
 from earthcode_pack.cli.commands import app
 from earthcode_pack.cli.logs import listen
 from earthcode_pack.cli.outcome import Outcome, write_json
-from earthcode_pack.errors import EarthcodePackError
+from earthcode_pack.errors import EarthcodePackError, full_disk
 from earthcode_pack.parallel import collect_seldom
 from earthcode_pack.redact import redacted
 
@@ -79,9 +78,8 @@ def _explained(error: Exception, arguments: list[str]) -> tuple[str, str, str, i
         return name, error.message, error.remedy, error.exit_code
     if hasattr(error, "format_message"):  # what was typed cannot be understood
         return name, error.format_message(), f"see: {_help_of(error)}", 2
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = error.filename or "a file that was being written"
-        return "OutsideError", f"{where}: the disk is full", "free space and run again: it resumes", 3
+    if full := full_disk(error, getattr(error, "filename", None) or "a file that was being written"):
+        return type(full).__name__, full.message, full.remedy, full.exit_code
     again = " ".join(["earthcode-pack --debug", *(word for word in arguments if word != "--debug")])
     return name, f"{name}: {error}", f"this should not happen; for the traceback: {again}", 1
 

@@ -11,24 +11,27 @@ import os
 import shutil
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see read/__init__.py
 
 from earthcode_pack.convert import afar, work
-from earthcode_pack.errors import EarthcodePackError, OutsideError, SourceError, Unreadable
+from earthcode_pack.convert.apart import apart
+from earthcode_pack.errors import EarthcodePackError, OutsideError, SourceError, Unreadable, UserError, full_disk
 from earthcode_pack.model import Artifact, Failure, File, Job, Proof
 from earthcode_pack.sums import Sums, sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from earthcode_pack.convert.afar import Made
     from earthcode_pack.convert.work import Part, Record
 
 logger = logging.getLogger(__name__)
 
+_LEAST = 64 * 2**10  # bytes; a disk with less is full
 _OUTPUT = {"cog": "out.tif", "netcdf": "out.nc", "zarr": "out.zarr"}
 
 
@@ -37,17 +40,21 @@ def begin(job: Job, folder: Path) -> list[Part]:
 
     Raises ``SourceError`` where files cannot be joined.
     """
-    with _in_words(job):
+    with _in_words(job, folder):
         mark = folder / "begun"
         if not mark.is_file() or _is_gone(job, folder):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             if job.format == "zarr":
-                from earthcode_pack.convert import zarr  # noqa: PLC0415 - each format's libraries where they are used
-
-                zarr.begin(job, folder)
+                apart(_begin_store, job, folder, job=job)
             mark.touch()
         return parts_of(job, folder)
+
+
+def _begin_store(job: Job, folder: Path) -> None:
+    from earthcode_pack.convert import zarr  # noqa: PLC0415 - each format's libraries where they are used
+
+    zarr.begin(job, folder)
 
 
 def _is_gone(job: Job, folder: Path) -> bool:
@@ -56,18 +63,28 @@ def _is_gone(job: Job, folder: Path) -> bool:
 
 
 @contextmanager
-def _in_words(job: Job) -> Iterator[None]:
-    """Whatever a library raises over a bad file becomes a ``SourceError``, so that other jobs go on."""
+def _in_words(job: Job, folder: Path | str) -> Iterator[None]:
+    """Whatever a library raises over a bad file becomes a ``SourceError``, so that other jobs go on.
+
+    Raises ``OutsideError`` where the disk of the job's ``folder`` is full, which libraries do not always tell: GDAL may
+    leave a short file, which then differs from its source.
+    """
     try:
         yield
-    except EarthcodePackError:
+    except (OutsideError, UserError):
         raise
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutsideError(f"{job.key}: {error}", "free space in the workdir, and run again") from error
-        raise _unreadable(job, error) from error
     except Exception as error:
+        if full := full_disk(error, job.key) or _full(folder, job.key):
+            raise full from error
+        if isinstance(error, EarthcodePackError):
+            raise
         raise _unreadable(job, error) from error
+
+
+def _full(folder: Path | str, where: str) -> OutsideError | None:
+    """That nothing is left of the disk of a local folder."""
+    is_full = Path(folder).is_dir() and shutil.disk_usage(folder).free < _LEAST
+    return full_disk(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), where) if is_full else None
 
 
 def _unreadable(job: Job, error: Exception) -> Unreadable:
@@ -92,8 +109,9 @@ def write(part: Part, made: Made | None = None) -> Record | Failure:
     Raises ``OutsideError`` where storage fails, and ``UserError``.
     """
     try:
-        with _in_words(part.job):
-            return afar.write(part, _write, made) if afar.is_afar(part) else _write(part)
+        with _in_words(part.job, part.folder):
+            work = partial(apart, _write, job=part.job)
+            return afar.write(part, work, made) if afar.is_afar(part) else work(part)
     except SourceError as error:
         return Failure(source=part.job.inputs[0].href, error=error.message, remedy=error.remedy)
 
@@ -129,7 +147,7 @@ def finish(job: Job, records: list[Record], folder: Path, product: Path) -> Arti
 
     Raises ``SourceError`` where what was written cannot be measured.
     """
-    with _in_words(job):
+    with _in_words(job, folder):
         return _finished(job, records, folder, product)
 
 

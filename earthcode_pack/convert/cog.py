@@ -12,6 +12,7 @@ import rasterio.shutil
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
+from earthcode_pack.cf.kinds import is_categorical
 from earthcode_pack.checks.equality import compare, compare_masks
 from earthcode_pack.convert import tiff
 from earthcode_pack.convert.fetched import local_sources
@@ -23,8 +24,6 @@ from earthcode_pack.convert.read.raster import GDAL_OPTIONS
 from earthcode_pack.convert.stage import blocks_of_rows, staged, view
 from earthcode_pack.convert.statistics import Tally, tally
 from earthcode_pack.convert.work import Part, Record
-from earthcode_pack.errors import OutsideError
-from earthcode_pack.kinds import is_categorical
 
 if TYPE_CHECKING:
     from earthcode_pack.convert.look import Look
@@ -90,18 +89,9 @@ def _by_driver(plane: Plane, job: Job, folder: Path, target: Path, path: Path | 
     options = _creation_options(job.options, plane.look)
     if tiff.are_exact(plane.look, job.options["resampling"]):
         options["OVERVIEW_RESAMPLING"] = "NEAREST"
-    _encode(seen, target, options)
+    rasterio.shutil.copy(seen, target, driver="COG", **options)
     scratch.unlink(missing_ok=True)
     return _compare(plane, target, job)
-
-
-def _encode(seen: str, target: Path, options: dict[str, Any]) -> None:
-    try:
-        rasterio.shutil.copy(seen, target, driver="COG", **options)
-    except rasterio.errors.RasterioIOError as error:
-        if "space" in str(error).lower():
-            raise OutsideError(f"{target}: {error}", "free space in the workdir, and run again") from error
-        raise
 
 
 def _creation_options(options: dict[str, Any], look: Look) -> dict[str, Any]:

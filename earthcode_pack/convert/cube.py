@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from earthcode_pack.cf.kinds import is_categorical
 from earthcode_pack.cf.missing import as_numbers, as_type, hidden
 from earthcode_pack.convert.packing import Packing, common_packing
 from earthcode_pack.convert.pieces import Want, fill
 from earthcode_pack.convert.statistics import Tally, tally
 from earthcode_pack.errors import NotEqual
-from earthcode_pack.kinds import is_categorical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,12 +11,13 @@ from pyproj import CRS
 
 from earthcode_pack import __version__
 from earthcode_pack.cf.axes import auxiliary_of, data_variables
-from earthcode_pack.cf.missing import plain
-from earthcode_pack.cf.roles import dangling, grid_mapping_for, grid_mappings, renamed
+from earthcode_pack.cf.flags import FLAGS
+from earthcode_pack.cf.grid_mappings import crs_of
+from earthcode_pack.cf.missing import OF_STORED_VALUES, PACKING, plain
+from earthcode_pack.cf.roles import dangling, grid_mapping_for, grid_mappings, is_grid_mapping, renamed
 from earthcode_pack.convert.cube import CubeVariable, LocalPaths, cube_variable, names_of
+from earthcode_pack.convert.left_out import NOT_EVERYWHERE, reasons
 from earthcode_pack.convert.notes import Notes
-from earthcode_pack.convert.packing import OF_STORED_VALUES, PACKING
-from earthcode_pack.convert.read import cf
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.open import open_raw
 from earthcode_pack.convert.time_axis import stacked, time_axis
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from earthcode_pack.convert.time_axis import Run
     from earthcode_pack.model import Input, Job
 
-_FLAGS = ("flag_values", "flag_masks")  # of the type of their variable (CF 3.5)
 _BY_READERS = ("GRIB_radius", "GRIB_earthMajorAxisInMetres", "GRIB_earthMinorAxisInMetres")
 
 
@@ -51,14 +51,14 @@ class _Header:
     """A file without the values of its data variables, whose attributes are kept, in their types, by name.
 
     ``crs`` is of the first file alone: the plan has seen that all have one grid, and PROJ takes its time. ``auxiliary``
-    are the coordinates of data that lie at places. ``unwritable`` are variables of types that no output has.
+    are the coordinates of data that lie at places. ``reasons`` say why a variable would be missing from the cube.
     """
 
     dataset: xr.Dataset
     attrs: dict[str, dict[str, Any]]
     crs: CRS | None
     auxiliary: tuple[str, ...]
-    unwritable: tuple[str, ...]
+    reasons: dict[str, str]
 
 
 def layout_of(job: Job, paths: LocalPaths) -> Layout:
@@ -90,15 +90,9 @@ def _account_for_all(job: Job, headers: dict[str, _Header], written: set[str], n
     """Notes each variable of each file that is not in the cube, and was not spoken of before."""
     names = {v.source_name: v.name for source in job.inputs for v in source.variables}
     told = " ".join(notes.lines)
-    for header in headers.values():
-        reasons = {
-            **dict.fromkeys(map(str, header.dataset.variables), "not every file holds it"),
-            **dict.fromkeys(header.attrs, "it is not among the variables selected"),
-            **dict.fromkeys(header.unwritable, "no format here has its type"),
-        }
-        for name, why in reasons.items():
-            if names.get(name, name) not in written and f"{name} dropped" not in told:
-                notes.add(f"{name} left out: {why}")
+    for name, why in {each: why for header in headers.values() for each, why in header.reasons.items()}.items():
+        if names.get(name, name) not in written and f"{name} dropped" not in told:
+            notes.add(f"{name} left out: {why}")
 
 
 def _headers(inputs: tuple[Input, ...], paths: LocalPaths) -> dict[str, _Header]:
@@ -124,11 +118,11 @@ def _read_header(source: Input, path: Path, *, of_crs: bool) -> _Header:
         every = set(data_variables(dataset))
         attrs = {name: {str(k): _typed(v) for k, v in dataset[name].attrs.items()} for name in every}
         first = source.variables[0].source_name
-        crs, auxiliary = cf.crs_of(dataset, first) if of_crs else None, auxiliary_of(dataset, first)
-        unwritable = tuple(str(name) for name, v in dataset.variables.items() if v.dtype.kind not in "iufbSUOT")
-        small = dataset.drop_vars(every | {*unwritable}, errors="ignore").load()
+        crs, auxiliary = crs_of(dataset, first) if of_crs else None, auxiliary_of(dataset, first)
+        why = reasons(dataset, every)
+        small = dataset.drop_vars([name for name, reason in why.items() if reason != NOT_EVERYWHERE]).load()
         small.attrs = {str(key): _typed(value) for key, value in dataset.attrs.items()}
-    return _Header(small, attrs, crs, auxiliary, unwritable)
+    return _Header(small, attrs, crs, auxiliary, why)
 
 
 def _typed(value: Any) -> Any:
@@ -173,7 +167,7 @@ def _fill_value(variable: CubeVariable, attrs: dict[str, Any], notes: Notes) -> 
     if variable.packing.how == "refilled":
         notes.add(f"{name}: files mark missing values differently; all are {variable.nodata} of {variable.dtype}")
         _drop([key for key in OF_STORED_VALUES if key not in ("scale_factor", "add_offset")], name, attrs, notes)
-        attrs |= {key: np.asarray(attrs[key]).astype(variable.dtype) for key in _FLAGS if key in attrs}
+        attrs |= {key: np.asarray(attrs[key]).astype(variable.dtype) for key in FLAGS if key in attrs}
         if variable.nodata is not None:
             attrs["_FillValue"] = variable.dtype.type(variable.nodata)
         return
@@ -194,10 +188,8 @@ def _drop(keys: Iterable[str], name: str, attrs: dict[str, Any], notes: Notes) -
 def _from_profile(variable: CubeVariable, attrs: dict[str, Any], job: Job, notes: Notes) -> dict[str, Any]:
     name, described = variable.name, job.described.get(variable.name, {})
     said = {k: v for k, v in described.items() if k not in ("classes", "units")}
-    if variable.in_files[0].units and variable.in_files[0].units != attrs.get(
-        "units"
-    ):  # none, or none that can be read
-        said["units"] = variable.in_files[0].units
+    if (units := variable.in_files[0].units) and units != attrs.get("units"):  # none, or none that can be read
+        said["units"] = units
     if described.get("classes") and "flag_values" not in attrs:
         said["flag_values"] = np.array([item["value"] for item in described["classes"]], variable.dtype)
         said["flag_meanings"] = " ".join(item["name"].replace(" ", "_") for item in described["classes"])
@@ -331,7 +323,7 @@ def _follow_renames(job: Job, every: dict[str, dict[str, Any]], external: Any, n
 
 
 def _is_mapping(variable: xr.Variable) -> bool:
-    return variable.ndim == 0 and bool({"crs_wkt", "spatial_ref", "grid_mapping_name"} & set(variable.attrs))
+    return variable.ndim == 0 and is_grid_mapping(variable.attrs)
 
 
 def _is_free(name: str, others: dict[str, xr.Variable]) -> bool:

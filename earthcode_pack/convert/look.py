@@ -9,13 +9,12 @@ import numpy as np
 from pyproj import CRS
 from rasterio.enums import ColorInterp
 
-from earthcode_pack.cf.axes import data_variables
-from earthcode_pack.cf.missing import NO_RANGE, as_type, stated_nodata
-from earthcode_pack.cf.roles import referenced
-from earthcode_pack.convert.read import cf
+from earthcode_pack.cf import grid_mappings
+from earthcode_pack.cf.missing import NO_RANGE, RANGES, as_type, stated_nodata
+from earthcode_pack.cf.times import days_that_lack, lacks_days
+from earthcode_pack.convert.left_out import beside_a_map
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.raster import raster_crs
-from earthcode_pack.convert.read.times import days_that_lack, lacks_days
 from earthcode_pack.nodata import as_number, nodata_values
 
 if TYPE_CHECKING:
@@ -117,6 +116,7 @@ def cube_look(dataset: xr.Dataset, variable: Variable, dtype: str, time_dim: str
     """Of a variable of a cube, whose attributes become tags; ``dtype`` is what the raster holds."""
     attrs = dataset[variable.source_name].attrs
     nodata = _nodata(as_type(variable.nodata, dtype), variable)
+    left = beside_a_map(dataset, variable.source_name, grid_mappings.grid_mapping_of(dataset, variable.source_name))
     marks = variable.missing or variable.valid_range != NO_RANGE
     return Look(
         dtype=dtype,
@@ -129,7 +129,7 @@ def cube_look(dataset: xr.Dataset, variable: Variable, dtype: str, time_dim: str
         tags={str(key): _text(value) for key, value in dataset.attrs.items()},
         band_tags={str(key): _text(value) for key, value in variable.attrs.items() if key not in _IN_THE_HEADER},
         stated=Stated(
-            cf.crs_of(dataset, variable.source_name),
+            grid_mappings.crs_of(dataset, variable.source_name),
             as_type(stated_nodata(attrs, variable.dtype), dtype),
             attrs.get("units"),
         ),
@@ -137,25 +137,14 @@ def cube_look(dataset: xr.Dataset, variable: Variable, dtype: str, time_dim: str
         dropped=(
             *((days_that_lack(str(time_dim)),) if time_dim and lacks_days(dataset, time_dim) else ()),
             *_marked_otherwise(variable, nodata),
-            *_left_out(dataset, variable),
+            *((f"{', '.join(left)} left out: a GeoTIFF holds one variable and its place",) if left else ()),
         ),
     )
 
 
-def _left_out(dataset: xr.Dataset, variable: Variable) -> Iterator[str]:
-    """The variables of a cube that are no axes, data, bounds nor grid mappings: a GeoTIFF has no place for them."""
-    data, mapping = data_variables(dataset), cf.grid_mapping_of(dataset, variable.source_name)
-    every = [v.attrs for v in dataset.variables.values()]
-    bounds = {name for attrs in every for key in ("bounds", "climatology") for name in referenced(attrs, key)}
-    own = {*data, *dataset[variable.source_name].dims, *bounds, mapping}
-    names = [str(name) for name in dataset.variables if name not in own]
-    if names:
-        yield f"{', '.join(names)} left out: a GeoTIFF holds one variable and its place"
-
-
 def _marked_otherwise(variable: Variable, nodata: float | None) -> Iterator[str]:
     """Says which cells besides nodata are missing in the source, and that they are nodata or masked in the COG."""
-    stated = [key for key in ("missing_value", "valid_range", "valid_min", "valid_max") if key in variable.attrs]
+    stated = [key for key in ("missing_value", *RANGES) if key in variable.attrs]
     if stated and (variable.missing or variable.valid_range != NO_RANGE):
         now = "masked" if nodata is None else f"nodata ({nodata})"
         yield f"{variable.name}: cells that {' and '.join(stated)} call missing are {now}"

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pyproj import CRS
 
+from earthcode_pack.cf import grid_mappings, times
 from earthcode_pack.cf.axes import axes_of, axis_of, data_variables
-from earthcode_pack.cf.missing import plain, stated_nodata
-from earthcode_pack.convert.classes import bitfields_of, classes_of, colored, of_table
-from earthcode_pack.convert.read import cf, times
-from earthcode_pack.convert.read.numbers import unpacked
-from earthcode_pack.convert.read.places import grid_of, period_along
+from earthcode_pack.cf.flags import bitfields_of, classes_of, colored, of_table
+from earthcode_pack.cf.missing import unpacked
+from earthcode_pack.cf.places import grid_of
+from earthcode_pack.cf.standard_names import is_stated
+from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.model import Dimension, Driver, Grid, Job, Variable, WrittenVariable, rfc3339
 from earthcode_pack.nodata import nodata_values
 
@@ -87,7 +88,7 @@ def _names(source: Variable, job: Job) -> dict[str, str | None]:
     """Standard and long name: the profile's, else the source's."""
     said = {**source.attrs, **job.described.get(source.name, {})}
     words = {key: said.get(key) for key in ("standard_name", "long_name")}
-    return {key: None if value in (None, "unknown", "") else str(value) for key, value in words.items()}
+    return {key: value if is_stated(value) else None for key, value in words.items()}
 
 
 def _table(dataset: Any) -> dict[int, tuple[int, ...]] | None:
@@ -114,7 +115,7 @@ def measure_cube(
         held = set(data_variables(dataset))
         names = [name for name in sources if name in held]  # a store lists its arrays in the order of the disk
         axes = axes_of(dataset, names[0])
-        crs = cf.crs_of(dataset, names[0])
+        crs = grid_mappings.crs_of(dataset, names[0])
         assert axes is not None and crs is not None, "the layout gave every variable a grid mapping"  # noqa: PT018
         grid = grid_of(dataset, axes, crs, outlined=True)
         variables = tuple(_written(dataset, name, sources[name], job, tallies) for name in names)
@@ -124,24 +125,21 @@ def measure_cube(
 
 
 def _written(dataset: xr.Dataset, name: str, source: Variable, job: Job, tallies: dict[str, Tally]) -> WrittenVariable:
-    variable = dataset[name]
-    attrs = {key: plain(value) for key, value in variable.attrs.items()}
-    scale, offset = attrs.get("scale_factor"), attrs.get("add_offset")
-    dtype = variable.dtype.newbyteorder("=").name
+    held = variable_of(name, dataset[name])
     return WrittenVariable(
         name=name,
-        dtype=dtype,
-        dims=tuple(str(dim) for dim in variable.dims),
-        shape=variable.shape,
+        dtype=held.dtype,
+        dims=held.dims,
+        shape=held.shape,
         chunks=tuple(job.options["chunks"][name].values()),
-        nodata=_number(stated_nodata(attrs, dtype), dtype),
-        scale=scale,
-        offset=offset,
-        units=attrs.get("units"),
-        classes=classes_of(job.described.get(name, {}), attrs),
-        bitfields=bitfields_of(attrs, dtype),
-        statistics=_statistics(tallies, source.model_copy(update={"name": name}), scale, offset),
-        **_names(source.model_copy(update={"attrs": attrs}), job),
+        nodata=_number(held.nodata, held.dtype),
+        scale=held.scale,
+        offset=held.offset,
+        units=held.units,
+        classes=classes_of(job.described.get(name, {}), held.attrs),
+        bitfields=bitfields_of(held.attrs, held.dtype),
+        statistics=_statistics(tallies, source.model_copy(update={"name": name}), held.scale, held.offset),
+        **_names(held, job),
     )
 
 
@@ -154,11 +152,10 @@ def _dimension(dataset: xr.Dataset, dim: str, grid: Grid, variable: str) -> Dime
         return Dimension(name=dim, size=size, axis=None, extent=(0, size - 1), step=1)
     if axis == "t":
         return _time_dimension(dataset, dim)
-    values = dataset[dim].values
-    if values.dtype.kind in "iuf" and {"scale_factor", "add_offset"} & set(dataset[dim].attrs):
-        values = unpacked(dataset[dim])
-    if values.dtype.kind not in "iuf":
-        return Dimension(name=dim, size=size, axis=None, values=tuple(str(v) for v in values[:_FEW]))
+    if dataset[dim].dtype.kind not in "iuf":
+        return Dimension(name=dim, size=size, axis=None, values=tuple(str(v) for v in dataset[dim].values[:_FEW]))
+    values = unpacked(dataset[dim])
+    values = values[np.isfinite(values)]
     known = axis if axis in ("x", "y", "z") else None
     return Dimension(
         name=dim, size=size, axis=known, units=dataset[dim].attrs.get("units"), **_extent(values, known, grid, dim)
@@ -168,13 +165,15 @@ def _dimension(dataset: xr.Dataset, dim: str, grid: Grid, variable: str) -> Dime
 def _along_places(dataset: xr.Dataset, dim: str, variable: str, axis: str | None) -> Dimension:
     """Rows, columns or places by their number; places along a time axis by the ends of that."""
     size = dataset.sizes[dim]
-    if axis == "t" and dim in dataset.variables and (found := period_along(dataset, variable)):
+    if axis == "t" and dim in dataset.variables and (found := times.period_along(dataset, variable)):
         return Dimension(name=dim, size=size, axis="t", extent=(rfc3339(found[0].start), rfc3339(found[0].end)))
     return Dimension(name=dim, size=size, axis=None, extent=(0, size - 1), step=1)
 
 
 def _extent(values: np.ndarray[Any, Any], axis: str | None, grid: Grid, dim: str) -> dict[str, Any]:
     """Ends of the centres, and the step where it is one."""
+    if not values.size:
+        return {}
     numbers = values.astype(np.float64)
     out: dict[str, Any] = {"extent": (float(numbers.min()), float(numbers.max()))}
     if axis in ("x", "y") and grid.transform is not None and dim in grid.dims:
@@ -202,7 +201,7 @@ def _time_dimension(dataset: xr.Dataset, dim: str) -> Dimension:
         extent=(rfc3339(min(starts)), rfc3339(max(period.end for period in periods))),
         step=duration(steps.pop().total_seconds()) if len(steps) == 1 else None,
         values=tuple(rfc3339(start) for start in starts) if len(steps) > 1 and len(starts) <= _FEW else None,
-        description=_RUNS if dataset[dim].attrs.get("standard_name") == times.REFERENCE else None,
+        description=_RUNS if times.is_reference_time(dataset[dim].attrs) else None,
     )
 
 

@@ -17,7 +17,7 @@ from earthcode_pack.convert.hdf5_clock import stop_clock
 from earthcode_pack.convert.held import held_blocks
 from earthcode_pack.convert.layout import Layout, layout_of
 from earthcode_pack.convert.netcdf_attributes import netcdf_attribute, set_attributes
-from earthcode_pack.convert.netcdf_chunks import Chunks, Written, disk_type, reserve
+from earthcode_pack.convert.netcdf_chunks import Chunks, Written, disk_type, refuse_full_disk, reserve
 from earthcode_pack.convert.proof.stores import prove_cube
 from earthcode_pack.convert.work import Part, Record
 from earthcode_pack.parallel import pool
@@ -63,6 +63,7 @@ def write(part: Part) -> Record:
 
 def _make(layout: Layout, job: Job, target: Path) -> list[Chunks]:
     """The file with all but the values of its data variables: closed, so that nothing of it comes behind them."""
+    refuse_full_disk(str(target), sum(other.data.nbytes for other in layout.others.values()))
     with _new(target, _page(layout, job)) as raw:
         _create_axes(raw, layout, job.options["level"])
         with h5netcdf.File(raw, "w") as file:

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from earthcode_pack.cf.flags import FLAGS
+from earthcode_pack.cf.missing import RANGES
+
 # They hold stored values, in the type of the variable (CF 2.5.1, 3.5).
-_OF_STORED_VALUES = {"missing_value", "valid_min", "valid_max", "valid_range", "flag_values", "flag_masks"}
+_OF_STORED_VALUES = {"missing_value", *RANGES, *FLAGS}
 
 
 def set_attributes(made: Any, attrs: dict[str, Any], dtype: np.dtype[Any]) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import h5netcdf
@@ -24,7 +28,6 @@ from earthcode_pack.parallel import in_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     import h5py
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from earthcode_pack.model import Job
 
 Corner = tuple[int, ...]
+_METADATA = 2**20  # bytes that HDF5 may have in hand when it closes a file
 
 
 def disk_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -58,6 +62,15 @@ class _Chunk(NamedTuple):
     tally: Tally
 
 
+def refuse_full_disk(path: str, size: int) -> None:
+    """Raises ``OSError`` (ENOSPC) where a file cannot grow by so many bytes, and by metadata.
+
+    HDF5 must not find out by itself: it keeps what it could not write, and may crash when the file is closed.
+    """
+    if shutil.disk_usage(Path(path).parent).free < size + _METADATA:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
 class Chunks:
     """The chunks of one variable of a file. ``dataset`` is its name in HDF5."""
 
@@ -75,6 +88,7 @@ class Chunks:
         for region, block in blocks:
             for chunk in in_turn(self._encoder(region, block), self._places(region)):
                 if chunk.data is not None:
+                    refuse_full_disk(dataset.file.filename, len(chunk.data))
                     dataset.id.write_direct_chunk(chunk.corner, chunk.data)
                 written.digests[chunk.corner] = chunk.digest
                 written.tally += chunk.tally

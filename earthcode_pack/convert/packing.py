@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-PACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value")
-OF_STORED_VALUES = (*PACKING, "_Unsigned", "valid_range", "valid_min", "valid_max")
 _SMALL = 16  # bits: few enough values to try them all
 _DOUBLE = 53  # bits of integers that a double holds exactly
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from earthcode_pack.cf.flags import is_flags
+from earthcode_pack.cf.kinds import is_categorical, is_circular
 from earthcode_pack.cf.missing import (
     NO_RANGE,
     Range,
@@ -20,14 +22,11 @@ from earthcode_pack.cf.missing import (
 )
 from earthcode_pack.convert.cube import names_of
 from earthcode_pack.convert.pyramid import Array, Method, coarsen
-from earthcode_pack.kinds import is_categorical, is_circular
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from earthcode_pack.model import Job
-
-_FLAGS = ("flag_values", "flag_masks", "flag_meanings")
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def _number_beyond(valid: Range, kind: str) -> float | int:
 def _method(name: str, variable: xr.Variable, job: Job) -> Method:
     held = [v for source in job.inputs for v in source.variables if v.name == name]
     described = job.described.get(name, {})
-    if any(key in variable.attrs for key in _FLAGS) or any(is_categorical(v, described) for v in held):
+    if is_flags(variable.attrs) or any(is_categorical(v, described) for v in held):
         return "mode"
     return "nearest" if is_circular(name, variable.attrs, variable.attrs.get("units")) else "average"
 
@@ -103,7 +102,6 @@ def _method(name: str, variable: xr.Variable, job: Job) -> Method:
 def _missing(name: str, attrs: dict[Any, Any], stored: str, job: Job) -> tuple[float | int, ...]:
     """The numbers that mean missing, the one that is written for missing cells first (CF 2.5.1)."""
     held = [v for source in job.inputs for v in source.variables if v.name == name and v.dtype == stored]
-    first = stated_nodata(attrs, stored)
-    further = (*further_missing(attrs, stored), *(value for v in held for value in v.missing))
-    every = [value for value in ((first, *further) if first is not None else further) if holds(stored, value)]
+    further = [*further_missing(attrs, stored), *(value for v in held for value in v.missing)]
+    every = [v for v in (stated_nodata(attrs, stored), *further) if v is not None and holds(stored, v)]
     return tuple(dict.fromkeys(as_type(value, number_type(attrs, stored)) or 0 for value in every))

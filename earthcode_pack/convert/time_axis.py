@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import cftime
 import numpy as np
 import xarray as xr
 
+from earthcode_pack.cf.times import GREGORIAN, Timing, converted, days_that_lack, lacks_days, timings_of
 from earthcode_pack.convert.cube import names_of
-from earthcode_pack.convert.read.times import days_that_lack, decode, lacks_days, timing_of
-from earthcode_pack.errors import Contradiction, NotEqual
+from earthcode_pack.errors import Contradiction
 from earthcode_pack.model import Input, Period
-from earthcode_pack.timeline import in_microseconds, plain_units
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,7 +22,6 @@ Run = tuple[Input, xr.Dataset]
 """Some steps of a file, and its header."""
 
 _EPOCH = "1970-01-01 00:00:00"
-_REAL = {"standard", "gregorian", "proleptic_gregorian"}
 
 
 def time_axis(inputs: tuple[Input, ...], runs: list[Run], axis: str, notes: Notes) -> dict[str, xr.Variable]:
@@ -101,23 +98,12 @@ def _concatenated(pieces: list[Array], axis: int) -> Array:
 
 
 def _like_first(values: Array, name: str, first: xr.Dataset, header: xr.Dataset, notes: Notes) -> Array:
-    timing = timing_of(name, first)
-    return values if timing is None else in_units(values, timing_of(name, header) or timing, timing, name, notes)
+    timing = timings_of(first).get(name)
+    return values if timing is None else in_units(values, timings_of(header).get(name, timing), timing, name, notes)
 
 
-def _converted(values: Array, given: tuple[str, str], wanted: tuple[str, str]) -> Array:
-    """Numbers of one pair of units and calendar as those of another, to the microsecond."""
-    values, given_units = in_microseconds(values, given[0])
-    moments = cftime.num2date(values, plain_units(given_units), given[1], only_use_cftime_datetimes=True)
-    if given[1] != wanted[1]:
-        moments = np.vectorize(lambda moment: moment.change_calendar(wanted[1]), otypes=[object])(moments)
-    _, wanted_units = in_microseconds(values, wanted[0])
-    out = np.asarray(cftime.date2num(moments, plain_units(wanted_units), wanted[1]))
-    return out if wanted_units == wanted[0] else out * 1000
-
-
-def in_units(values: Array, given: tuple[str, str], wanted: tuple[str, str], name: str, notes: Notes) -> Array:
-    """Converts instants to other units and calendar, checked by decoding them again.
+def in_units(values: Array, given: Timing, wanted: Timing, name: str, notes: Notes) -> Array:
+    """Converts instants to other units and calendar.
 
     Args:
         values: numbers that count time.
@@ -133,17 +119,9 @@ def in_units(values: Array, given: tuple[str, str], wanted: tuple[str, str], nam
     """
     if given == wanted:
         return values
-    if given[1] != wanted[1] and not {given[1], wanted[1]} <= _REAL:
+    if given[1] != wanted[1] and not {given[1], wanted[1]} <= {*GREGORIAN}:
         raise Contradiction(
             f"{name}: calendars {wanted[1]!r} and {given[1]!r} in one cube", "make one product of each calendar"
         )
     notes.add(f"{name}: in the units of the first file, {wanted[0]!r}; the instants are the same")
-    out = _converted(values, given, wanted)
-    whole, units = in_microseconds(values, given[0])
-    is_finer = units != given[0] and not np.array_equal(whole * 1000, values)  # cftime knows no nanoseconds
-    if is_finer or not np.array_equal(decode(out, *wanted, name), decode(values, *given, name)):
-        raise NotEqual(
-            f"{name}: {given[0]!r} cannot be written as {wanted[0]!r} without rounding",
-            "give the files one unit of time",
-        )
-    return out
+    return converted(values, given, wanted, name)

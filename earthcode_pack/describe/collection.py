@@ -26,6 +26,8 @@ from earthcode_pack.geo.crs import proj_code
 from earthcode_pack.model import rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from earthcode_pack.describe.assets import Thumbnail
     from earthcode_pack.geo.box import Box
     from earthcode_pack.model import Artifact
@@ -50,7 +52,7 @@ class Gathered:
 
 
 def collection_of(
-    profile: Profile, artifacts: list[Artifact], gathered: Gathered, thumbnail: Thumbnail | None
+    profile: Profile, artifacts: Sequence[Artifact], gathered: Gathered, thumbnail: Thumbnail | None
 ) -> dict[str, Any]:
     """The Collection: the union of its Items, and what the profile states.
 
@@ -81,7 +83,7 @@ def collection_of(
     return data
 
 
-def _extent(artifacts: list[Artifact], gathered: Gathered) -> pystac.Extent:
+def _extent(artifacts: Sequence[Artifact], gathered: Gathered) -> pystac.Extent:
     boxes = [list(box) for box in extent_boxes(gathered.boxes)]
     period = [min(artifact.period.start for artifact in artifacts), max(artifact.period.end for artifact in artifacts)]
     return pystac.Extent(pystac.SpatialExtent(boxes), pystac.TemporalExtent([[*period]]))
@@ -101,7 +103,7 @@ def _providers(contacts: list[Contact]) -> list[pystac.Provider] | None:
     return [pystac.Provider(name, roles=[*held] or ["producer"]) for name, held in roles.items()] or None  # type: ignore[list-item]
 
 
-def _collection_fields(profile: Profile, artifacts: list[Artifact]) -> dict[str, Any]:
+def _collection_fields(profile: Profile, artifacts: Sequence[Artifact]) -> dict[str, Any]:
     product = profile.product
     processed = [artifact.processed for artifact in artifacts]
     fields: dict[str, Any] = {
@@ -126,7 +128,7 @@ def _collection_fields(profile: Profile, artifacts: list[Artifact]) -> dict[str,
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _optional_fields(collection: pystac.Collection, profile: Profile, artifacts: list[Artifact]) -> None:
+def _optional_fields(collection: pystac.Collection, profile: Profile, artifacts: Sequence[Artifact]) -> None:
     product = profile.product
     if product.themes:
         use(collection, "themes")
@@ -158,7 +160,7 @@ def _contact(contact: Contact) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _summaries(collection: pystac.Collection, artifacts: list[Artifact]) -> None:
+def _summaries(collection: pystac.Collection, artifacts: Sequence[Artifact]) -> None:
     """The CRS of the Items, so that a client need not read them.
 
     The CF parameters stand here too: the schema of cf v0.2.0 takes summaries only with them.
@@ -169,7 +171,7 @@ def _summaries(collection: pystac.Collection, artifacts: list[Artifact]) -> None
         collection.summaries = pystac.Summaries({"proj:code": codes, **cf_parameters(artifacts)})
 
 
-def _cube_of(collection: pystac.Collection, profile: Profile, artifacts: list[Artifact]) -> None:
+def _cube_of(collection: pystac.Collection, profile: Profile, artifacts: Sequence[Artifact]) -> None:
     """A store that spans the Collection is an asset of it too."""
     if artifacts[0].format != "zarr":
         return
@@ -182,7 +184,7 @@ def _cube_of(collection: pystac.Collection, profile: Profile, artifacts: list[Ar
 
 
 def _item_assets(
-    collection: pystac.Collection, profile: Profile, artifacts: list[Artifact], *, shown: bool
+    collection: pystac.Collection, profile: Profile, artifacts: Sequence[Artifact], *, shown: bool
 ) -> dict[str, dict[str, Any]]:
     """What every Item holds under each key; only fields on which all of them agree."""
     by_key: dict[str, dict[str, Any]] = {}

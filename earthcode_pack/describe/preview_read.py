@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from earthcode_pack.cf.axes import axes_of
+from earthcode_pack.cf.kinds import is_circular
+from earthcode_pack.cf.missing import unpack, unpacked
+from earthcode_pack.cf.units import same
+from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.kinds import is_circular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from earthcode_pack.model import Format, WrittenVariable
+    from earthcode_pack.model import Format, Variable, WrittenVariable
 
 LONG_SIDE = 512  # pixels
 _TRIES = 50  # time steps looked at from the first one on, and as many again spread over the rest
@@ -143,7 +147,7 @@ def _valid(values: Array) -> Array:
 
 @contextmanager
 def _dataset(target: Path, format: Format) -> Iterator[xr.Dataset]:  # noqa: A002
-    """Opened lazily, packing undone, times left as numbers; a zip is closed with it."""
+    """Opened lazily, stored values with all their attributes; a zip is closed with it."""
     import xarray as xr  # noqa: PLC0415 - heavy
 
     with ExitStack() as stack:
@@ -154,8 +158,9 @@ def _dataset(target: Path, format: Format) -> Iterator[xr.Dataset]:  # noqa: A00
                 {"consolidated": False} if format == "zarr" else {}
             )  # on a disk the metadata of each array is near
             dataset = xr.open_dataset(
-                opened, engine=engine, chunks=None, decode_times=False, decode_timedelta=False, **beside
-            )
+                opened, engine=engine, chunks=None, decode_times=False, decode_timedelta=False,
+                mask_and_scale=False, decode_coords=False, **beside,
+            )  # fmt: skip
         except (OSError, ValueError, KeyError) as error:
             raise Unreadable(f"{target.name}: no preview: {error}", "run again to write it") from error
         yield stack.enter_context(dataset)
@@ -173,10 +178,11 @@ def _read_cube(dataset: xr.Dataset, target: Path, variable: WrittenVariable, dim
     array = _plane(dataset, target, variable, dims)
     y, x = (str(dim) for dim in array.dims[-2:])
     thin = array.isel({y: _every(array.sizes[y]), x: _every(array.sizes[x])})
-    down = slice(None, None, -1 if _grows(dataset, y, x, "degrees_north", unknown=False) else 1)
-    right = slice(None, None, 1 if _grows(dataset, x, y, "degrees_east", unknown=True) else -1)
+    axes = axes_of(dataset, variable.name)
+    down = slice(None, None, -1 if _grows(dataset, y, x, axes.latitude if axes else None, unknown=False) else 1)
+    right = slice(None, None, 1 if _grows(dataset, x, y, axes.longitude if axes else None, unknown=True) else -1)
     size = picture_size((array.sizes[y], array.sizes[x]), _cell(dataset, y, x))
-    return Field(_first_valid(thin, variable)[:, down, right], size, {})
+    return Field(_first_valid(thin, variable_of(variable.name, array, by_netcdf=True))[:, down, right], size, {})
 
 
 def _plane(dataset: xr.Dataset, target: Path, variable: WrittenVariable, dims: tuple[str, str] | None) -> xr.DataArray:
@@ -203,25 +209,16 @@ def _every(size: int) -> slice:
     return slice(step // 2, None, step)
 
 
-def _first_valid(array: xr.DataArray, variable: WrittenVariable) -> Array:
-    """(1, row, column) of the first step with valid data; all masked where none of those looked at has any."""
+def _first_valid(array: xr.DataArray, held: Variable) -> Array:
+    """(1, row, column) of the first step with valid data, unpacked; all masked where no step looked at has any."""
     values: Array = np.ma.array(np.zeros((1, *array.shape[-2:])), mask=True)
     for step in _steps(int(np.prod(array.shape[:-2], dtype="int64"))):
         index = np.unravel_index(step, array.shape[:-2]) if array.ndim > 2 else ()  # noqa: PLR2004
-        values = _measured(_valid(np.ma.array(array[tuple(int(n) for n in index)].values[np.newaxis])), variable)
+        stored = array[tuple(int(n) for n in index)].values[np.newaxis]
+        values = np.ma.masked_invalid(unpack(np.abs(stored) if stored.dtype.kind == "c" else stored, held, "float64"))
         if values.count():
             break
     return values
-
-
-def _measured(values: Array, variable: WrittenVariable) -> Array:
-    """Masks what the statistics leave out: xarray decodes no valid range, nor netCDF's default fill."""
-    found = variable.statistics
-    if found is None or values.dtype.kind not in "iuf":
-        return values
-    slack = 1e-6 * max(abs(found.minimum), abs(found.maximum))  # of float32, in which xarray unpacks
-    masked: Array = np.ma.masked_outside(values, found.minimum - slack, found.maximum + slack)
-    return masked
 
 
 def _steps(total: int) -> Iterator[int]:
@@ -235,18 +232,16 @@ def _steps(total: int) -> Iterator[int]:
         yield from dict.fromkeys(np.linspace(_TRIES, total - 1, _TRIES, dtype="int64").tolist())
 
 
-def _grows(dataset: xr.Dataset, dim: str, other: str, units: str, *, unknown: bool) -> bool:
+def _grows(dataset: xr.Dataset, dim: str, other: str, place: str | None, *, unknown: bool) -> bool:
     """Whether going along ``dim`` leads north (or east); ``unknown`` where no coordinate tells.
 
-    The axis' own coordinate tells where it has units; else a two-dimensional latitude or longitude does, as along the
-    track of a swath; else bare numbers. Most of the steps decide, for longitudes may jump at 180°.
+    A two-dimensional latitude or longitude (``place``) tells, as along the track of a swath, else the axis' own
+    coordinate. Most of the steps decide, for longitudes may jump at 180°.
     """
     own = _coordinate(dataset, dim)
-    if own is None or "units" not in own.attrs:
-        curved = (dataset[name] for name in dataset.variables if set(dataset[name].dims) == {dim, other})
-        across = next((grid for grid in curved if str(grid.attrs.get("units", "")).lower() == units), None)
-        own = own if across is None else across.isel({other: across.sizes[other] // 2})
-    steps = np.diff(own.values.astype("float64")) if own is not None else np.empty(0)
+    if place is not None and set(dataset[place].dims) == {dim, other}:
+        own = dataset[place].isel({other: dataset.sizes[other] // 2})
+    steps = np.diff(unpacked(own)) if own is not None else np.empty(0)
     steps = steps[np.isfinite(steps)]
     return bool(np.median(steps) > 0) if steps.size else unknown
 
@@ -258,10 +253,10 @@ def _coordinate(dataset: xr.Dataset, dim: str) -> xr.DataArray | None:
 
 def _cell(dataset: xr.Dataset, y: str, x: str) -> tuple[float, float]:
     """Height and width of a cell where both axes tell it in one unit, else a square."""
-    axes = [_coordinate(dataset, dim) for dim in (y, x)]
-    units = {str(axis.attrs.get("units", "")).split("_")[0] for axis in axes if axis is not None and axis.size > 1}
-    if len(units) != 1 or any(axis is None or axis.size < 2 for axis in axes):  # noqa: PLR2004
+    axes = [axis for dim in (y, x) if (axis := _coordinate(dataset, dim)) is not None and axis.size > 1]
+    units = [str(axis.attrs.get("units", "")) for axis in axes]
+    if len(axes) < 2 or not same(*units):  # noqa: PLR2004 - rows and columns
         return 1.0, 1.0
-    height, width = (float(np.median(np.abs(np.diff(axis.values)))) for axis in axes if axis is not None)
+    height, width = (float(np.median(np.abs(np.diff(unpacked(axis))))) for axis in axes)
     known = all(np.isfinite(side) and side > 0 for side in (height, width))
     return (height, width) if known else (1.0, 1.0)

@@ -11,7 +11,7 @@ from earthcode_pack.colormap import class_color, look
 from earthcode_pack.describe.stac import finite_statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from earthcode_pack.colormap import Range
     from earthcode_pack.model import Artifact, Statistics, WrittenVariable
@@ -24,7 +24,7 @@ _BYTE = (0, 255)
 _OPAQUE = 255
 
 
-def renders_of(profile: Profile, artifacts: list[Artifact]) -> dict[str, Any]:
+def renders_of(profile: Profile, artifacts: Sequence[Artifact]) -> dict[str, Any]:
     """By variable: quantities over their range in all Items, or the profile's; classes in their colours; pictures."""
     assets = {v.name: artifact.asset for artifact in artifacts for v in artifact.variables}
     plain = {name: _quantity(profile, name, span) for name, span in _spans(artifacts).items()}

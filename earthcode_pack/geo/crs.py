@@ -14,7 +14,6 @@ import numpy as np
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
-from earthcode_pack import units
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.geo.box import POLE, Array
 
@@ -90,9 +89,12 @@ class Projection:
         return math.pi / 2 / base.axis_info[0].unit_conversion_factor if base else POLE
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def proj_code(wkt: str) -> str | None:
-    """``EPSG:32631``, or None where no authority knows the CRS."""
+    """Looks up ``EPSG:32631`` for a CRS, whatever it is named; None where no authority knows it.
+
+    PROJ looks a third of a second for what it does not find: so answers are kept.
+    """
     authority = crs_of(wkt).to_authority()
     return ":".join(authority) if authority else None
 
@@ -122,36 +124,6 @@ def projection_of(wkt: str) -> Projection:
     metre = 1 / (axis * 6_378_137.0) if crs.is_geographic else 1 / axis
     poles = tuple(pole for latitude in (POLE, -POLE) if (pole := _pole(to_lonlat, latitude, metre)).places.size)
     return Projection(crs, to_lonlat, plane, _period(crs, plane), metre, poles)
-
-
-def unit_scale(crs: CRS, stated: str, axis: int) -> float | None:
-    """Factor from the units of coordinates along x (0) or y (1) to those of their CRS.
-
-    1 where they state no unit, None where theirs is of another kind. Angles of a geostationary CRS in metres are those
-    of its scan: metres at the height of the satellite (CF, appendix F, Geostationary projection).
-
-    >>> unit_scale(CRS(3413), "km", 0), unit_scale(CRS(4326), "degrees_east", 0), unit_scale(CRS(3413), "K", 0)
-    (1000.0, 1.0, None)
-    """
-    if not stated.strip() or len(crs.axis_info) <= axis:
-        return 1.0
-    unit = crs.axis_info[axis].unit_conversion_factor  # its size in metres or radians
-    size = units.factor(stated, "radian" if crs.is_geographic else "m")
-    if size is None and (height := _satellite_height(crs)) is not None:
-        angle = units.factor(stated, "radian")
-        size = None if angle is None else angle * height
-    if size is None:
-        return None
-    return 1.0 if math.isclose(size, unit, rel_tol=1e-9) else size / unit
-
-
-def _satellite_height(crs: CRS) -> float | None:
-    """Height of the satellite of a geostationary CRS above the ellipsoid, in metres; None for others."""
-    projection = crs.coordinate_operation
-    if projection is None or not projection.method_name.lower().startswith("geostationary"):
-        return None
-    heights = [each for each in projection.params if "height" in each.name.lower()]
-    return float(heights[0].value) * heights[0].unit_conversion_factor if heights else None
 
 
 def is_greenwich_degrees(crs: CRS) -> bool:

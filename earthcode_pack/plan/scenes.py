@@ -6,11 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.cf.kinds import is_categorical, is_circular
 from earthcode_pack.convert.orient import orientation
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.stage import GDAL_TYPES
 from earthcode_pack.errors import Contradiction, SourceError, Unreadable
-from earthcode_pack.kinds import is_categorical, is_circular
 from earthcode_pack.model import Failure, Input, Job, Period, Source, Variable, rfc3339
 from earthcode_pack.plan.attributes import described
 from earthcode_pack.plan.names import dated_id, safe, scene_id, with_times_of_day

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from earthcode_pack import units
+from earthcode_pack.cf import units
 from earthcode_pack.period import TimePattern, parse_period
 from earthcode_pack.redact import SIGNATURE, USER
+from earthcode_pack.waiting import seconds_of
 
 
 class Part(BaseModel):
@@ -174,6 +175,11 @@ def _memory(value: str | int) -> str | int:
     return value
 
 
+def _duration(value: str | float) -> str | float:
+    seconds_of(value)
+    return value
+
+
 _PASSWORD = re.compile(r"(?<![^\s/:@])[^\s/:@]{1,200}:[^\s@]{1,200}@")
 _SECRET_KEY = re.compile(r"passw|secret|access_?key|api_?key|private_?key|credential|(^|_)token$", re.IGNORECASE)
 _PASSWORD_KEY = re.compile(r"passw|secret", re.IGNORECASE)  # of numbers: a token may be counted
@@ -202,6 +208,7 @@ PATTERNS = {
 
 # Ids of the catalogue are its own: nineteen of its projects are longer than a product may be.
 CatalogId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,255}$"), AfterValidator(_not_dots)]
+Duration = Annotated[str | float, AfterValidator(_duration)]
 Memory = Annotated[str | int, AfterValidator(_memory)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$"), AfterValidator(_not_dots)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_no_token)]

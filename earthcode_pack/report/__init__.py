@@ -128,7 +128,7 @@ def _context(bundle: Bundle) -> dict[str, Any]:
         "files": gather_files(manifest),
         "caps": _CAPS,
         **_found(bundle, profile),
-        **_measured(provenance, manifest),
+        **_measured(provenance, bundle.measured(), manifest),
     }
 
 
@@ -146,9 +146,11 @@ def _found(bundle: Bundle, profile: Profile) -> dict[str, Any]:
     return {"rules": rules, "checked": (bundle.root / "findings.json").is_file(), "standing": standing}
 
 
-def _measured(provenance: dict[str, Any], manifest: tuple[ManifestEntry, ...]) -> dict[str, Any]:
+def _measured(
+    provenance: dict[str, Any], artifacts: Iterable[dict[str, Any]], manifest: tuple[ManifestEntry, ...]
+) -> dict[str, Any]:
     """What was measured on the sources and on what was written."""
-    artifacts, sources = provenance.get("artifacts", []), gather_sources(provenance)
+    sources = gather_sources(provenance)
     variables = gather_variables(artifacts, manifest)
     return {
         "sources": sources,

@@ -24,7 +24,7 @@ class Columns:
 
     start: float
     width: float
-    counts: tuple[int, ...]
+    counts: Sequence[int]
 
     @property
     def total(self) -> int:
@@ -64,7 +64,7 @@ def _columns(histogram: Json) -> Columns | None:
     if low is None or high is None or not counts or not sum(counts):
         return None
     span = float(high) - float(low)
-    return Columns(float(low), span / len(counts), tuple(counts)) if span > 0 and isfinite(span) else None
+    return Columns(float(low), span / len(counts), counts) if span > 0 and isfinite(span) else None
 
 
 def _grid(found: Sequence[Columns]) -> tuple[float, list[float]]:

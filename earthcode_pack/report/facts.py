@@ -126,18 +126,26 @@ class Comparison:
     proof: Proof  # of all files, by readers of other projects
 
 
-def gather_comparison(artifacts: Sequence[Json]) -> Comparison:
+def gather_comparison(artifacts: Iterable[Json]) -> Comparison:
     """Totals; the files themselves only where they differ."""
-    changes = Counter(str(change) for artifact in artifacts for change in artifact.get("changes", ()))
-    lossy = sorted((a for a in artifacts if _error(a) != 0), key=_error, reverse=True)
+    changes, engines, lossy, proof = Counter[str](), Counter[str](), list[Json](), Proof()
+    files = cells = 0
+    for artifact in artifacts:
+        files += "compared" in artifact
+        cells += int(artifact.get("compared", 0))
+        changes.update(map(str, artifact.get("changes", ())))
+        engines.update([str(artifact["engine"])] if artifact.get("engine") else [])
+        lossy += [artifact] if _error(artifact) else []
+        proof += Proof.model_validate(artifact["proof"]) if artifact.get("proof") else Proof()
+    lossy.sort(key=_error, reverse=True)
     return Comparison(
-        files=sum("compared" in artifact for artifact in artifacts),
-        cells=sum(int(artifact.get("compared", 0)) for artifact in artifacts),
-        worst=max(map(_error, artifacts), default=0.0),
+        files=files,
+        cells=cells,
+        worst=max(map(_error, lossy), default=0.0),
         lossy=tuple(lossy),
         changes=tuple(changes.items()),
-        engines=tuple(Counter(str(a["engine"]) for a in artifacts if a.get("engine")).items()),
-        proof=sum((Proof.model_validate(a["proof"]) for a in artifacts if a.get("proof")), Proof()),
+        engines=tuple(engines.items()),
+        proof=proof,
     )
 
 

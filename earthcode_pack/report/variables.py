@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.report.chart import Columns, columns_title, draw_columns, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from earthcode_pack.model import ManifestEntry
 
@@ -114,7 +115,7 @@ def _class(entry: Json, values: Counter[Any] | None) -> Class:
     return Class(value, name, entry.get("color"), None if values is None else values[value])
 
 
-def gather_variables(artifacts: Sequence[Json], manifest: Iterable[ManifestEntry]) -> list[VariableRow]:
+def gather_variables(artifacts: Iterable[Json], manifest: Iterable[ManifestEntry]) -> list[VariableRow]:
     """The variables in the order of the files."""
     rows: dict[str, VariableRow] = {}
     for artifact in artifacts:
@@ -168,7 +169,8 @@ def _judge(row: VariableRow, statistics: Json | None, cells: int) -> None:
     row.files_counted += bool(statistics.get("values") or not share)
     row.values.update(dict(statistics.get("values", ())))
     row.pool.add(statistics, int(statistics.get("count") or round(cells * share)))
-    row.histograms += [statistics["histogram"]] if statistics.get("histogram") else []
+    if histogram := statistics.get("histogram"):
+        row.histograms.append(histogram | {"counts": array("q", histogram.get("counts") or ())})
 
 
 def _width(dtype: str) -> int:
@@ -180,12 +182,11 @@ def _width(dtype: str) -> int:
         return 0
 
 
-def stored_bytes(artifacts: Sequence[Json], manifest: Iterable[ManifestEntry]) -> Counter[str]:
+def stored_bytes(artifacts: Iterable[Json], manifest: Iterable[ManifestEntry]) -> Counter[str]:
     """Bytes on disk by variable: of files that hold one alone, and of the folders of a Zarr store."""
-    alone = {
-        str(a.get("key")): str(a["variables"][0].get("name")) for a in artifacts if len(a.get("variables", ())) == 1
-    }
-    names = {str(v.get("name")) for a in artifacts for v in a.get("variables", ())}
+    held = {str(a.get("key")): [str(v.get("name")) for v in a.get("variables", ())] for a in artifacts}
+    alone = {key: names[0] for key, names in held.items() if len(names) == 1}
+    names = {name for every in held.values() for name in every}
     found: Counter[str] = Counter()
     for entry in manifest:
         _, store, inside = entry.key.partition(".zarr/")

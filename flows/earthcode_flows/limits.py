@@ -35,8 +35,9 @@ def refuse_what_is_not_allowed(profile: Profile, settings: Mapping[str, str] = o
         UserError: names the key, its value and the setting.
 
     """
-    for href in profile.source.href:
-        refuse_reading("source.href", href, settings)
+    for key, hrefs in (("source.href", profile.source.href), ("source.follow", profile.source.follow)):
+        for href in hrefs:
+            refuse_reading(key, href, settings)
     refuse_publishing(profile, settings)
     _refuse_cluster(profile, (*LOCAL_CLUSTER, *_listed(settings.get(CLUSTER_CLASSES, ""))))
 

@@ -81,6 +81,13 @@ def test_a_grid_mapping_that_states_nothing(cube, judge, broken):
     assert broken(judge(cube)) >= {"CF-GRID-MAPPING"}
 
 
+def test_a_grid_mapping_without_a_figure_of_the_earth(cube, judge, broken):
+    cube["crs"].attrs = {"grid_mapping_name": "latitude_longitude"}
+    assert broken(judge(cube)) >= {"CF-GRID-MAPPING"}
+    cube["crs"].attrs["earth_radius"] = 6371229.0
+    assert judge(cube) == []
+
+
 def test_a_spatial_ref_with_only_wkt_is_a_crs(cube, judge):
     cube["crs"].attrs = {"crs_wkt": cube["crs"].attrs["crs_wkt"]}
     assert judge(cube) == []

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import numpy as np
 import pyproj
 import pytest
@@ -164,7 +166,7 @@ def test_a_sheared_grid_has_the_box_of_its_corners(make_cog, tmp_path):
 def test_a_cube_is_measured_half_a_step_beyond_its_centres(cube, write_zarr):
     data = measure_cube(write_zarr(cube))
     assert (data.shape, data.bounds, data.lonlat) == ((8, 10), (10, 0, 20, 8), (10, 0, 20, 8))
-    assert data.times == ("2020-01-01T12:00:00.000000", "2020-01-03T12:00:00.000000")
+    assert data.times == (datetime(2020, 1, 1, 12, tzinfo=UTC), datetime(2020, 1, 3, 12, tzinfo=UTC))
 
 
 def test_cell_bounds_come_before_half_steps(cube, write_netcdf):
@@ -175,7 +177,33 @@ def test_cell_bounds_come_before_half_steps(cube, write_netcdf):
 
 def test_the_30th_of_february_is_the_last_day_of_its_month(cube, write_netcdf):
     cube["time"].attrs |= {"calendar": "360_day", "units": "days since 2001-02-28"}
-    assert measure_cube(write_netcdf(cube)).times == ("2001-02-28T12:00:00", "2001-02-28T12:00:00")
+    assert measure_cube(write_netcdf(cube)).times == (datetime(2001, 2, 28, 12, tzinfo=UTC),) * 2
+
+
+def test_days_of_the_julian_calendar_are_those_of_the_gregorian_one(cube, write_netcdf):
+    cube["time"].attrs |= {"calendar": "julian", "units": "days since 2020-01-01"}  # Gregorian 2020-01-14
+    first = measure_cube(write_netcdf(cube)).times[0]
+    assert (first.year, first.month) == (2020, 1)
+    assert first.day == 14 + int(cube["time"].values[0])
+
+
+def test_axes_in_other_angles_lie_where_those_in_degrees_do(cube, write_netcdf):
+    for name in ("lat", "lon"):
+        cube[name] = (name, np.radians(cube[name].values), cube[name].attrs | {"units": "radian"})
+    data = measure_cube(write_netcdf(cube))
+    assert data.lonlat == pytest.approx((10, 0, 20, 8))
+
+
+def test_times_as_text_leave_the_grid_measured(cube, write_netcdf):
+    cube = cube.drop_vars("time_bnds")
+    cube["time"] = ("time", np.array(["2020-01-01", "2020-01-02", "2020-01-03"], object), {"standard_name": "time"})
+    data = measure_cube(write_netcdf(cube))
+    assert (data.shape, data.times) == ((8, 10), None)
+
+
+def test_a_bare_number_as_units_is_no_angle(cube, write_netcdf):
+    cube["lat"].attrs["units"] = "1"
+    assert measure_cube(write_netcdf(cube)).lonlat == pytest.approx((10, 0, 20, 8))
 
 
 def test_data_without_a_crs_cannot_be_held_against_a_bbox(product, make_cog, broken):

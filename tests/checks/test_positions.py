@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_cells_are_measured_half_a_step_beyond_their_centres(measured: Any, west
     assert data.lonlat == pytest.approx(expected, abs=0.02)
     assert data.shape == (20, 30)
     assert data.doubt[1] == pytest.approx(0.25, rel=0.02)
-    assert data.times == ("2020-01-01T00:00:00.000000", "2020-01-01T00:00:19.000000")
+    assert data.times == (datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, 0, 0, 19, tzinfo=UTC))
 
 
 def test_vertices_leave_no_doubt(measured: Any) -> None:
@@ -103,6 +104,17 @@ def test_missing_places_do_not_count(measured: Any) -> None:
     part = measured(data).lonlat
     assert part[1] > whole[1] + 1
     assert part[3] == pytest.approx(whole[3])
+
+
+@pytest.mark.parametrize("units", ["radian", "arcminute"])
+def test_places_in_other_angles(measured: Any, units: str) -> None:
+    lon, lat = patch(10, 0)
+    true = measured(dataset(("y", "x"), lon, lat)).lonlat
+    size = {"radian": np.pi / 180, "arcminute": 60.0}[units]
+    data = dataset(("y", "x"), lon * size, lat * size)
+    for name in ("lat", "lon"):
+        data[name].attrs["units"] = units
+    assert measured(data).lonlat == pytest.approx(true)
 
 
 @pytest.mark.parametrize("feature", [None, "trajectory", "point"])
@@ -160,6 +172,22 @@ def test_the_shape_and_the_times_of_a_swath(tmp_path: Path) -> None:
     assert facts(write_item(tmp_path, data, TRUE, **{"proj:shape": [30, 20]})) == {"FACT-SHAPE"}
     late = {"start_datetime": "2020-01-01T00:00:05Z", "datetime": "2020-01-01T00:00:05Z"}
     assert facts(write_item(tmp_path, data, TRUE, **late)) == {"FACT-TIME"}
+
+
+def test_a_forecast_lasts_while_its_steps_are_valid(tmp_path: Path) -> None:
+    """One run at 00:00 whose steps are valid from 00:10 to 00:30; the Item lasts from the first to the last of them."""
+    data = dataset(("y", "x"), *SWATH).drop_vars("stamp")
+    reference = {"standard_name": "forecast_reference_time", "units": "hours since 2020-01-01", "calendar": "standard"}
+    lead = {"standard_name": "forecast_period", "units": "minutes"}
+    data = data.expand_dims(time=1, step=3, axis=(0, 1)).assign_coords(
+        time=("time", [0], reference), step=("step", [10, 20, 30], lead)
+    )
+    data["lat"], data["lon"], data["crs"] = data["lat"][0, 0], data["lon"][0, 0], data["crs"][0, 0]
+    data["sst"].attrs["coordinates"] = "lat lon"
+    ends = {"start_datetime": "2020-01-01T00:10:00Z", "end_datetime": "2020-01-01T00:30:00Z"}
+    assert facts(write_item(tmp_path, data, TRUE, **ends)) == set()
+    ends["end_datetime"] = "2020-01-01T00:20:00Z"
+    assert facts(write_item(tmp_path, data, TRUE, **ends)) == {"FACT-TIME"}
 
 
 @pytest.mark.parametrize(

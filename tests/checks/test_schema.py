@@ -66,29 +66,18 @@ def test_stac_1_0_has_its_own_core(item, schemas):
     assert SchemaBook(schemas).findings(item, "a") == []
 
 
-def test_of_a_thousand_items_that_differ_in_their_values_a_few_are_validated(item, schemas, monkeypatch):
-    """Against schemas that were read and compiled once. Each of them would be ten seconds, each anew hours."""
-    validated, against = set(), SchemaBook._against
-
-    def noted(self, url, stac, subject):
-        validated.add(subject)
-        return against(self, url, stac, subject)
-
-    monkeypatch.setattr(SchemaBook, "_against", noted)
+def test_a_thousand_items_are_validated_each_against_schemas_that_are_compiled_once(item, schemas):
     book = SchemaBook(schemas)
     assert book.findings(item, "0") == []
     compiled = schema._compile.cache_info().misses
     for number in range(1, 1000):
-        properties = {"datetime": f"2020-01-01T00:{number // 60:02}:{number % 60:02}Z", "proj:code": f"EPSG:{number}"}
-        other = item | {"id": f"a{number}", "bbox": [0, 0, 1, number / 1000], "properties": properties}
-        other["assets"] = {"a": {"href": f"a{number}.tif", "file:size": number}}
-        assert book.findings(other, str(number)) == []
-    assert 1 <= len(validated) <= 20
+        item["assets"] = {"a": {"href": f"a{number}.tif", "file:size": "3" if number == 500 else number}}
+        assert bool(book.findings(item, str(number))) is (number == 500)
     assert schema._compile.cache_info().misses == compiled
 
 
 def test_what_is_validated_again_is_not_compiled_again(item, schemas):
-    item["assets"]["a"]["file:size"] = "3"  # a shape that is not valid is not remembered
+    item["assets"]["a"]["file:size"] = "3"
     book = SchemaBook(schemas)
     found = book.findings(item, "a")
     compiled = schema._compile.cache_info().misses
@@ -186,10 +175,3 @@ def test_two_equal_members_far_apart_are_found(item, schemas):
     extensions[250] = extensions[120]
     (finding,) = SchemaBook(schemas).findings(item | {"stac_extensions": extensions}, "a")
     assert finding.message.startswith("$.stac_extensions: ")
-
-
-def test_more_forms_than_are_validated_are_told(item, schemas, monkeypatch):
-    monkeypatch.setattr("earthcode_pack.checks.thin._MOST", 150)
-    links = [{"rel": "item", "href": "./a.json", f"key{number}": 1} for number in range(200)]
-    (finding,) = SchemaBook(schemas).findings(item | {"links": links}, "a")
-    assert (finding.rule, finding.measured) == ("STAC-SCHEMA-SAMPLED", 50)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from earthcode_pack.checks import check
-from earthcode_pack.checks.statistics import Sums
+from earthcode_pack.checks.documents import Document
+from earthcode_pack.checks.statistics import Sums, statistics_findings
 
 
 def stated(product, make_cog, values, statistics, **given):
@@ -53,3 +55,25 @@ def test_sums_of_parts_are_those_of_the_whole():
     assert found["mean"] == pytest.approx(values.mean() * 2 + 1)
     assert found["stddev"] == pytest.approx(values.std() * 2)
     assert found["valid_percent"] == pytest.approx(100 * 1000 / 1005)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "hidden"),
+    [
+        ({"valid_range": np.array([0, 100], "i2")}, 999),
+        ({"valid_max": np.int16(100)}, 999),
+        ({"missing_value": np.array([998, 999], "i2")}, 999),
+        ({}, -32767),  # what netCDF-C leaves in cells that were never written
+    ],
+)
+def test_values_that_cf_calls_missing_do_not_count(tmp_path, attrs, hidden):
+    values = np.arange(12, dtype="i2").reshape(3, 4)
+    values[0, 0] = hidden
+    held = xr.Dataset({"sst": (("lat", "lon"), values, attrs | {"units": "K"})})
+    held.to_netcdf(tmp_path / "a.nc", engine="h5netcdf", encoding={"sst": {"_FillValue": None}})
+    asset = {"cube:variables": {"sst": {"type": "data", "statistics": {"minimum": 1.0, "maximum": 11.0}}}}
+    document = Document({"assets": {"data": asset}}, "a.json", tmp_path)
+    assert list(statistics_findings(document, "data", asset, "netcdf", tmp_path / "a.nc")) == []
+    asset["cube:variables"]["sst"]["statistics"]["maximum"] = 999.0
+    (finding,) = statistics_findings(document, "data", asset, "netcdf", tmp_path / "a.nc")
+    assert finding.rule == "FACT-STATISTICS"

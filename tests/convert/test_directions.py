@@ -10,7 +10,7 @@ import rasterio
 import xarray as xr
 from builders import PERIOD, make_nc, make_tiff, planned, profile_of, run
 
-from earthcode_pack.kinds import is_circular
+from earthcode_pack.cf.kinds import is_circular
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -301,7 +301,7 @@ def test_a_full_disk_is_no_fault_of_the_file(tmp_path: Path, monkeypatch: pytest
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "pwrite", full)
-    with pytest.raises(OutsideError, match="No space left"):
+    with pytest.raises(OutsideError, match="the disk is full"):
         convert.write(part)
 
 

@@ -417,20 +417,20 @@ def test_a_scale_in_a_list_of_zarr_is_that_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("units", ["radian", "rad", "arcminute"])
-def test_places_of_cells_in_other_angles_are_refused(tmp_path: Path, units: str) -> None:
-    dims = ("y", "x")
+def test_places_of_cells_in_other_angles_lie_where_those_in_degrees_do(tmp_path: Path, units: str) -> None:
+    dims, size = ("y", "x"), 60.0 if units == "arcminute" else np.pi / 180
+    lat, lon = np.mgrid[10:13, 20:24] * size
     named = {
-        "lat": (dims, np.full((3, 4), 0.9), {"standard_name": "latitude", "units": units}),
-        "lon": (dims, np.tile([0.1, 0.2, 0.3, 0.4], (3, 1)), {"standard_name": "longitude", "units": units}),
+        "lat": (dims, lat, {"standard_name": "latitude", "units": units}),
+        "lon": (dims, lon, {"standard_name": "longitude", "units": units}),
         "sst": (dims, ramp(3, 4), {"units": "K", "long_name": "sst", "coordinates": "lat lon"}),
     }
     xr.Dataset({key: xr.Variable(*value) for key, value in named.items()}).to_netcdf(tmp_path / "a.nc")
     period = {"start": "2020-01-01", "end": "2020-12-31"}
     profile = profile_of(tmp_path / "a.nc", "zarr", crs="EPSG:4326", time=period)
-    assert (
-        f"lat is in {units}, and latitudes and longitudes of cells are read in degrees"
-        in planned(profile).failures[0].error
-    )
+    made = run(profile, tmp_path / "out")
+    assert made.one.grid.lonlat == pytest.approx((19.5, 9.5, 23.5, 12.5))
+    assert np.array_equal(opened(made.path)["lat"].values, lat)
 
 
 def test_runs_that_nothing_says_the_validity_of_are_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
@@ -197,7 +198,12 @@ def test_data_of_a_source_that_is_gone_is_taken_back(scenes: Path) -> None:
 
 @pytest.mark.usefixtures("patient")
 def test_a_published_version_is_not_touched(scenes: Path) -> None:
+    """By a version of the program that noted no fingerprint; one that has another fingerprint is refused before."""
     publish(prepare(profile_of(scenes), scenes / "work"))
+    path = scenes / "published/demo/v1.0/collection.json"
+    collection = json.loads(path.read_bytes())
+    del collection["earthcode_pack:fingerprint"]
+    path.write_text(json.dumps(collection))
     before = every_file(scenes / "published")
     write_tif(scenes / "raw" / "a_20200102.tif", np.full((16, 20), 77, "int16"))
     write_tif(scenes / "raw" / "a_20200105.tif", np.full((16, 20), 5, "int16"))

@@ -113,9 +113,14 @@ def test_what_was_said_is_known_though_the_store_broke(raw: Path, s3_href: str, 
     assert set(removed.objects) == named  # and not what this machine's own ledger would know
 
 
-def test_nothing_is_put_where_the_version_is_published(raw: Path, s3_href: str, stores: Stores) -> None:
+def test_nothing_is_put_where_the_version_is_published(
+    raw: Path, s3_href: str, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a version of the program that noted no fingerprint; one that has another fingerprint is refused before."""
     profile = profile_of(raw, store={"href": s3_href})
-    publish(prepare(profile, f"file://{raw}/work"))
+    with monkeypatch.context() as older:
+        older.setattr("earthcode_pack.pipeline.fingerprint", lambda *_: None)
+        publish(prepare(profile, f"file://{raw}/work"))
     before = there(s3_href)
     write_tif(raw / "raw" / "a_20200102.tif", np.full((16, 20), 77, "int16"))
     bundle = prepare(profile, f"file://{raw}/work", ahead=True)

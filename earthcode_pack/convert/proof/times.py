@@ -8,9 +8,9 @@ import cftime
 import numpy as np
 import xarray as xr
 
+from earthcode_pack.cf.time_units import plain_units
 from earthcode_pack.convert.proof.decoded import REMEDY, CannotTell
 from earthcode_pack.errors import NotEqual
-from earthcode_pack.timeline import plain_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

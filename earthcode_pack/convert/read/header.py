@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.cf import grid_mappings, times
 from earthcode_pack.cf.axes import Axes, axes_of, data_variables
-from earthcode_pack.cf.missing import further_missing, plain, stated_nodata, valid_range
+from earthcode_pack.cf.places import grid_of
+from earthcode_pack.cf.roles import bounds_of
+from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.names import variable_notes
 from earthcode_pack.checks.time_facts import precision_findings
-from earthcode_pack.convert.read import cf, times
+from earthcode_pack.convert import left_out
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, product_variables, variable_by_name
 from earthcode_pack.convert.read.file_names import name_of, stem_of, wild_parts
 from earthcode_pack.convert.read.open import FILL_OF_ZARR, driver_of, groups_of, is_hdf5, open_raw
-from earthcode_pack.convert.read.places import grid_of, period_along
 from earthcode_pack.convert.read.plugins import refuse_filters_that_lack
 from earthcode_pack.convert.read.raster import open_tiff, raster_crs, raster_grid, raster_variables, sidecars_of
 from earthcode_pack.convert.read.whole import refuse_classic_cut_off, refuse_tiff_cut_off
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.model import Driver, Finding, Grid, Period, Source, Variable, rfc3339
+from earthcode_pack.storage.containment import refuse_codecs_that_run_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import numpy as np
     import xarray as xr
     from rasterio.io import DatasetReader
 
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 
 _DATE = re.compile(r"(?<!\d)(19|20)\d\d[-_.]?(0[1-9]|1[0-2])([-_.]?(0[1-9]|[12]\d|3[01]))?(?!\d)")
 _FEW_BANDS = 6
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?[bslfd]?")  # as Python or CDL writes it
 
 
 def header_of(path: Path, href: str, size: int, sha256: str, profile: Profile) -> Source:
@@ -43,6 +45,8 @@ def header_of(path: Path, href: str, size: int, sha256: str, profile: Profile) -
     Raises ``SourceError`` where the file cannot be used: unreadable, no CRS, no time, or at odds with the profile.
     """
     driver = driver_of(path)
+    if driver == "Zarr":
+        refuse_codecs_that_run_code(path)
     reader = _raster_header if driver == "GTiff" else _cube_header
     facts = reader(path, driver, href, profile)
     return Source(href=href, driver=driver, size=size, sha256=sha256, scene=scene_of(name_of(href), profile), **facts)
@@ -125,21 +129,21 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
     name = name_of(href)
     with open_raw(path, driver) as dataset:
         _refuse_ragged(dataset, name)
-        held, groups = _cube_variables(dataset, driver, name), groups_of(path, driver)
+        with _naming(name):
+            held = [variable_of(key, dataset[key], by_netcdf=driver == "netCDF") for key in data_variables(dataset)]
+        groups = groups_of(path, driver)
         if groups and not held:
             raise _only_groups(groups, driver, href)
         found = product_variables(held, name, profile)
         _refuse_empty(found, name)
-        left_out = {variable.source_name for variable in held} - {variable.source_name for variable in found}
-        _refuse_unreadable(path, driver, [str(key) for key in dataset.variables if key not in left_out])
+        data, chosen = ({variable.source_name: None for variable in each} for each in (held, found))
+        _refuse_unreadable(path, driver, [str(key) for key in dataset.variables if key in chosen or key not in data])
         grid, time_dim = _one_grid(dataset, found, name, profile)
         periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, href, profile)
-        types = {str(key): v.dtype for key, v in dataset.variables.items() if v.dtype.kind in "cV"}
         has_axis = time_dim in dataset.variables
-        notes = [*_left_out(held, found), *_fill_notes(dataset, found, name)]
+        notes = [*left_out.notes(dataset, data, chosen, name), *_fill_notes(dataset, found, name)]
         notes += _time_notes(dataset, str(time_dim), found, name) if has_axis else ()
         labels = times.labels_of(dataset, str(time_dim)) if has_axis and len(periods) == dataset.sizes[time_dim] else ()
-        data = {variable.source_name for variable in held}
         coordinates = {str(key): v for key, v in dataset.variables.items() if key not in data}
         shapes = {key: {str(dim): size for dim, size in v.sizes.items()} for key, v in coordinates.items()}
         clocks = times.clocks_of(dataset, str(time_dim), coordinates) if has_axis else ()
@@ -152,7 +156,7 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
         "shapes": shapes,
         "time_dim": time_dim,
         "stated_period": stated,
-        "notes": (*notes, *_group_notes(groups, name), *_type_notes(types, name), *variable_notes(found, profile)),
+        "notes": (*notes, *_group_notes(groups, name), *variable_notes(found, profile)),
     }
 
 
@@ -162,15 +166,6 @@ def _fill_notes(dataset: xr.Dataset, found: tuple[Variable, ...], name: str) -> 
         if FILL_OF_ZARR in dataset[variable.source_name].encoding:
             message = f"{name}: the fill_value 0 of {variable.name} is taken for missing, as xarray takes it"
             yield rules.ZARR_FILL_ZERO.finding(name, message, 0)
-
-
-def _left_out(held: list[Variable], found: tuple[Variable, ...]) -> Iterator[Finding]:
-    """Reports the data variables that the profile does not select: in the same words for every file, so once."""
-    chosen = {variable.source_name for variable in found}
-    unselected = [variable.source_name for variable in held if variable.source_name not in chosen]
-    if unselected:
-        message = f"{', '.join(unselected)} left out: source.variables does not select them"
-        yield rules.SOURCE_LEFT_OUT.finding("sources", message, unselected)
 
 
 def _refuse_unreadable(path: Path, driver: Driver, variables: list[str]) -> None:
@@ -202,13 +197,6 @@ def _group_notes(groups: dict[str, list[str]], name: str) -> Iterator[Finding]:
         )
 
 
-def _type_notes(types: dict[str, np.dtype[Any]], name: str) -> Iterator[Finding]:
-    """Variables whose values are no single numbers are not packaged."""
-    for variable, dtype in types.items():
-        kind = "complex" if dtype.kind == "c" else "compound"
-        yield rules.CF_TYPES.finding(name, f"{name}: {variable} is of a {kind} type and is not packaged", str(dtype))
-
-
 def _refuse_ragged(dataset: xr.Dataset, name: str) -> None:
     """Several features one after the other in one dimension (CF 9.3.3, 9.3.4)."""
     ragged = [
@@ -223,16 +211,16 @@ def _refuse_ragged(dataset: xr.Dataset, name: str) -> None:
 
 def _time_notes(dataset: xr.Dataset, time_dim: str, found: tuple[Variable, ...], name: str) -> Iterator[Finding]:
     """What the time axis leaves open: intervals without bounds, and dates that only a model's calendar has."""
-    bare = not {"bounds", "climatology"} & set(dataset[time_dim].attrs)
+    bare = bounds_of(dataset[time_dim].attrs) is None
     for variable in found if bare else ():
         if times.names_an_interval(variable.attrs, time_dim):
             methods = variable.attrs["cell_methods"]
             message = f"{name}: {variable.name} is of intervals ({methods}), and {time_dim} has no bounds"
             yield rules.CF_TIME_BOUNDS.finding(name, message, methods)
     coordinate = dataset[time_dim]
-    if coordinate.attrs.get("standard_name") == times.REFERENCE and times.valid_times(dataset, time_dim) is None:
+    if times.is_reference_time(coordinate.attrs) and times.valid_times(dataset, time_dim) is None:
         message = f"{name}: {time_dim} holds times at which forecasts began, and nothing says when they are valid"
-        yield rules.CF_TIME_REFERENCE.finding(name, message, times.REFERENCE)
+        yield rules.CF_TIME_REFERENCE.finding(name, message, coordinate.attrs["standard_name"])
     yield from precision_findings(coordinate.values, str(coordinate.attrs.get("units")), name, f"{name}: {time_dim}")
     if times.lacks_days(dataset, time_dim):
         yield rules.CF_TIME_LABELS.finding(
@@ -240,61 +228,13 @@ def _time_notes(dataset: xr.Dataset, time_dim: str, found: tuple[Variable, ...],
         )
 
 
-def _cube_variables(dataset: xr.Dataset, driver: Driver, name: str) -> list[Variable]:
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Errors within name the file."""
     try:
-        return [_cube_variable(dataset, driver, variable) for variable in data_variables(dataset)]
+        yield
     except Unreadable as error:
         raise Unreadable(f"{name}: {error.message}", error.remedy) from None
-
-
-def _cube_variable(dataset: xr.Dataset, driver: Driver, name: str) -> Variable:
-    variable = dataset[name]
-    attrs = {key: plain(value) for key, value in variable.attrs.items()}
-    _refuse_packing_in_words(name, attrs)
-    dtype = variable.dtype.newbyteorder("=").name
-    return Variable(
-        name=name,
-        source_name=name,
-        dtype=dtype,
-        dims=tuple(str(dim) for dim in variable.dims),
-        shape=variable.shape,
-        chunks=_chunks(variable, attrs),
-        nodata=stated_nodata(attrs, dtype),
-        missing=further_missing(attrs, dtype, by_netcdf=driver == "netCDF"),
-        valid_range=valid_range(attrs, dtype),
-        scale=attrs.get("scale_factor"),
-        offset=attrs.get("add_offset"),
-        units=_units(attrs.get("units")),
-        attrs=attrs,
-        categorical="flag_values" in attrs or "flag_masks" in attrs,
-    )
-
-
-def _units(stated: Any) -> str | None:
-    """The attribute as text: some write the number 1."""
-    if isinstance(stated, int | float):
-        return f"{stated:g}"
-    return None if stated is None else str(stated)
-
-
-def _refuse_packing_in_words(name: str, attrs: dict[str, Any]) -> None:
-    """Packing is numbers (CF 8.1), and so is what means missing, where a text of it is a number (CF 2.5.1)."""
-    for key in ("scale_factor", "add_offset", "_FillValue", "missing_value"):
-        stated = attrs.get(key)
-        is_packing = key in attrs and key in ("scale_factor", "add_offset") and not isinstance(stated, int | float)
-        if is_packing or (isinstance(stated, str) and _NUMBER.fullmatch(stated.strip())):
-            raise Unreadable(
-                f"{name}: its {key} is {stated!r}, which is no number",
-                f"write the attribute as a number; of a NetCDF with `ncatted -a {key},{name},o,d,NUMBER FILE`",
-            )
-
-
-def _chunks(variable: xr.DataArray, attrs: dict[str, Any]) -> tuple[int, ...]:
-    """What one decoding gives: a chunk by the names of NetCDF and Zarr, or one map, which is a message of a GRIB."""
-    found = variable.encoding.get("chunksizes") or variable.encoding.get("chunks") or ()
-    if "GRIB_gridType" in attrs:
-        found = (*(1 for _ in variable.shape[:-2]), *variable.shape[-2:])
-    return tuple(min(int(length), size) for length, size in zip(found, variable.shape, strict=False))
 
 
 def _refuse_empty(found: tuple[Variable, ...], name: str) -> None:
@@ -313,8 +253,8 @@ def _one_grid(dataset: xr.Dataset, found: tuple[Variable, ...], name: str, profi
                 f"{name}: {first_name} lies on ({_shown(first)}) and {other} on ({_shown(value)})",
                 "select variables of one grid with source.variables",
             )
-    measured = cf.crs_of(dataset, first_name)
-    mapping = cf.without_figure(dataset, first_name) if profile.source.crs is None else None
+    measured = grid_mappings.crs_of(dataset, first_name)
+    mapping = grid_mappings.without_figure(dataset, first_name) if profile.source.crs is None else None
     if mapping is not None:
         kind = dataset[mapping].attrs["grid_mapping_name"]
         raise Unreadable(
@@ -323,11 +263,8 @@ def _one_grid(dataset: xr.Dataset, found: tuple[Variable, ...], name: str, profi
             "to the whole projection, as WKT or PROJ",
         )
     crs = agreed_crs(measured, profile.source.crs, name)
-    try:
-        grid = grid_of(dataset, first, crs)
-    except Unreadable as error:
-        raise Unreadable(f"{name}: {error.message}", error.remedy) from None
-    return grid, _one_time_axis(axes, name)
+    with _naming(name):
+        return grid_of(dataset, first, crs), _one_time_axis(axes, name)
 
 
 def _one_time_axis(axes: dict[str, Axes | None], name: str) -> str | None:
@@ -355,10 +292,8 @@ def _cube_periods(
 ) -> tuple[tuple[Period, ...], bool]:
     """The periods of the axis, held against what the name or the profile states; else that one period."""
     name = name_of(href)
-    try:
+    with _naming(name):
         measured = _measured_periods(dataset, time_dim, variable, profile)
-    except Unreadable as error:
-        raise Unreadable(f"{name}: {error.message}", error.remedy) from None
     stated, is_validity = file_period(href, profile)
     if measured and stated:
         _refuse_outside(measured, stated, name)
@@ -375,17 +310,9 @@ def _cube_periods(
 def _measured_periods(dataset: xr.Dataset, time_dim: str | None, variable: str, profile: Profile) -> tuple[Period, ...]:
     """Of the time axis, along rows or places, or of a single time; none for one step that only a file's name dates."""
     if time_dim is None:
-        return period_along(dataset, variable) or _scalar_time(dataset)
+        return times.period_along(dataset, variable) or times.scalar_time(dataset)
     bare = time_dim not in dataset.variables and dataset.sizes[time_dim] == 1
     return () if bare and profile.source.time.from_ != "coordinate" else times.periods_of(dataset, time_dim)
-
-
-def _scalar_time(dataset: xr.Dataset) -> tuple[Period, ...]:
-    """A time coordinate without a dimension (CF 5.7)."""
-    for name, variable in dataset.variables.items():
-        if variable.ndim == 0 and variable.attrs.get("standard_name") == "time" and variable.dtype.kind in "iuf":
-            return times.periods_of(dataset.expand_dims(dim={"_": 1}).rename({"_": f"{name}_"}), str(name))
-    return ()
 
 
 def _refuse_outside(measured: tuple[Period, ...], stated: Period, name: str) -> None:

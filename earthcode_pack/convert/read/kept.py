@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator
 
 
 class _Entry[V]:
@@ -26,6 +26,7 @@ class Kept[V]:
         self._limit, self._size = limit, size
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, _Entry[V]] = OrderedDict()
+        self._total = 0
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
         """The value of ``key``, made where it is not kept. Raises what ``make`` raises; then nothing is kept."""
@@ -35,20 +36,19 @@ class Kept[V]:
         with entry.lock:
             if not entry.value:
                 entry.value = [self._made(key, make)]
-                entry.size = self._size(entry.value[0])
-                self._shrink()
+                self._count(key, entry)
             return entry.value[0]
 
     def drop(self, key: Hashable) -> None:
         """Forgets a value that nobody needs any more."""
         with self._lock:
-            self._entries.pop(key, None)
+            entry = self._entries.pop(key, None)
+            self._total -= entry.size if entry is not None else 0
 
     @property
     def kept(self) -> int:
         """The bytes of all values that are kept."""
-        with self._lock:
-            return sum(entry.size for entry in self._entries.values())
+        return self._total
 
     def _made(self, key: Hashable, make: Callable[[], V]) -> V:
         try:
@@ -57,10 +57,21 @@ class Kept[V]:
             self.drop(key)
             raise
 
-    def _shrink(self) -> None:
+    def _count(self, key: Hashable, entry: _Entry[V]) -> None:
+        """Adds the size of a value that was made, and forgets those that were used longest ago."""
         with self._lock:
-            total = sum(entry.size for entry in self._entries.values())
-            for key in [key for key, entry in self._entries.items() if entry.size]:
-                if total <= self._limit:
-                    break
-                total -= self._entries.pop(key).size
+            if self._entries.get(key) is not entry:
+                return  # dropped meanwhile
+            entry.size = self._size(entry.value[0])
+            self._total += entry.size
+            for old in list(self._oldest()):
+                del self._entries[old]
+
+    def _oldest(self) -> Iterator[Hashable]:
+        """The values to forget until the rest fits, those used longest ago first; none that is being made."""
+        for key, entry in self._entries.items():
+            if self._total <= self._limit:
+                return
+            if entry.size:
+                self._total -= entry.size
+                yield key

@@ -13,10 +13,13 @@ import numpy as np
 import xarray as xr
 
 from earthcode_pack.cf.axes import data_variables
+from earthcode_pack.cf.flags import is_flags, of_enumeration
 from earthcode_pack.convert.read import foreign
 from earthcode_pack.convert.read.grib_cubes import refuse_doubles, several_cubes, several_runs
+from earthcode_pack.convert.read.hdf5 import open_hdf5
 from earthcode_pack.convert.read.plugins import load_plugins
 from earthcode_pack.errors import Unreadable, install_extra
+from earthcode_pack.storage.containment import refuse_values_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +38,6 @@ _MAGIC: dict[bytes, Driver] = {
 }  # fmt: skip
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata")
 FILL_OF_ZARR = "fill_of_zarr"  # in the encoding of a variable whose _FillValue is but the fill value of its array
-_FLAGS = {"flag_values", "flag_masks"}
 
 
 def driver_of(path: Path) -> Driver:
@@ -102,7 +104,7 @@ def _words(error: Exception) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def _raw(path: Path, engine: str, **options: Any) -> xr.Dataset:
+def _raw(path: Any, engine: str, **options: Any) -> xr.Dataset:
     # The engine is always named: guessing loads every engine there is.
     return xr.open_dataset(
         path, engine=engine, decode_times=False, decode_timedelta=False, mask_and_scale=False, decode_coords=False,
@@ -113,19 +115,22 @@ def _raw(path: Path, engine: str, **options: Any) -> xr.Dataset:
 def _netcdf(path: Path) -> xr.Dataset:
     if is_hdf5(path):
         load_plugins()
-        return _with_enumerations(_raw(path, "h5netcdf", phony_dims="sort"))
+        refuse_values_elsewhere(path)
+        return open_hdf5(path, _of_store)
     return _raw(path, "netcdf4", lock=_OPENING)
+
+
+def _of_store(store: xr.backends.H5NetCDFStore) -> xr.Dataset:
+    return _with_enumerations(_raw(store, "store"))
 
 
 def _with_enumerations(dataset: xr.Dataset) -> xr.Dataset:
     """The names of the values of an enumerated type as flags (CF 3.5), but for the one that means missing."""
     for variable in dataset.variables.values():
         names = (np.dtype(variable.encoding.get("dtype", variable.dtype)).metadata or {}).get("enum")
-        if names and not _FLAGS & set(variable.attrs):
-            fill = variable.attrs.get("_FillValue")
-            known = {value: name for name, value in names.items() if value != fill}
-            variable.attrs["flag_values"] = np.array(list(known), variable.dtype)
-            variable.attrs["flag_meanings"] = " ".join(name.replace(" ", "_") for name in known.values())
+        if names and not is_flags(variable.attrs):
+            stated = of_enumeration({value: name for name, value in names.items()}, variable.attrs.get("_FillValue"))
+            variable.attrs |= stated | {"flag_values": np.array(stated["flag_values"], variable.dtype)}
     return dataset
 
 
@@ -208,7 +213,7 @@ def _without_default_fills(dataset: xr.Dataset, group: Any) -> None:
     for name, variable in dataset.variables.items():
         if variable.attrs.get("_FillValue") != 0 or "_FillValue" in group[str(name)].attrs:
             continue
-        if name not in data or _FLAGS & set(variable.attrs) or variable.dtype.kind == "b":
+        if name not in data or is_flags(variable.attrs) or variable.dtype.kind == "b":
             del variable.attrs["_FillValue"]
         else:
             variable.encoding[FILL_OF_ZARR] = True

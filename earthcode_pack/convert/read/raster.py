@@ -15,6 +15,7 @@ from pyproj import CRS  # before rasterio and ecCodes: see read/__init__.py
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
+from earthcode_pack.cf.flags import is_flags
 from earthcode_pack.cf.missing import holds
 from earthcode_pack.convert.read.foreign import gdal_translate
 from earthcode_pack.errors import Unreadable
@@ -39,7 +40,6 @@ GDAL_OPTIONS = {
     "GDAL_CACHEMAX": 128 * 2**20,  # bytes: rasterio hands an int on as it is
 }
 _MOVED = 1e-3  # of a cell
-_FLAGS = {"flag_values", "flag_masks"}  # CF 3.5, as a conversion from NetCDF keeps them
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
@@ -216,7 +216,7 @@ class _Header:
             offset=None if self.offsets[at] == 0 else self.offsets[at],
             units=self.units[at] or None,
             attrs=dict(tags),
-            categorical=self.roles[at] is ColorInterp.palette or not _FLAGS.isdisjoint(tags),
+            categorical=self.roles[at] is ColorInterp.palette or is_flags(tags),
         )
 
 
