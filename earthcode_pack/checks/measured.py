@@ -17,6 +17,7 @@ from earthcode_pack.cf.missing import unpacked
 from earthcode_pack.cf.times import ends_of, time_of
 from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.checks.cf import open_raw
+from earthcode_pack.checks.classic import refuse_what_crashes
 from earthcode_pack.checks.cog import open_tiff
 from earthcode_pack.checks.limits import DECODED
 from earthcode_pack.checks.netcdf import open_modern, opened
@@ -169,6 +170,8 @@ def open_cube(path: Path | str) -> Iterator[Any]:
         return
     with path.open("rb") as file:
         classic = file.read(3) == b"CDF"
+    if classic:
+        refuse_what_crashes(path)
     with open_raw(str(path), engine="netcdf4") if classic else open_modern(str(path), path.name) as dataset:
         yield dataset
 

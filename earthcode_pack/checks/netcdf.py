@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
+from earthcode_pack.checks.classic import refuse_what_crashes
 from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, SMALL
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.redact import redacted
@@ -57,6 +58,7 @@ def opened(href: str) -> Iterator[Any]:
 def _classic(href: str, subject: str) -> Iterator[Finding]:
     yield rules.NC_VERSION.finding(subject, f"{subject} is NetCDF-3", "NetCDF-3")
     if "://" not in href:
+        refuse_what_crashes(Path(href))
         with open_raw(href, engine="netcdf4") as dataset:
             yield from cf_findings(dataset, subject)
 

@@ -112,3 +112,14 @@ def test_an_hdf5_file_that_is_no_netcdf_is_judged_all_the_same(tmp_path, broken)
     with h5py.File(tmp_path / "plain.h5", "w") as file:
         file["a"] = np.ones((3, 3))
     assert {"CF-UNITS", "ACDD-REQUIRED", "NETCDF-COORDINATES"} <= broken(check(tmp_path / "plain.h5"))
+
+
+def test_a_netcdf_3_header_that_crashes_its_library_is_a_finding(tmp_path):
+    """The number of a dimension's variables has a bit flipped: netCDF-C reads out of bounds, or refuses."""
+    path = tmp_path / "a.nc"
+    xr.Dataset({"x": ("t", [1.0, 2.0])}, {"t": [0, 1]}).to_netcdf(path, format="NETCDF3_CLASSIC")
+    raw = bytearray(path.read_bytes())
+    raw[12:16] = b"\x7f\xff\xff\xff"  # nelems of dim_list (NetCDF classic format, 2)
+    path.write_bytes(raw)
+    (finding,) = [finding for finding in check(path, deep=True) if finding.rule == "FORMAT-UNREADABLE"]
+    assert finding.message.startswith("a.nc: netCDF-C ")
