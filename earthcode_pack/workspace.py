@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
 from earthcode_pack.bundle import values_to_json, write_atomic
 from earthcode_pack.convert.work import Record, Sent
-from earthcode_pack.errors import Locked
+from earthcode_pack.errors import EarthcodePackError, Locked, OutsideError, UserError
 from earthcode_pack.mirror_jobs import JobThere, said_there
 from earthcode_pack.model import Artifact, File, Job
 from earthcode_pack.portable import locked
@@ -53,8 +53,15 @@ class Workspace:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps other runs off the bundle; the lock dies with the process. Raises ``Locked``."""
-        with locked(self.root / "lock") as is_held:
+        """Keeps other runs off the bundle; the lock dies with the process.
+
+        Raises ``Locked``; ``UserError`` or ``OutsideError`` where the workdir cannot be written.
+        """
+        with ExitStack() as stack:
+            try:
+                is_held = stack.enter_context(locked(self.root / "lock"))
+            except OSError as error:
+                raise _unwritable(self.bundle, error) from None
             if not is_held:
                 raise Locked(f"{self.bundle.name}: another run holds this bundle", "wait for it to end, then run again")
             for leftover in self.bundle.root.glob(".*.part"):  # of a run that was killed
@@ -199,6 +206,14 @@ class Workspace:
         for folder in (self.root / "jobs").glob("*"):
             if folder.name not in {fingerprint[:32] for fingerprint in wanted}:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unwritable(bundle: Bundle, error: OSError) -> EarthcodePackError:
+    """Why the bundle's folder cannot be made: a file in its way is the command line's fault."""
+    what, remedy = f"{bundle.root}: cannot be written ({error.strerror or error})", "name a folder with --workdir"
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return UserError(what, remedy)
+    return OutsideError(what, f"{remedy}, or allow writing there")
 
 
 def remove_strays(product: Path, keys: set[str]) -> None:

@@ -131,6 +131,7 @@ def fetch(href: str, folder: Path) -> Path:
     """
     path = local_path(href)
     if path is not None:
+        _refuse_pipe(href, Path(path))
         return Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix="fetched-", dir=folder))
@@ -194,12 +195,17 @@ def tree(href: str) -> Tree:
 def _local_tree(href: str, path: Path) -> Tree:
     if path.is_file():
         return Tree(href, None, {path.name: str(path)}, is_folder=False)
-    if path.exists() and not path.is_dir():
-        raise Unreadable(f"{href}: a pipe or device, not a file", "write it to a file, and name that")
+    _refuse_pipe(href, path)
     if not path.is_dir():
         raise Unreadable(f"{href}: no such file", "correct source.href")
     paths = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
     return Tree(href, None, {found.relative_to(path).as_posix(): str(found) for found in sorted(paths)}, is_folder=True)
+
+
+def _refuse_pipe(href: str, path: Path) -> None:
+    """Raises ``Unreadable`` for what never ends, or never begins: a pipe, a device, a socket."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise Unreadable(f"{href}: a pipe or device, not a file", "write it to a file, and name that")
 
 
 def filesystem(href: str) -> tuple[Any, str]:
