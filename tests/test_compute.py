@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -362,6 +363,24 @@ def _stop_the_first_time(item):
         return number * number
     os.kill(os.getpid(), signal.SIGSTOP)
     return None
+
+
+def test_what_a_worker_waits_for_is_said_by_the_run(caplog):
+    with caplog.at_level(logging.INFO, "earthcode_pack.waiting"), mapper(LOCAL) as each:
+        assert dict(each(_wait_a_moment, [1])) == {0: 1}
+        until(lambda: "waiting for the tide" in caplog.text, "the words of a worker")
+    assert re.search(r"waiting for the tide: .* \(the Dask worker tcp://127\.0\.0\.1:\d+\)", caplog.text)
+
+
+def _wait_a_moment(number):
+    import time
+
+    from earthcode_pack import waiting
+
+    waiting.FIRST_SECONDS = 0.1
+    with waiting.spoken(waiting.Wait("the tide")):
+        time.sleep(2)
+    return number
 
 
 class Fragile(LocalCluster):
