@@ -129,7 +129,7 @@ def _read(path: Path, href: str, pattern: str | None) -> _Look:
     first: SourceError | None = None
     for time, crs in combinations(times, (None, _SOME_CRS)):
         try:
-            source = header_of(path, href, path.stat().st_size, "", _asking(href, time, crs))
+            source = header_of(path, href, storage.size(str(path)), "", _asking(href, time, crs))
         except SourceError as error:
             first = first or error
         else:
