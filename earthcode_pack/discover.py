@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earthcode_pack import storage
+from earthcode_pack.convert.read.admission import refuse_what_cannot_be_read
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.read.header import header_of
+from earthcode_pack.convert.read.isolated import for_opening, isolated, ready
 from earthcode_pack.errors import OutsideError, ProfileError, SourceError, Unreadable
 from earthcode_pack.model import Failure, Source, Sources
 from earthcode_pack.parallel import carried
@@ -31,6 +33,7 @@ def discover(
     """
     hrefs = _matches(profile.source.href)
     found: list[Source | Failure] = []
+    ready(len(hrefs))
     with ThreadPoolExecutor(_THREADS) as pool:
         for done, result in enumerate(pool.map(carried(lambda href: _look(href, profile, cache)), hrefs), start=1):
             found.append(result)
@@ -55,9 +58,12 @@ def _matches(patterns: Iterable[str]) -> list[str]:
 
 def _look(href: str, profile: Profile, cache: storage.IdentityCache) -> Source | Failure:
     try:
+        refuse_what_cannot_be_read(href, profile.source.follow)
         size, sha256 = storage.identify(href, cache)
         with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:
-            return header_of(storage.fetch(href, Path(folder)), href, size, sha256, profile)
+            path = storage.fetch(href, Path(folder)).absolute()
+            limits = for_opening(size)
+            return isolated(header_of, path, href, size, sha256, profile, subject=name_of(href), limits=limits)
     except SourceError as error:
         return failure(href, error)
     except OutsideError:

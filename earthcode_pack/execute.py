@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from earthcode_pack import convert
+from earthcode_pack import convert, storage
 from earthcode_pack.compute import mapper
 from earthcode_pack.convert.work import Record
 from earthcode_pack.errors import OutsideError, SourceError, UserError
@@ -56,12 +57,15 @@ def execute(
 ) -> Converted:
     """Converts what is not done. Every verified part is noted at once, so that a killed run goes on.
 
+    What was hashed is what was converted: after the last read of a job its sources must be as they were when ``cache``
+    identified them. Files are looked at before the output gets its final name, folders once at the end.
+
     A job that fails is in the failures. Raises ``OutsideError`` and ``UserError``, which concern all jobs.
     """
     done = {job.key: artifact for job in planned.jobs if (artifact := workspace.done(job, cache))}
     for artifact in done.values():
         forward.tell(artifact)
-    run = _Execution(workspace, [job for job in planned.jobs if job.key not in done], forward)
+    run = _Execution(workspace, [job for job in planned.jobs if job.key not in done], forward, cache)
     if run.jobs:
         workspace.withdraw()  # from here on the product is not what its manifest says
         run.run(profile, progress)
@@ -76,13 +80,15 @@ def execute(
 class _Execution:
     """The jobs under way: what is made, what failed, and the parts that each still waits for."""
 
-    def __init__(self, workspace: Workspace, jobs: list[Job], forward: Forward) -> None:
+    def __init__(self, workspace: Workspace, jobs: list[Job], forward: Forward, cache: IdentityCache) -> None:
         self.workspace = workspace
         self.jobs = jobs
         self.forward = forward
+        self.cache = cache
         self.made: dict[str, Artifact] = {}
         self.failures: dict[str, Failure] = {}
         self.waiting: dict[str, set[int]] = defaultdict(set)
+        self.changed: set[str] = set()  # hrefs of sources that are not what was hashed
 
     def run(self, profile: Profile, progress: Callable[[int, int], None]) -> None:
         """Writes the parts of all jobs, and finishes each job with its last part."""
@@ -92,6 +98,8 @@ class _Execution:
         with mapper(profile.compute) as run:
             for index, result in counted(run(self.forward.write, parts), len(parts), progress):
                 self._take(parts[index], result)
+        self._take_back_what_changed()
+        self._reconcile()
 
     def _begin(self, job: Job) -> list[Part]:
         """The parts that are still to be written; none where the job fails, or is finished at once."""
@@ -125,11 +133,13 @@ class _Execution:
         return []
 
     def _take(self, part: Part, result: Record | Failure | Exception) -> None:
-        """Notes the outcome of a part; the last one finishes its job."""
+        """Notes the outcome of a part, once; the last one finishes its job."""
         if isinstance(result, OutsideError | UserError):
             raise result
         if not isinstance(result, Record):
-            self.failures.setdefault(part.job.key, _failure_of(part, result))
+            self._fail(part.job, result)
+            return
+        if part.number not in self.waiting[part.job.key]:
             return
         self.workspace.keep_record(part.job, result)
         self._tell_sent([result])
@@ -137,14 +147,21 @@ class _Execution:
         if not self.waiting[part.job.key] and part.job.key not in self.failures:
             try:
                 self._finish(part.job)
-            except SourceError as error:
-                self._fail(part.job, error)
             except OutsideError:
                 raise
             except Exception as error:  # noqa: BLE001 - one bad file does not stop the rest, whatever its library raises
-                self.failures[part.job.key] = _failure_of(part, error)
+                self._fail(part.job, error)
+
+    def _reconcile(self) -> None:
+        """Compares what was made with the plan: a job without an artifact is a failure, whatever its parts were."""
+        for job in self.jobs:
+            if job.key not in self.made and job.key not in self.failures:
+                missing = ", ".join(map(str, sorted(self.waiting[job.key])))
+                error = f"{job.key}: no result came of part {missing}" if missing else f"{job.key}: it was not finished"
+                self.failures[job.key] = Failure(source=job.inputs[0].href, error=error, remedy="run again: it goes on")
 
     def _finish(self, job: Job) -> None:
+        self._refuse_changed(job)
         self.workspace.collect(job)
         records = list(self.workspace.records(job).values())
         artifact = convert.finish(job, records, self.workspace.folder(job), self.workspace.bundle.product)
@@ -157,16 +174,45 @@ class _Execution:
             if record.sent is not None:
                 self.forward.sent(record.sent)
 
-    def _fail(self, job: Job, error: SourceError) -> None:
-        self.failures[job.key] = Failure(source=job.inputs[0].href, error=error.message, remedy=error.remedy)
+    def _refuse_changed(self, job: Job) -> None:
+        """Raises ``Unreadable`` where a file that the job read is not, or no longer, the one that was hashed."""
+        for source in job.inputs:
+            is_file = not storage.is_folder(source.href)
+            if is_file and not storage.is_unchanged(source.href, source.sha256, self.cache):
+                self.changed.add(source.href)
+                raise storage.changed(source.href)
+
+    def _take_back_what_changed(self) -> None:
+        """Fails all jobs of sources that changed, and forgets their parts: those may hold values of either file.
+
+        Folders (Zarr) are looked through here, each once.
+        """
+        folders = {one.href: one.sha256 for job in self.jobs for one in job.inputs if storage.is_folder(one.href)}
+        self.changed |= {href for href, digest in folders.items() if not storage.is_unchanged(href, digest, self.cache)}
+        for job in self.jobs if self.changed else ():
+            if source := next((one for one in job.inputs if one.href in self.changed), None):
+                self.workspace.forget(job)
+                self.workspace.drop(job)
+                self.made.pop(job.key, None)
+                failure = _failure_of(job, storage.changed(source.href))
+                self.failures[job.key] = failure.model_copy(update={"source": source.href})
+
+    def _fail(self, job: Job, result: Failure | Exception) -> None:
+        """Notes the first failure of a job. Where a source changed that is the reason, whatever a library says."""
+        if job.key not in self.failures:
+            self.failures[job.key] = _failure_of(job, result)
+            with suppress(SourceError):
+                self._refuse_changed(job)
 
 
-def _failure_of(part: Part, result: Failure | Exception) -> Failure:
+def _failure_of(job: Job, result: Failure | Exception) -> Failure:
     if isinstance(result, Failure):
         return result
+    if isinstance(result, SourceError):
+        return Failure(source=job.inputs[0].href, error=result.message, remedy=result.remedy)
     return Failure(
-        source=part.job.inputs[0].href,
-        error=f"{part.job.key}: {type(result).__name__}: {result}",
+        source=job.inputs[0].href,
+        error=f"{job.key}: {type(result).__name__}: {result}",
         remedy="run again: it goes on from here",
     )
 

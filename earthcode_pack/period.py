@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from urllib.parse import unquote, urlsplit
 
 from earthcode_pack.model import Period
+from earthcode_pack.wildcards import DIRECTIVES, WILDCARDS, Piece, Span, spans
 
 _ISO = re.compile(
     r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:[T ](\d{2})(?::?(\d{2})(?::?(\d{2})(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?)?)?)?"
@@ -19,16 +20,7 @@ _ISO = re.compile(
 _PRECISION = ("year", "month", "day", "hour", "minute", "second")
 _DAY, _SECOND = 2, 5
 
-# How each strptime directive looks in a file name, and how fine it is. A number may lack its leading zeros where no
-# other digit stands beside it: 2020-1-5.
-_TWO = r"(?:\d{2}|(?<!\d)\d(?!\d))"
-_DIRECTIVES = {
-    "Y": (r"\d{4}", 0), "y": (r"\d{2}", 0), "m": (_TWO, 1), "b": (r"[A-Za-z]{3}", 1), "B": (r"[A-Za-z]+", 1),
-    "d": (_TWO, 2), "j": (r"(?:\d{3}|(?<!\d)\d{1,2}(?!\d))", 2), "H": (_TWO, 3), "M": (_TWO, 4), "S": (_TWO, 5),
-    "f": (r"\d{1,6}", 5), "z": (r"(?:Z|[+-]\d{2}:?\d{2})", -1),
-}  # fmt: skip
 _FIELD = re.compile(r"\{(start|end):([^}]+)\}")
-_WILDCARDS = {"*": "[^/]*{lazy}", "**": ".*{lazy}", "**/": "(?:.*{lazy}/)?{lazy}"}
 _SHOWN = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -89,22 +81,22 @@ class TimePattern:
             raise ValueError(f"the pattern {self.text!r} names no time: write {{start:%Y%m%d}} where the date stands")
         for _, layout in fields:
             self._check_directives(layout)
-        self._regex(greedy=True)
+        self._pieces()
         for end in {end for end, _ in fields}:
             self._check_precision(end)
 
     def _check_directives(self, layout: str) -> None:
         directives = re.findall(r"%.?", layout)
-        unknown = [directive for directive in directives if directive[1:] not in _DIRECTIVES]
+        unknown = [directive for directive in directives if directive[1:] not in DIRECTIVES]
         if unknown:
-            raise ValueError(f"{unknown[0]} in the pattern {self.text!r} is none of %{' %'.join(_DIRECTIVES)}")
+            raise ValueError(f"{unknown[0]} in the pattern {self.text!r} is none of %{' %'.join(DIRECTIVES)}")
         if len(set(directives)) < len(directives):
             raise ValueError(f"{{…:{layout}}} in the pattern {self.text!r} holds a directive twice")
 
     def _check_precision(self, end: str) -> None:
         """Refuses what strptime would fill in from 1 January 1900: a day without its month, an hour without its day."""
         directives = self._directives(end)
-        levels = {_DIRECTIVES[directive][1] for directive in directives}
+        levels = {DIRECTIVES[directive][1] for directive in directives}
         wanted = set(range(max(levels, default=0) + 1)) | {0}
         missing = wanted - levels - ({1} if "j" in directives else set())
         if missing:
@@ -116,21 +108,21 @@ class TimePattern:
             sign for field, layout in _FIELD.findall(self.text) if field == end for sign in re.findall("%(.)", layout)
         ]
 
-    def _regex(self, *, greedy: bool) -> re.Pattern[str]:
-        """A group for each directive, in the order in which they stand; folders before the pattern are left open."""
+    def _pieces(self) -> list[Piece]:
+        """What stands in the pattern, in order; folders before it are left open."""
         parts = re.split(r"(\*\*/|\*\*?|\{[^}]*\})", "**/" + self.text.strip("/"))
-        return re.compile("".join(self._piece(part, "" if greedy else "?") for part in parts), re.DOTALL)
+        return [piece for part in parts if part for piece in self._piece(part)]
 
-    def _piece(self, part: str, lazy: str) -> str:
-        if part in _WILDCARDS:
-            return _WILDCARDS[part].format(lazy=lazy)
+    def _piece(self, part: str) -> list[Piece]:
+        if part in WILDCARDS:
+            return [Piece(part, "wildcard")]
         if not part.startswith("{"):
-            return re.escape(part)
+            return [Piece(part, "text")]
         field = _FIELD.fullmatch(part)
         if field is None:
             raise ValueError(f"{part!r} in the pattern {self.text!r} is neither {{start:…}} nor {{end:…}}")
-        pieces = re.split(r"(%.)", field[2])
-        return "".join(f"({_DIRECTIVES[p[1]][0]})" if p.startswith("%") else re.escape(p) for p in pieces)
+        inner = filter(None, re.split(r"(%.)", field[2]))
+        return [Piece(p[1], "directive") if p.startswith("%") else Piece(p, "text") for p in inner]
 
     def period(self, href: str) -> Period | None:
         """The interval that the name or the path of a file states; None where it does not match.
@@ -148,8 +140,9 @@ class TimePattern:
 
         """
         path = _path_of(href)
-        matches = [self._regex(greedy=greedy).fullmatch(path) for greedy in (True, False)]
-        readings = {match.groups(): match for match in matches if match is not None}
+        pieces = self._pieces()
+        matches = [spans(pieces, path, greedy=greedy) for greedy in (True, False)]
+        readings = {tuple(path[slice(*span)] for span in match): match for match in matches if match is not None}
         found: list[Period] = []
         errors: list[ValueError] = []
         for match in readings.values():
@@ -164,10 +157,11 @@ class TimePattern:
             raise errors[0]
         return found[0] if found else None
 
-    def _read(self, match: re.Match[str], path: str) -> Period:
+    def _read(self, match: tuple[Span, ...], path: str) -> Period:
         fields = [end for end, layout in _FIELD.findall(self.text) for _ in re.findall("%.", layout)]
         moments = {
-            end: self._moment(end, match, [n for n, e in enumerate(fields, 1) if e == end]) for end in set(fields)
+            end: self._moment(end, path, [span for span, e in zip(match, fields, strict=True) if e == end])
+            for end in set(fields)
         }
         period = Period(start=moments["start"].start, end=moments.get("end", moments["start"]).end)
         if period.end < period.start:
@@ -176,15 +170,15 @@ class TimePattern:
             )
         return period
 
-    def _moment(self, end: str, match: re.Match[str], groups: list[int]) -> Period:
-        """Moment that the directives of the start or of the end state together, in these groups of the match."""
-        directives, texts = self._directives(end), [match[group] for group in groups]
+    def _moment(self, end: str, path: str, places: list[Span]) -> Period:
+        """Moment that the directives of the start or of the end state together, in these places of the path."""
+        directives, texts = self._directives(end), [path[slice(*place)] for place in places]
         once = dict(zip(directives, texts, strict=True))
-        shown = match.string[match.start(groups[0]) : match.end(groups[-1])]
+        shown = path[places[0][0] : places[-1][1]]
         try:
             start = datetime.strptime(" ".join(once.values()), " ".join(f"%{key}" for key in once))  # noqa: DTZ007
             found = start if start.tzinfo else start.replace(tzinfo=UTC)
-            period = Period(start=found, end=last_second(found, max(_DIRECTIVES[key][1] for key in once)))
+            period = Period(start=found, end=last_second(found, max(DIRECTIVES[key][1] for key in once)))
         except (ValueError, OverflowError):
             raise ValueError(f"{shown!r} is no date of the calendar, read as %{'%'.join(once)}") from None
         for key, value in zip(directives, texts, strict=True):

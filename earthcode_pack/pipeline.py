@@ -17,6 +17,7 @@ from earthcode_pack.describe import Describing
 from earthcode_pack.discover import discover
 from earthcode_pack.errors import EarthcodePackError, ProfileError
 from earthcode_pack.execute import Converted, Forward, execute
+from earthcode_pack.fingerprint import fingerprint, processing_time
 from earthcode_pack.illustrate import Pictures, illustrate
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
 from earthcode_pack.plan import plan
@@ -29,6 +30,7 @@ from earthcode_pack.workspace import Workspace, bundle_of, remove_strays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from earthcode_pack.profile import Profile
 
@@ -47,7 +49,8 @@ def default_workdir(profile_path: str) -> Path:
 def dry_run(profile: Profile, workdir: str | Path) -> tuple[Plan, Summary]:
     """The plan and what it comes to. Writes nothing, but for what it keeps of a workdir at a URL on this machine.
 
-    Raises ``ProfileError`` where no file matches, ``UnknownId`` for ids that the catalogue lacks.
+    Raises ``ProfileError`` where no file matches, ``UnknownId`` for ids that the catalogue lacks, ``VersionTaken``
+    where another product is published as this version.
     """
     bundle = bundle_of(profile, workdir)
     refresh(bundle)
@@ -57,6 +60,7 @@ def dry_run(profile: Profile, workdir: str | Path) -> tuple[Plan, Summary]:
     sources = discover(profile, cache)
     planned = plan(profile, sources)
     _check_preview(profile, planned)
+    processing_time(profile, bundle, fingerprint(profile, planned), refuse=True)
     skipped = sum(workspace.done(job, cache) is not None for job in planned.jobs)
     return planned, Summary(
         bundle=bundle.name,
@@ -123,14 +127,19 @@ def prepare(
     what refers to it does not. When the product turns out as one that must not be published (``may_publish``, with
     ``allow_incomplete``), that data is taken back. After an exception it stays, for the run that goes on, or ``clean``.
 
-    Failures of single sources are in the bundle, not raised. Raises ``ProfileError``, ``UnknownId``, ``Locked`` or
-    ``OutsideError``.
+    A product that is published already is recognised before anything is converted (see ``fingerprint``). Of the same
+    product the processing time is taken over; where another one is published as this version, ``VersionTaken`` is
+    raised with ``ahead`` and a warning given without.
+
+    Failures of single sources are in the bundle, not raised. Raises ``ProfileError``, ``UnknownId``, ``VersionTaken``,
+    ``Locked`` or ``OutsideError``.
     """
     bundle = bundle_of(profile, workdir or Path.cwd() / ".earthcode-pack")
     workspace = Workspace(bundle)
     check_profile(profile)
     with workspace.held(), data_ahead(workspace, profile, ahead, allow_incomplete) as forward:
-        return _Preparation(profile, bundle, workspace, step=step, progress=progress, forward=forward).run()
+        preparation = _Preparation(profile, bundle, workspace, step=step, progress=progress, forward=forward)
+        return preparation.run(refuse_taken=ahead)
 
 
 class _Preparation:
@@ -150,13 +159,15 @@ class _Preparation:
         self.step, self.progress, self.forward = step, progress, forward
         self.cache = storage.IdentityCache(workspace.identities)
         self.watch = Stopwatch()
+        self.fingerprint = ""
+        self.processed: datetime | None = None  # as published, or as described here before
         self.is_settled = False  # nothing changed since the product was checked, and its data is not on this machine
 
-    def run(self) -> Bundle:
+    def run(self, *, refuse_taken: bool) -> Bundle:
         """The verbs in their order."""
         before, state = self.bundle.digest, self._state()
         sources = self._do("discover", self._discover)
-        planned = self._do("plan", lambda: self._plan(sources))
+        planned = self._do("plan", lambda: self._plan(sources, refuse_taken=refuse_taken))
         converted = self._do("convert", lambda: self._convert(planned))
         self.is_settled = self.workspace.lacks(converted.artifacts) and state is not None and state == self._state()
         self._describe(converted.artifacts)
@@ -175,9 +186,11 @@ class _Preparation:
     def _discover(self) -> Sources:
         return discover(self.profile, self.cache, partial(self.progress, "discover"))
 
-    def _plan(self, sources: Sources) -> Plan:
+    def _plan(self, sources: Sources, *, refuse_taken: bool) -> Plan:
         planned = plan(self.profile, sources)
         _check_preview(self.profile, planned)
+        self.fingerprint = fingerprint(self.profile, planned)
+        self.processed = processing_time(self.profile, self.bundle, self.fingerprint, refuse=refuse_taken)
         write_atomic(self.bundle.root / "profile.yaml", self.profile.to_yaml())
         write_atomic(self.bundle.root / "plan.json", planned.to_json())
         self.workspace.forget_all_but(planned.jobs)
@@ -198,8 +211,10 @@ class _Preparation:
         progress = partial(self.progress, "convert")
         return execute(planned, self.workspace, self.profile, self.cache, progress, forward=self.forward)
 
-    def _describe(self, artifacts: list[Artifact]) -> None:
-        """Pictures, STAC and manifest; of nothing, nothing is left."""
+    def _describe(self, made: list[Artifact]) -> None:
+        """Pictures, STAC and manifest; of nothing, nothing is left. A product has one time of processing."""
+        processed = self.processed or max((artifact.processed for artifact in made), default=None)
+        artifacts = [artifact.model_copy(update={"processed": processed}) for artifact in made]
         if not artifacts:
             self.workspace.withdraw()
             remove_strays(self.bundle.product, set())
@@ -210,7 +225,7 @@ class _Preparation:
         self._do("bundle", lambda: assemble(self.bundle, artifacts, written | previews))
 
     def _write_stac(self, artifacts: list[Artifact], pictures: Pictures) -> Known:
-        describing = Describing(self.profile, artifacts, *pictures)
+        describing = Describing(self.profile, artifacts, *pictures, fingerprint=self.fingerprint)
         return StacWriter(self.bundle).write(describing, partial(self.progress, "describe"))
 
     def _illustrate(self, artifacts: list[Artifact]) -> Pictures:
@@ -232,7 +247,7 @@ class _Preparation:
 
     def _check(self, sources: Sources, artifacts: list[Artifact], before: str | None) -> tuple[Finding, ...]:
         """What the product breaks of the rules, and what the sources leave open."""
-        from earthcode_pack.checks import check  # noqa: PLC0415 - jsonschema and friends
+        from earthcode_pack.checks import check  # noqa: PLC0415 - heavy
         from earthcode_pack.checks.class_facts import class_findings  # noqa: PLC0415
         from earthcode_pack.checks.proof_facts import proof_findings  # noqa: PLC0415
         from earthcode_pack.checks.time_facts import gap_findings  # noqa: PLC0415

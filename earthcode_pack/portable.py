@@ -18,12 +18,12 @@ _SEEKING = Lock()  # Windows has one position for all threads that share a file
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = False) -> Iterator[bool]:
+def locked(path: Path, *, wait: float = 0) -> Iterator[bool]:
     """Holds an exclusive lock on a file, which the operating system releases when the process ends.
 
     Args:
         path: the lock file; it and its folder are created, and stay.
-        wait: wait until the lock is free. Otherwise one attempt is made.
+        wait: seconds to wait for the lock to become free; by default one attempt is made.
 
     Yields:
         whether the lock is held.
@@ -32,7 +32,7 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[bool]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=-1 if wait else 0)
+        lock.acquire(timeout=wait)
     except Timeout:
         yield False
         return

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -91,8 +92,12 @@ def software() -> dict[str, str]:
     """Name and version of what reads and writes the data."""
     import rasterio  # noqa: PLC0415 - keeps the import of this module light
 
-    versions = {name.replace("-", "_"): version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), "gdal": rasterio.__gdal_version__, **versions}
+    return {"python": platform.python_version(), "gdal": rasterio.__gdal_version__, **_versions()}
+
+
+@cache  # each is a search through all that is installed
+def _versions() -> dict[str, str]:
+    return {name.replace("-", "_"): version(name) for name in _PACKAGES}
 
 
 def peak_memory_mb() -> int:

@@ -69,7 +69,8 @@ def publish(
     """Uploads, registers and hands off a prepared bundle; where readers find it, None where it must not be published.
 
     Nothing leaves the bundle when sources failed (unless ``allow_incomplete``), when an error stands that the profile
-    does not accept, or when the profile names no store. Raises ``NotApproved`` where ``approve`` is another digest,
+    does not accept, or when the profile names no store. Before the first byte leaves, every file is compared with the
+    manifest. Raises ``NotApproved`` where ``approve`` is another digest, ``UserError`` where a file is another one,
     ``Locked`` where another run holds the bundle: what is judged and approved is what is published.
     """
     workspace = Workspace(bundle)
@@ -80,7 +81,9 @@ def publish(
             return None
         check_profile(profile)
         receipts = _put_by_workers(workspace, profile)
-        with_data(bundle, {receipt.key for receipt in receipts})
+        elsewhere = {receipt.key for receipt in receipts}
+        with_data(bundle, elsewhere)
+        workspace.refuse_changed(elsewhere)
         if approve is not None:
             write_atomic(bundle.root / "provenance.json", provenance_json(approved(bundle.provenance(), approve)))
         if profile.store.prr is not None:
@@ -123,6 +126,9 @@ def data_ahead(workspace: Workspace, profile: Profile, wanted: bool, allow_incom
         )
         if not may_publish(workspace.bundle, allow_incomplete=allow_incomplete):
             early.withdraw(workspace.sent())
+    except KeyboardInterrupt:
+        early.cut()
+        raise
     finally:
         early.close()
 

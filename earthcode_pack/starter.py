@@ -112,6 +112,9 @@ def _some(hrefs: list[str]) -> list[str]:
 def _look(href: str, pattern: str | None) -> _Look | SourceError:
     """The header by the reader that a run uses, asked without what the file may lack, then with it."""
     try:
+        from earthcode_pack.convert.read.admission import refuse_what_cannot_be_read  # noqa: PLC0415 - brings xarray
+
+        refuse_what_cannot_be_read(href)
         with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:
             return _read(storage.fetch(href, Path(folder)), href, pattern)
     except SourceError as error:

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
 from earthcode_pack.bundle import values_to_json, write_atomic
 from earthcode_pack.convert.work import Record, Sent
-from earthcode_pack.errors import Locked
+from earthcode_pack.errors import Locked, UserError
 from earthcode_pack.mirror_jobs import JobThere, said_there
 from earthcode_pack.model import Artifact, File, Job
 from earthcode_pack.portable import locked
-from earthcode_pack.storage import each
+from earthcode_pack.storage import IdentityCache, each
+from earthcode_pack.storage.words import safe_key
 from earthcode_pack.workdir import bundle_in, mirror_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from earthcode_pack.bundle import Bundle
     from earthcode_pack.convert.work import Part
     from earthcode_pack.mirror import Mirror
+    from earthcode_pack.model import ManifestEntry
     from earthcode_pack.profile import Profile
-    from earthcode_pack.storage import IdentityCache
 
 
 _SENT = TypeAdapter(list[Sent])
@@ -61,6 +63,24 @@ class Workspace:
                 leftover.unlink()
             with self.mirror.held() if self.mirror else nullcontext():
                 yield
+
+    def refuse_changed(self, elsewhere: Collection[str] = ()) -> None:
+        """Compares every file of the product with its manifest, but for ``elsewhere``: keys that workers have put.
+
+        Raises ``UserError`` for one that is gone, a symbolic link, or of another size or sha256.
+        """
+        cache, product = IdentityCache(self.identities), self.bundle.product.resolve()
+        entries = [entry for entry in self.bundle.manifest() if entry.key not in elsewhere]
+        found = each(partial(_difference, product, cache), entries)
+        wrong = [f"{product / entry.key}: {why}" for entry, why in zip(entries, found, strict=True) if why]
+        if wrong:
+            more = f"; {len(wrong) - 1} more files differ" if len(wrong) > 1 else ""
+            raise UserError(
+                f"{wrong[0]}: not the file that the manifest names{more}; nothing was sent",
+                "run the profile again: it makes anew what is not as it was",
+            )
+        if not self.bundle.receipts():  # a second run leaves every file as it is
+            cache.save()
 
     def withdraw(self) -> None:
         """What follows changes the product: it is not whole until there is a new manifest, nor checked."""
@@ -137,6 +157,12 @@ class Workspace:
         if self.mirror is not None:
             self._there(self.mirror, job).drop()
 
+    def drop(self, job: Job) -> None:
+        """Takes back what was made of a job: its output, and the note that it is done."""
+        self._record(job).unlink(missing_ok=True)
+        output = self.bundle.product / job.key
+        shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
+
     def _record(self, job: Job) -> Path:
         return self.root / "artifacts" / f"{job.fingerprint}.json"
 
@@ -199,6 +225,19 @@ class Workspace:
         for folder in (self.root / "jobs").glob("*"):
             if folder.name not in {fingerprint[:32] for fingerprint in wanted}:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _difference(product: Path, cache: IdentityCache, entry: ManifestEntry) -> str | None:
+    """What a file of the product is instead of what its manifest says; None where it is that."""
+    path = product / safe_key(entry.key)
+    if path.resolve() != path:
+        return "a symbolic link"
+    if not path.is_file():
+        return "gone"
+    if path.stat().st_size != entry.size:
+        return f"{path.stat().st_size} bytes instead of {entry.size}"
+    _, sha256 = cache.identify(str(path))
+    return None if entry.sha256 == f"1220{sha256}" else f"sha256 {sha256[:12]}…"
 
 
 def remove_strays(product: Path, keys: set[str]) -> None:

@@ -115,7 +115,7 @@ HEAVY = {
     *("asyncio", "boto3", "botocore", "cfgrib", "dask", "distributed", "earthcode_flows", "fsspec", "h5py", "httpx"),
     *(
         "jinja2",
-        "jsonschema",
+        "jsonschema_rs",
         "matplotlib",
         "netCDF4",
         "numcodecs",

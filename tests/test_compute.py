@@ -1,18 +1,27 @@
 """The mappers: every item comes back once, whatever befalls it."""
 
+import json
 import logging
 import os
+import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from importlib import import_module
+from itertools import islice
+from typing import ClassVar
 
+import dask
 import pytest
-from clockless import LONG
+from clockless import LONG, until
+from distributed import LocalCluster
 
-from earthcode_pack import compute
+from earthcode_pack import compute, dask_cluster, dask_mapper
 from earthcode_pack.compute import cores, mapper, serial, threads
 from earthcode_pack.errors import Contradiction, OutsideError, SourceError, UserError
 from earthcode_pack.profile.model import Compute
@@ -145,8 +154,6 @@ def test_an_adaptive_cluster_starts_its_workers_when_there_is_work():
 
 
 def test_a_scheduler_by_its_address():
-    from distributed import LocalCluster
-
     with (
         LocalCluster(n_workers=1, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0") as cluster,
         mapper(Compute(address=cluster.scheduler_address)) as each,
@@ -165,7 +172,7 @@ def test_nothing_to_do_starts_no_cluster():
 
 
 def test_no_scheduler_answers(monkeypatch):
-    monkeypatch.setattr(compute, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 0.3)
     with pytest.raises(OutsideError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1 ") as caught:
         start(Compute(address="tcp://127.0.0.1:1"))
     assert "compute.address" in caught.value.remedy
@@ -220,22 +227,195 @@ def test_an_item_that_kills_its_workers_is_a_failure_and_the_others_go_on():
     assert "memory" in outcomes[2].remedy
 
 
-def test_a_cluster_whose_last_worker_is_gone_is_given_up(monkeypatch):
-    from distributed import LocalCluster
+# --- clusters that die, stop, or never come ---------------------------------------------------------------------------
 
-    monkeypatch.setattr(compute, "WORKERLESS_SECONDS", 2.0)
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--no-nanny", "--nthreads", "1", "--no-dashboard"]
+BRIEF = 4  # s of compute.wait
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """What takes half a minute at work."""
+    monkeypatch.setattr(dask_mapper, "SILENT_SECONDS", 3.0)
+    monkeypatch.setattr(dask_mapper, "SCALE_SECONDS", 1.0)
+    monkeypatch.setattr(dask_cluster, "CLOSE_SECONDS", 3.0)
+    monkeypatch.setattr(dask_mapper, "_CANCEL_SECONDS", 1.0)
+
+
+@contextmanager
+def program(*command):
+    """A process of Dask's command line, killed at the end, stopped or not."""
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}  # noqa: PTH120 - for the functions below
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(
+        [sys.executable, "-m", *command], env=environment, start_new_session=True, **quiet
+    ) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def scheduler(folder):
+    """A scheduler in a process of its own, and its address."""
+    file = folder / "scheduler.json"
+    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+    with program("distributed.cli.dask_scheduler", *options) as process:
+        yield (
+            process,
+            until(lambda: file.is_file() and file.read_text() and json.loads(file.read_text())["address"], "it"),
+        )
+
+
+def worker(address, *options):
+    """A worker process of one thread, by default without a nanny."""
+    how = ["--nthreads", "1", "--no-dashboard", "--local-directory", tempfile.gettempdir()]
+    return program("distributed.cli.dask_worker", *(options or ["--no-nanny"]), *how, address)
+
+
+def given_up(each, function, items):
+    """The message and remedy with which every item comes back that did not before the run ended."""
+    outcomes = dict(each(function, items))
+    assert sorted(outcomes) == list(range(len(items)))
+    failures = {(o.message, o.remedy) for o in outcomes.values() if isinstance(o, OutsideError)}
+    assert len(failures) == 1, outcomes
+    return failures.pop()
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_scheduler_that_never_has_a_worker_is_given_up(tmp_path):
+    with scheduler(tmp_path) as (_, address), mapper(Compute(address=address, wait=BRIEF)) as each:
+        message, remedy = given_up(each, abs, [-1, -2])
+    assert message == f"waited {BRIEF} s for a first worker to join the Dask scheduler at {address}"
+    assert "start some" in remedy
+    assert "compute.wait" in remedy
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_cluster_whose_last_worker_is_gone_is_given_up(tmp_path):
     with (
-        LocalCluster(n_workers=0, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0") as cluster,
-        subprocess.Popen([*worker, cluster.scheduler_address], stderr=subprocess.DEVNULL) as process,
-        mapper(Compute(address=cluster.scheduler_address)) as each,
+        scheduler(tmp_path) as (_, address),
+        worker(address) as process,
+        mapper(Compute(address=address, wait=BRIEF)) as each,
     ):
-        outcomes = dict(each(_kill_or_square, [-1, -2]))
-        process.kill()
-    assert sorted(outcomes) == [0, 1]
-    assert {type(outcome) for outcome in outcomes.values()} == {OutsideError}
-    assert "no worker for 2 s" in outcomes[0].message
-    assert "run again" in outcomes[0].remedy
+        message, remedy = given_up(each, _kill_or_square, [-1, -2])
+        process.wait(LONG)
+    assert "another worker, for the last one is gone" in message
+    assert "run again" in remedy
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_worker_that_stands_still_is_named_and_given_up(tmp_path):
+    with (
+        scheduler(tmp_path) as (_, address),
+        worker(address) as process,
+        mapper(Compute(address=address, wait=2 * BRIEF)) as each,
+    ):
+        assert dict(each(abs, [-1])) == {0: 1}
+        process.send_signal(signal.SIGSTOP)
+        message, _ = given_up(each, abs, [-1, -2])
+    assert "a sign of the Dask worker tcp://127.0.0.1:" in message
+
+
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
+@pytest.mark.usefixtures("hasty")
+def test_a_scheduler_that_stands_still_or_dies_at_work_is_given_up(tmp_path, how):
+    with (
+        scheduler(tmp_path) as (process, address),
+        worker(address),
+        mapper(Compute(address=address, wait=2 * BRIEF)) as each,
+    ):
+        outcomes = each(_slow_after_the_first, [0, LONG])
+        assert next(outcomes) == (0, 0)
+        process.send_signal(how)
+        ((index, error),) = outcomes
+    assert (index, type(error)) == (1, OutsideError)
+    assert "the Dask scheduler" in error.message
+    assert "run again" in error.remedy
+
+
+def _slow_after_the_first(seconds):
+    import time
+
+    time.sleep(seconds)
+    return seconds
+
+
+@pytest.mark.usefixtures("hasty")
+def test_the_part_of_a_worker_that_stands_still_goes_to_another(tmp_path):
+    """The scheduler of a cluster that was started here replaces it after half of ``compute.wait``."""
+    local = LOCAL.model_copy(update={"wait": 12})
+    with mapper(local) as each:
+        outcomes = each(_stop_the_first_time, [(str(tmp_path / "was-here"), number) for number in range(4)])
+        assert dict(outcomes) == {0: 0, 1: 1, 2: 4, 3: 9}
+
+
+def _stop_the_first_time(item):
+    import os
+    import signal
+
+    path, number = item
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return number * number
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return None
+
+
+class Fragile(LocalCluster):
+    """A cluster whose nannies a test can have give up, as they do on a machine that is too busy."""
+
+    made: ClassVar = []
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.made.append(self)
+
+    def lose_all(self):
+        async def close():
+            for nanny in list(self.workers.values()):
+                await nanny.close()
+
+        self.sync(close)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_cluster_whose_nannies_all_gave_up_is_scaled_again():
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"}):
+        compute_ = LOCAL.model_copy(update={"cluster_class": "test_compute.Fragile", "wait": LONG})
+        with mapper(compute_) as each:
+            assert dict(each(abs, [-1])) == {0: 1}
+            import_module("test_compute").Fragile.made.pop().lose_all()
+            assert dict(each(abs, [-1, -2, -3])) == {0: 1, 1: 2, 2: 3}
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_workers_and_nannies_that_are_killed_or_stopped_at_random_moments_lose_nothing(seed, tmp_path):
+    chance = random.Random(seed)
+    with (
+        scheduler(tmp_path) as (_, address),
+        worker(address),
+        worker(address, "--nanny") as nanny,
+        worker(address) as lone,
+        mapper(Compute(address=address, wait=LONG)) as each,
+    ):
+        outcomes = each(_slow_square, list(range(60)))
+        found = dict(islice(outcomes, chance.randrange(1, 20)))
+        lone.send_signal(signal.SIGKILL)
+        found |= dict(islice(outcomes, chance.randrange(1, 10)))
+        os.killpg(nanny.pid, chance.choice([signal.SIGKILL, signal.SIGTERM]))
+        found |= dict(outcomes)
+    assert found == {number: number * number for number in range(60)}
+
+
+def _slow_square(number):
+    import time
+
+    time.sleep(0.05)
+    return number * number
 
 
 def _kill_or_square(number):

@@ -22,9 +22,7 @@ import rasterio
 import rasterio.shutil
 import xarray as xr
 from builders import PERIOD, make_tiff, planned, profile_of, ramp
-from click.testing import CliRunner
 from clockless import LONG
-from rasterio.rio.main import main_group
 
 from earthcode_pack.cli import execute
 from earthcode_pack.errors import Unreadable
@@ -60,6 +58,9 @@ def follow(said: Told, folder: Path, **words: str) -> None:
         command = command.replace(word, value)
     program, *given = shlex.split(command)
     if program == "rio":
+        from click.testing import CliRunner
+        from rasterio.rio.main import main_group  # a second, with matplotlib
+
         with contextlib.chdir(folder):
             assert CliRunner().invoke(main_group, given).exit_code == 0
         return

@@ -229,3 +229,15 @@ def test_any_pattern_and_name_give_a_period_none_or_a_value_error(pattern, name)
         TimePattern(pattern).period(name)
     except ValueError:
         return
+
+
+@pytest.mark.timeout(60)  # seconds, where trying all ways would be hours
+@pytest.mark.parametrize("name", ["_" * 250 + "x.nc", "_a" * 120 + ".nc", "/_" * 2000 + "2020010.nc"])
+def test_many_wildcards_and_a_long_name_take_no_long_time(name) -> None:
+    assert TimePattern("**/*_*_*_*_*_*_{start:%Y%m%d}_*_*.nc").period(name) is None
+
+
+def test_many_wildcards_match_what_they_always_did() -> None:
+    pattern = TimePattern("**/*_*_{start:%Y%m%d}_*_{end:%B%Y}*.nc")
+    period = pattern.period("/data/x/sst_l4_20200131_v2_February2020.nc")
+    assert period == Period(start=utc(2020, 1, 31), end=utc(2020, 2, 29, 23, 59, 59))

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from earthcode_pack.pipeline import dry_run, open_bundle, prepare, publish, summ
 from earthcode_pack.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
 # rasterio silences this one where it writes, and in threads one silence ends another's.
@@ -180,6 +181,31 @@ def test_no_path_of_the_machine_is_in_the_product(make: Callable[..., Any], scen
     bundle = prepare(make(scenes), scenes / "work")
     told = [key for key, raw in every_file(bundle.product).items() if str(scenes).encode() in raw]
     assert told == []
+
+
+# --- counted ----------------------------------------------------------------------------------------------------------
+
+
+def test_parts_whose_results_come_twice_or_never_are_counted(scenes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three jobs the first comes twice, the last never: what is made and what failed are all that was planned."""
+
+    @contextmanager
+    def careless(_compute: Any) -> Iterator[Any]:
+        def each(function: Any, items: Any) -> Iterator[tuple[int, Any]]:
+            results = [(index, function(item)) for index, item in enumerate(items)]
+            yield from [results[0], results[0], *results[1:-1]]
+
+        yield each
+
+    monkeypatch.setattr("earthcode_pack.execute.mapper", careless)
+    summary = summarise(prepare(profile_of(scenes), scenes / "work"))
+    assert (summary.items, len(summary.failed)) == (2, 1)
+    (failure,) = summary.failed
+    assert failure.source.endswith("a_20200103.tif")
+    assert "no result came of part 0" in failure.error
+    monkeypatch.undo()
+    again = summarise(prepare(profile_of(scenes), scenes / "work"))
+    assert (again.items, again.skipped, again.failed) == (3, 2, ())
 
 
 # --- killed -----------------------------------------------------------------------------------------------------------

@@ -533,6 +533,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path) -> None:
 # --- secrets
 
 SECRET = "hunter2-wJalrXUtnFEMI"
+KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # the example of AWS's documentation
 
 
 @pytest.mark.parametrize(
@@ -548,6 +549,17 @@ SECRET = "hunter2-wJalrXUtnFEMI"
         ("public_href: https://example.org/data", f"secret_access_key: {SECRET}"),
         ("public_href: https://example.org/data", f"public_href: https://example.org/?access_token={SECRET}"),
         ("parameters: {window: 7}", f"parameters: {{api_key: {SECRET}}}"),
+        ("parameters: {window: 7}", f"parameters: {{input: 'https://me:{SECRET}@example.org/a.nc'}}"),
+        ("parameters: {window: 7}", f"parameters: {{input: 'https://example.org/a.nc?token={SECRET}'}}"),
+        ("parameters: {window: 7}", f"parameters: {{a: [[{{b: ['s3://k:{SECRET}@bucket/a']}}]]}}"),
+        ("parameters: {window: 7}", f"parameters: {{'https://me:{SECRET}@example.org/a.nc': 1}}"),
+        ("parameters: {window: 7}", f"parameters: {{command: 'run --password {SECRET} --all'}}"),
+        ("parameters: {window: 7}", f"parameters: {{environment: ['TOKEN={SECRET}']}}"),
+        ("parameters: {window: 7}", f"parameters: {{headers: 'Authorization: Bearer {SECRET}'}}"),
+        ("parameters: {window: 7}", f"parameters: {{credentials: {{user: {SECRET}}}}}"),
+        ("parameters: {window: 7}", f"parameters: {{x: {KEY}}}"),
+        ("parameters: {window: 7}", f"parameters: {{x: ghp_{SECRET.replace('-', '')}}}"),
+        ("status: completed", f"status: completed\n  institution: 'see https://example.org/a?sig={SECRET}'"),
         ("address: ", f"cluster_kwargs: {{env: [{{AWS_SECRET_ACCESS_KEY: {SECRET}}}]}}, address: "),
         ("license: CC-BY-4.0", f"license: me:{SECRET}@example.org"),
         ("crs: EPSG:4326", f"crs: https://me:{SECRET}@example.org/crs"),
@@ -560,8 +572,22 @@ def test_a_secret_is_refused_and_never_shown(tmp_path, old, new) -> None:
     path.write_text(FULL.replace(old, new, 1))
     with pytest.raises(ProfileError) as caught:
         load_profile(path)
-    assert SECRET not in str(caught.value)
+    assert not any(secret in str(caught.value) for secret in (SECRET, KEY, SECRET.replace("-", "")))
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "target: {format: cog, tolerance: {sst: {absolute: @}}}",
+        "target: {format: cog}\nstore: {prr: {collection: a, pause: @}}",
+        "target: {format: cog}\nstore: {prr: {collection: a, patience: @}}",
+    ],
+)
+def test_numbers_of_a_profile_are_finite(loaded, key, number) -> None:
+    with pytest.raises(ProfileError, match=r"finite|greater"):
+        loaded(LEAST.replace("target: {format: cog}", key.replace("@", number), 1))
 
 
 @pytest.mark.parametrize("href", ["http://me:{}@127.0.0.1:9/profile.yaml", "http://127.0.0.1:9/profile.yaml?sig={}"])
@@ -580,6 +606,10 @@ def test_the_address_of_a_profile_is_shown_without_its_secret(href) -> None:
         ("metadata: ../osc", "metadata: git@github.com:a/b"),
         ("href: raw/*.nc", "href: https://example.org/wcs?coverage=sst&format=nc"),
         ("parameters: {window: 7}", "parameters: {max_tokens: 7, token: 3, secret_santa: true}"),
+        ("parameters: {window: 7}", "parameters: {commit: da39a3ee5e6b4b0d3255bfef95601890afd80709}"),
+        ("parameters: {window: 7}", "parameters: {input: 'https://example.org/wms?layers=sst', mail: me@example.org}"),
+        ("parameters: {window: 7}", "parameters: {folder: /data/projects/sst/version2/input/global/x}"),
+        ("parameters: {window: 7}", "parameters: {ratio: .nan, limit: -.inf, text: 'the token of appreciation'}"),
     ],
 )
 def test_what_only_looks_like_a_secret_is_allowed(loaded, old, new) -> None:

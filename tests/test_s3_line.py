@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
-from itertools import pairwise
+import time
+from itertools import chain, pairwise, repeat
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,8 @@ from hypothesis import strategies as st
 
 from earthcode_pack.storage.answers import Answer, read_answer
 from earthcode_pack.storage.line import Line
+from earthcode_pack.storage.stopping import Stopped
+from earthcode_pack.storage.stopping import until as stopping_until
 from earthcode_pack.storage.wire import Request, Wire
 
 if TYPE_CHECKING:
@@ -87,6 +91,23 @@ def test_what_is_no_answer(said: bytes) -> None:
         read_answer(pieces(said), "GET")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        repeat(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        repeat(b"HTTP/1.1 102 Processing\r\nX: 1\r\n\r\n"),
+        chain([b"HTTP/1.1 200 OK\nContent-Length: 3\n\nabc"], iter(pytest.fail, None)),
+        chain([b"HTTP/1.1 200 OK\r\nContent-Length: 3\n"], iter(pytest.fail, None)),
+        chain([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n"], iter(pytest.fail, None)),
+        repeat(b"X: 1\r\n"),
+    ],
+)
+def test_what_never_becomes_an_answer_is_left_at_once(said: Iterator[bytes]) -> None:
+    """Interim answers without an end, and lines that end with LF alone, for whose CR nobody waits."""
+    with pytest.raises(ConnectionError):
+        read_answer(lambda: next(said), "GET")
+
+
 def test_only_the_body_of_success_is_taken() -> None:
     taken: list[bytes] = []
     told, _ = read_answer(pieces(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na", b"bc"), "GET", taken.append)
@@ -148,26 +169,19 @@ def pair() -> Iterator[tuple[Recording, socket.socket]]:
         yield ours, theirs
 
 
-@pytest.fixture
-def stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock of a connection stands at 0: what ends in time does so by the kernel's."""
-    monkeypatch.setattr("earthcode_pack.storage.line.time", SimpleNamespace(monotonic=lambda: 0.0))
-
-
-def line(sock: socket.socket, deadline: float) -> Line:
+def line(sock: socket.socket, seconds: float, stall: float = LONG) -> Line:
     made = Line(SimpleNamespace(sock=sock, close=sock.close))  # type: ignore[arg-type]
-    made.begin(deadline)
+    made.begin(time.monotonic() + seconds, stall)
     return made
 
 
-@pytest.mark.usefixtures("stopped")
 @pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="of Linux")
 def test_the_beginning_of_an_answer_is_acknowledged_at_once(pair: tuple[Recording, socket.socket]) -> None:
     """Ceph RGW sends headers by themselves, and the rest when they are acknowledged: 40 ms later, if nobody hurries."""
     ours, theirs = pair
     made = line(ours, LONG)
     for _ in range(2):  # for each request anew
-        made.begin(LONG)
+        made.begin(time.monotonic() + LONG, LONG)
         ours.noted.clear()
         theirs.sendall(b"head")
         assert made.receive() == b"head"
@@ -177,27 +191,53 @@ def test_the_beginning_of_an_answer_is_acknowledged_at_once(pair: tuple[Recordin
         assert socket.TCP_QUICKACK in ours.noted
 
 
-@pytest.mark.usefixtures("stopped")
-def test_the_kernel_is_told_of_the_time_once(pair: tuple[Recording, socket.socket]) -> None:
-    made = line(pair[0], LONG)
-    for number in range(5):
-        made.begin(LONG - number)
-        made.send(b"x")
-    assert pair[0].noted == [socket.SO_SNDTIMEO]
-    made.begin(LONG / 10)
-    made.send(b"x")
-    assert pair[0].noted == [socket.SO_SNDTIMEO] * 2
-
-
-@pytest.mark.usefixtures("stopped")
-def test_who_never_reads_is_given_up(pair: tuple[Recording, socket.socket], tmp_path: Path) -> None:
-    """By the kernel, once it has sent what fits on the way; it would wait for ever."""
-    path = tmp_path / "large"
+@pytest.mark.parametrize(("seconds", "stall"), [(0.3, LONG), (LONG, 0.3)])
+@pytest.mark.parametrize("how", ["file", "bytes", "nothing"])
+def test_who_stands_still_is_given_up(
+    pair: tuple[Recording, socket.socket], tmp_path: Path, how: str, seconds: float, stall: float
+) -> None:
+    """Who never reads, or never says anything, until the deadline or for as long as nothing may move."""
+    path, size = tmp_path / "large", 200 * 2**20
     with path.open("wb") as file:
-        file.truncate(200 * 2**20)
+        file.truncate(size)
+    made = line(pair[0], seconds, stall)
     with pytest.raises(TimeoutError, match="timed out"):
-        line(pair[0], 0.3).send_file(path, 0, 200 * 2**20)
-    assert pair[1].recv(2**20)
+        {
+            "file": lambda: made.send_file(path, 0, size),
+            "bytes": lambda: made.send(bytes(size)),
+            "nothing": made.receive,
+        }[how]()
+    assert how == "nothing" or pair[1].recv(2**20)
+
+
+def test_signals_do_not_lengthen_a_wait(pair: tuple[Recording, socket.socket], tmp_path: Path) -> None:
+    """As a profiler or a timer sends them: a timeout that the kernel keeps would begin anew with each."""
+    path, size = tmp_path / "large", 200 * 2**20
+    with path.open("wb") as file:
+        file.truncate(size)
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+    try:
+        with pytest.raises(TimeoutError, match="timed out"):
+            line(pair[0], LONG, 0.5).send_file(path, 0, size)
+        with pytest.raises(TimeoutError, match="timed out"):
+            line(pair[0], LONG, 0.5).receive()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_who_moves_a_little_is_waited_for_until_the_deadline(pair: tuple[Recording, socket.socket]) -> None:
+    made = line(pair[0], LONG, LONG)
+    threading.Timer(1.2, pair[1].sendall, [b"late"]).start()  # longer than one slice of time
+    assert made.receive() == b"late"
+
+
+def test_who_waits_for_a_server_is_left_once_nobody_waits(pair: tuple[Recording, socket.socket]) -> None:
+    stop = threading.Event()
+    threading.Timer(0.1, stop.set).start()
+    with stopping_until(stop), pytest.raises(Stopped):
+        line(pair[0], LONG, LONG).receive()
 
 
 def test_who_never_reads_is_given_up_where_the_time_is_over(pair: tuple[Recording, socket.socket]) -> None:
@@ -208,7 +248,6 @@ def test_who_never_reads_is_given_up_where_the_time_is_over(pair: tuple[Recordin
         pair[1].recv(1)
 
 
-@pytest.mark.usefixtures("stopped")
 def test_a_file_that_became_shorter(pair: tuple[Recording, socket.socket], tmp_path: Path) -> None:
     (tmp_path / "short").write_bytes(b"abc")
     with pytest.raises(EOFError, match="short"):

@@ -34,11 +34,13 @@ def check(target: str | Path, *, deep: bool = False, schemas: Path | None = None
     Raises ``UserError`` for what is none of these, ``OutsideError`` where a server does not answer.
     """
     from earthcode_pack.checks.schema import SchemaBook  # noqa: PLC0415 - keeps the command line quick
+    from earthcode_pack.storage.reach import only_public  # noqa: PLC0415
 
     name = str(target)
     name = name.removeprefix("file://") if name.startswith("file://") else name
     book = SchemaBook(schemas)
-    found = tuple(_findings(name, kind_of(name), book, deep=deep))
+    with only_public(name):
+        found = tuple(_findings(name, kind_of(name), book, deep=deep))
     return (*found, *book.unavailable_findings())
 
 

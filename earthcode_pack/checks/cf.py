@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.cf.axes import axes_of, axis_of, data_variables, has_direction
@@ -90,18 +91,22 @@ def _beside_data(dataset: Any) -> list[str]:
 
 
 def _linted(dataset: Any, subject: str) -> Iterator[Finding]:
-    from xrlint.linter import new_linter  # noqa: PLC0415 - heavy
-
-    settings: dict[str, Any] = dict.fromkeys(_XRLINT, 1)
-    settings["var-desc"] = [1, {"attrs": ["standard_name", "long_name"]}]
-    result = new_linter(rules=settings).validate(_plain(dataset), file_path=subject)
-    for message in result.messages:
+    for message in _linter().validate(_plain(dataset), file_path=subject).messages:
         name = _named(message.node_path)
         known = _rule_of(message)
         if known is None or not _applies(known, dataset, name):
             continue
         place = f"{name} in {subject}" if name else subject
         yield known.finding(subject, f"{place}: {message.message}", name)
+
+
+@lru_cache(maxsize=1)  # it looks for plug-ins and rules each time
+def _linter() -> Any:
+    from xrlint.linter import new_linter  # noqa: PLC0415 - heavy
+
+    settings: dict[str, Any] = dict.fromkeys(_XRLINT, 1)
+    settings["var-desc"] = [1, {"attrs": ["standard_name", "long_name"]}]
+    return new_linter(rules=settings)
 
 
 def _plain(dataset: Any) -> Any:

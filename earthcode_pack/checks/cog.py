@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from contextlib import contextmanager
 from math import ceil, prod
@@ -14,13 +15,15 @@ from earthcode_pack.geo.box import HALF
 from earthcode_pack.redact import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from earthcode_pack.model import Finding
 
 _TILES = {(256, 256), (512, 512)}
 _COLOURS = {"red", "green", "blue", "alpha"}
 _GLOBE = 359.0  # degrees: a global grid, but for a cell
+_REMOTE = "remote.tif"  # how GDAL knows a file that is read through Python
+_BLOCK = 1 << 18  # bytes of one request
 _LOSSY = {"JPEG", "YCbCr JPEG", "WEBP", "JXL"}
 
 
@@ -36,7 +39,7 @@ def cog_findings(href: str, subject: str, *, classes: bool = False, deep: bool =
     try:
         with open_tiff(href) as src:
             found += [*_layout(src, subject), *_georeference(src, subject), *_cells(src, subject, classes=classes)]
-            found += _valid(href, subject)
+            found += _valid(src, subject)
             _decode(src, deep=deep)
     except RasterioError as error:
         found.append(rules.UNREADABLE.finding(subject, f"{subject} cannot be read as GeoTIFF: {redacted(str(error))}"))
@@ -45,21 +48,42 @@ def cog_findings(href: str, subject: str, *, classes: bool = False, deep: bool =
 
 @contextmanager
 def open_tiff(href: str) -> Iterator[Any]:
-    """The rasterio dataset of a GeoTIFF, by its own driver only, so that no file leads to another."""
+    """The rasterio dataset of a GeoTIFF, by its own driver only, so that no file leads to another.
+
+    A remote one is read through fsspec, by ranges: GDAL itself asks no network. ``name`` of the dataset is what other
+    libraries can open meanwhile.
+    """
     import rasterio  # noqa: PLC0415 - heavy
     from rasterio.errors import NotGeoreferencedWarning  # noqa: PLC0415 - heavy
 
-    alone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if "://" in href else {}
+    remote = {"opener": _opener(href)} if "://" in href else {}
+    alone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if remote else {}
     with warnings.catch_warnings(), rasterio.Env(**alone):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a finding says it
-        with rasterio.open(href, driver="GTiff") as src:
+        with rasterio.open(_REMOTE if remote else href, driver="GTiff", **remote) as src:
             yield src
 
 
-def _valid(href: str, subject: str) -> list[Finding]:
+def _opener(href: str) -> Callable[..., Any]:
+    """What GDAL reads a remote file through; files that it looks for beside that one are not there."""
+    from earthcode_pack.storage.inputs import filesystem  # noqa: PLC0415 - only for what is remote
+
+    fs, path = filesystem(href)
+
+    def opened(name: str, mode: str = "rb", **_: Any) -> Any:
+        if name != _REMOTE or mode != "rb":
+            raise FileNotFoundError(name)
+        return io.BufferedReader(
+            fs.open(path, "rb", block_size=_BLOCK)
+        )  # fsspec's equal each other: rasterio drops one
+
+    return opened
+
+
+def _valid(src: Any, subject: str) -> list[Finding]:
     from rio_cogeo.cogeo import cog_validate  # noqa: PLC0415 - heavy
 
-    _, errors, doubts = cog_validate(href, strict=True, quiet=True)
+    _, errors, doubts = cog_validate(src.name, strict=True, quiet=True)
     return [rules.COG_VALID.finding(subject, f"{subject} is no valid COG: {text}", text) for text in [*errors, *doubts]]
 
 

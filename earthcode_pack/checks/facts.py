@@ -16,6 +16,7 @@ from earthcode_pack.checks.limits import NEAR
 from earthcode_pack.checks.measured import Measured, measure_cog, measure_cube
 from earthcode_pack.checks.metadata import field
 from earthcode_pack.errors import SourceError
+from earthcode_pack.geo.crs import proj_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,13 +122,15 @@ def _known(value: Any) -> Any:
 
 def same_crs(a: Any, b: Any) -> bool:
     """Whether two pyproj CRS are the same but for axis order and names: GeoTIFF and CF do not keep every name."""
-    codes = a.to_authority(min_confidence=70), b.to_authority(min_confidence=70)
-    if a.equals(b, ignore_axis_order=True) or (codes[0] is not None and codes[0] == codes[1]):
+    if a.equals(b, ignore_axis_order=True):
         return True
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what PROJ strings lose is names
         first, second = a.to_dict(), b.to_dict()
-    return bool(first) and _without_type(first) == _without_type(second)
+    if first and _without_type(first) == _without_type(second):
+        return True
+    code = proj_code(a.to_wkt())
+    return code is not None and code == proj_code(b.to_wkt())
 
 
 def _without_type(proj: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,6 @@ SMALLEST_CHUNK = 1_000_000  # bytes, compressed: below it the requests cost more
 WIDE = 2048  # rows and columns: a grid of more is not shown on a map without coarser levels
 MANY = 1000  # objects
 OPENED = 1000  # Items of a product whose data are opened, spread over all, unless everything is asked for
-DECODED = 1 << 30  # bytes: a block that would decode to more is not read, for files may claim anything
+DECODED = 1 << 28  # bytes: a block that would decode to more is not read, for files may claim anything
 CHECKSUM = 64_000_000  # bytes: a larger file is hashed only where everything is asked for
 NEAR = 0.1  # of a cell: what counts as the same place

@@ -19,7 +19,7 @@ from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.checks.cf import open_raw
 from earthcode_pack.checks.cog import open_tiff
 from earthcode_pack.checks.limits import DECODED
-from earthcode_pack.checks.netcdf import opened
+from earthcode_pack.checks.netcdf import open_modern, opened
 from earthcode_pack.checks.positions import located
 from earthcode_pack.checks.targets import by_name
 from earthcode_pack.checks.zarr_store import open_group, open_store
@@ -169,8 +169,7 @@ def open_cube(path: Path | str) -> Iterator[Any]:
         return
     with path.open("rb") as file:
         classic = file.read(3) == b"CDF"
-    options = {"engine": "netcdf4"} if classic else {"engine": "h5netcdf", "phony_dims": "access"}
-    with open_raw(str(path), **options) as dataset:
+    with open_raw(str(path), engine="netcdf4") if classic else open_modern(str(path), path.name) as dataset:
         yield dataset
 
 
@@ -180,7 +179,7 @@ def _open_remote(url: str) -> Iterator[Any]:
         with open_store(url) as store, open_group(store) as dataset:
             yield dataset
         return
-    with opened(url) as file, open_raw(file, engine="h5netcdf", phony_dims="access") as dataset:
+    with opened(url) as file, open_modern(file, "the file") as dataset:
         yield dataset
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
+from earthcode_pack.checks.containment import refuse_hdf5_links
 from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, SMALL
+from earthcode_pack.errors import Unreadable
 from earthcode_pack.redact import redacted
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ def netcdf_findings(href: str, subject: str, *, deep: bool = False) -> list[Find
             file.seek(0)
             kept = _classic(href, subject) if classic else _modern(file, href, subject, deep=deep)
             found.extend(kept)  # item by item: what was found before the file breaks is kept
+    except Unreadable as error:
+        found.append(rules.UNREADABLE.finding(subject, error.message))
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         found.append(rules.UNREADABLE.finding(subject, f"{subject} cannot be read as NetCDF: {redacted(str(error))}"))
     return found
@@ -59,11 +63,24 @@ def _classic(href: str, subject: str) -> Iterator[Finding]:
 
 
 def _modern(file: Any, href: str, subject: str, *, deep: bool) -> Iterator[Finding]:
-    source = file if "://" in href else href
-    with open_raw(source, engine="h5netcdf", phony_dims="access") as dataset:
+    with open_modern(file if "://" in href else href, subject) as dataset:
         yield from _coordinates(dataset, subject)
         yield from cf_findings(dataset, subject)
     yield from _storage(file, subject, deep=deep)
+
+
+@contextmanager
+def open_modern(source: Any, name: str) -> Iterator[Any]:
+    """A NetCDF-4 or HDF5 file, by its path or as an open file, as ``open_raw`` gives it.
+
+    Raises ``Unreadable`` where it keeps values in other files; ``name`` is how the message calls it.
+    """
+    import h5py  # noqa: PLC0415 - heavy
+
+    with h5py.File(source, "r") as root:
+        refuse_hdf5_links(root, name)
+    with open_raw(source, engine="h5netcdf", phony_dims="access") as dataset:
+        yield dataset
 
 
 def _coordinates(dataset: Any, subject: str) -> Iterator[Finding]:

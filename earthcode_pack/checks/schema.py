@@ -1,7 +1,6 @@
 """STAC against JSON schemas: the core, and every extension that it lists.
 
 A validator is compiled once for each URL; what it refers to is read beforehand, so that validating needs no look-up.
-Of many Items that the schemas cannot tell apart (``shape.py``) the first is validated, where it is valid.
 A part that cannot be had accepts anything, and a finding of level info says so.
 """
 
@@ -13,23 +12,21 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag, urljoin
 
+import jsonschema_rs
+
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.documents import texts
 from earthcode_pack.checks.schema_sources import NoSchema, load_schema, named_folder
-from earthcode_pack.checks.shape import shapes_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from jsonschema.exceptions import ValidationError
-    from jsonschema.protocols import Validator
 
     from earthcode_pack.model import Finding
 
 _KINDS = {"Feature": "item", "Collection": "collection", "Catalog": "catalog"}
-_DIALECTS = "http://json-schema.org/"  # the dialects themselves come with jsonschema
-_SHAPES = 500  # that are remembered
+_DIALECTS = "http://json-schema.org/"  # the dialects themselves come with jsonschema-rs
+_DRAFT_7 = "http://json-schema.org/draft-07/schema#"  # of a schema that names no dialect: STAC's
 _MOST = 20  # errors of one schema in one file that are told apart
 
 
@@ -39,24 +36,13 @@ class SchemaBook:
 
     folder: Path | None = None
     unavailable: dict[str, str] = field(default_factory=dict)
-    _valid: set[Hashable] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.folder = named_folder(self.folder)
 
     def findings(self, stac: dict[str, Any], subject: str) -> list[Finding]:
         """What the schemas of its core and its extensions refuse in a Catalog, Collection or Item."""
-        urls = tuple(schema_urls(stac))
-        try:
-            shape = (urls, _shaper(urls, self.folder)(stac))
-            if shape in self._valid:
-                return []
-            found = [finding for url in urls for finding in self._against(url, stac, subject)]
-        except RecursionError:
-            return [rules.SCHEMA.finding(subject, f"{subject} is nested too deeply to be validated")]
-        if not found and len(self._valid) < _SHAPES:
-            self._valid.add(shape)
-        return found
+        return [finding for url in schema_urls(stac) for finding in self._against(url, stac, subject)]
 
     def unavailable_findings(self) -> list[Finding]:
         """One finding for each reason why schemas could not be read so far, with all of them."""
@@ -68,11 +54,11 @@ class SchemaBook:
     def _against(self, url: str, stac: dict[str, Any], subject: str) -> Iterator[Finding]:
         compiled = _compile(url, self.folder)
         self.unavailable.update(compiled.missing)
-        errors = sorted(compiled.validator.iter_errors(stac), key=lambda e: e.json_path)
-        causes = {(cause.json_path, cause.message): cause for cause in map(_cause, errors)}
-        for cause in list(causes.values())[:_MOST]:
-            message = f"{cause.json_path}: {_short(cause.message)} ({url})"
-            yield rules.SCHEMA.finding(subject, message, cause.json_path, _short(str(cause.validator_value)))
+        errors = [] if compiled.validator.is_valid(stac) else compiled.validator.iter_errors(stac)
+        causes = {(_json_path(cause), cause.message): cause for cause in map(_cause, errors)}
+        for (path, message), cause in sorted(causes.items())[:_MOST]:
+            said = f"{path}: {_short(message)} ({url})"
+            yield rules.SCHEMA.finding(subject, said, path, _short(str(cause.kind.value)))
 
 
 def _unavailable(urls: list[str], why: str) -> Finding:
@@ -84,29 +70,27 @@ def _unavailable(urls: list[str], why: str) -> Finding:
 
 @dataclass(frozen=True)
 class _Compiled:
-    validator: Validator
+    validator: jsonschema_rs.Validator
     missing: dict[str, str]
-    documents: tuple[Any, ...]
 
 
 @lru_cache(maxsize=512)
 def _compile(url: str, folder: Path | None) -> _Compiled:
-    from jsonschema.validators import Draft7Validator, validator_for  # noqa: PLC0415 - heavy
-    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # noqa: PLC0415 - heavy
-    from referencing.jsonschema import DRAFT7  # noqa: PLC0415 - heavy
-
+    """A validator of one schema; ``format`` is not asserted (JSON Schema draft 7, section 7.2)."""
     documents: dict[str, dict[str, Any] | bool] = {}
     missing: dict[str, str] = {}
     _collect(url, folder, documents, missing)
     schema = documents[url]
-    registry = REGISTRY.with_resources((name, DRAFT7.create_resource(part)) for name, part in documents.items())
-    kind: type[Validator] = validator_for(schema, default=Draft7Validator)
-    return _Compiled(kind(schema, registry=registry.crawl()), missing, tuple(documents.values()))
+    dialect = schema.get("$schema", _DRAFT_7) if isinstance(schema, dict) else _DRAFT_7
+    registry = jsonschema_rs.Registry(list(documents.items()), draft=jsonschema_rs.Draft7)
+    start = {"$schema": dialect, "$ref": url}
+    validator = jsonschema_rs.validator_for(start, registry=registry, validate_formats=False, retriever=_no_network)
+    return _Compiled(validator, missing)
 
 
-@lru_cache(maxsize=512)
-def _shaper(urls: tuple[str, ...], folder: Path | None) -> Callable[[Any], Hashable]:
-    return shapes_for(document for url in urls for document in _compile(url, folder).documents)
+def _no_network(url: str) -> Any:
+    """Refuses what the registry lacks, which jsonschema-rs would fetch."""
+    raise LookupError(url)
 
 
 def _collect(
@@ -149,30 +133,40 @@ def _references(schema: Any) -> Iterator[str]:
             yield from _references(part)
 
 
-def _cause(error: ValidationError) -> ValidationError:
+def _cause(error: jsonschema_rs.ValidationError) -> jsonschema_rs.ValidationError:
     """The innermost error that a person can mend: of alternatives, the one that came furthest.
 
     STAC's extensions are ``oneOf`` Item, Collection: the branch of another ``type`` is not what was meant.
     """
-    branches: dict[Any, list[ValidationError]] = {}
-    for child in error.context or []:
-        branches.setdefault(child.relative_schema_path[0], []).append(child)
-    meant = [branch for branch in branches.values() if not any(_other_type(child) for child in branch)]
-    if error.validator not in {"oneOf", "anyOf"} or not meant:
+    branches = [branch for branch in getattr(error.kind, "context", []) if branch]
+    meant = [branch for branch in branches if not any(_other_type(child) for child in branch)]
+    if not meant:
         return error
-    best = min(meant, key=lambda branch: (len(branch), -max(_depth(child) for child in branch)))
+    best = min(meant, key=lambda branch: (len(branch), -max(map(_depth, branch))))
     return _cause(max(best, key=_depth))
 
 
-def _other_type(error: ValidationError) -> bool:
+def _other_type(error: jsonschema_rs.ValidationError) -> bool:
     """Whether the branch is for another kind of thing: another ``type``, or null where something is."""
-    path = list(error.absolute_path)
-    kind = bool(path) and path[-1] == "type" and error.validator in {"const", "enum"}
-    return kind or (error.validator == "type" and error.validator_value == "null")
+    path, kind = error.instance_path, error.kind.name
+    is_type = bool(path) and path[-1] == "type" and kind in {"const", "enum"}
+    return is_type or (kind == "type" and error.kind.value == ["null"])
 
 
-def _depth(error: ValidationError) -> int:
-    return max([len(error.absolute_path), *(_depth(child) for child in error.context or [])])
+def _depth(error: jsonschema_rs.ValidationError) -> int:
+    inner = (child for branch in getattr(error.kind, "context", []) for child in branch)
+    return max([len(error.instance_path), *map(_depth, inner)])
+
+
+def _json_path(error: jsonschema_rs.ValidationError) -> str:
+    """The place as a JSONPath: ``$.assets.a['file:size']``."""
+    parts = (f"[{part}]" if isinstance(part, int) else _member(part) for part in error.instance_path)
+    return "$" + "".join(parts)
+
+
+def _member(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
+    return f".{name}" if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) else f"['{escaped}']"
 
 
 def _short(text: str) -> str:

@@ -8,17 +8,26 @@ from __future__ import annotations
 import json
 import os
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import platformdirs
 
 from earthcode_pack.bundle import write_atomic
+from earthcode_pack.errors import EarthcodePackError
 
-_TIMEOUT = 5  # seconds
+SCHEMA_HOSTS = "EARTHCODE_PACK_SCHEMA_HOSTS"
+# Where STAC and what it builds on publish their schemas, and projects of the field theirs. A schema holds regular
+# expressions, which can take for ever: no stranger's is fetched.
+_HOSTS = frozenset(
+    {
+        "schemas.stacspec.org", "stac-extensions.github.io", "geojson.org", "proj.org", "json-schema.org",
+        "schemas.opengis.net", "crim-ca.github.io", "cs-si.github.io", "landsat.usgs.gov", "linz.github.io",
+        "stac.linz.govt.nz", "open-eo.github.io", "esa-earthcode.github.io",
+    }
+)  # fmt: skip
 _LARGEST = 4_000_000  # bytes; the largest schema of STAC has 60 kB
 _offline: list[str] = []  # why the network is not tried again in this process
 
@@ -97,11 +106,16 @@ def _fetch(url: str, keep: Path) -> bytes:
 
 
 def _download(url: str) -> bytes:
+    from earthcode_pack.storage.reach import ask  # noqa: PLC0415 - only for what is remote
+
+    host = urlsplit(url).netloc
+    if host not in _HOSTS and host not in os.environ.get(SCHEMA_HOSTS, "").split(","):
+        raise NoSchema(f"{host} is none of the hosts whose schemas are fetched; trust it with {SCHEMA_HOSTS}")
     try:
-        with urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 - _relative lets https pass only
-            return bytes(answer.read(_LARGEST + 1))
-    except HTTPError as error:
-        raise NoSchema(f"{urlsplit(url).netloc} answers {error.code}") from error
-    except OSError as error:
-        _offline.append(f"{urlsplit(url).netloc} cannot be reached ({getattr(error, 'reason', error)})")
+        answered = ask("GET", url, most=_LARGEST + 1)
+    except (OSError, EarthcodePackError) as error:
+        _offline.append(f"{host} cannot be reached ({getattr(error, 'message', error)})")
         raise NoSchema(_offline[0]) from error
+    if answered.status != HTTPStatus.OK:
+        raise NoSchema(f"{host} answers {answered.status}")
+    return answered.body

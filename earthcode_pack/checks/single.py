@@ -13,7 +13,6 @@ from earthcode_pack.checks.facts import asset_facts, measure
 from earthcode_pack.checks.files import answer_for, file_findings
 from earthcode_pack.checks.formats import format_findings
 from earthcode_pack.checks.metadata import has_classes, is_data, stac_findings
-from earthcode_pack.checks.remote import gdal_settings
 from earthcode_pack.checks.statistics import statistics_findings
 from earthcode_pack.checks.targets import by_name, format_of
 from earthcode_pack.errors import EarthcodePackError
@@ -94,14 +93,11 @@ def _remote_data(document: Document, probe: Probe, *, deep: bool) -> Iterator[Fi
 def _remote_asset(
     document: Document, key: str, asset: dict[str, Any], url: str, kind: Kind, *, deep: bool
 ) -> Iterator[Finding]:
-    import rasterio  # noqa: PLC0415 - heavy
-
     from earthcode_pack.storage.words import shown  # noqa: PLC0415 - only for what is remote
 
     try:
-        with rasterio.Env(**gdal_settings()):
-            yield from format_findings(url, shown(url), kind, classes=has_classes(asset), deep=deep)
-            data = measure(url, kind)
+        yield from format_findings(url, shown(url), kind, classes=has_classes(asset), deep=deep)
+        data = measure(url, kind)
     except EarthcodePackError as error:
         message = f"the asset {key} of {document.subject} could not be opened: {error.message}"
         yield rules.HREF_UNREACHABLE.finding(document.subject, message, shown(url))

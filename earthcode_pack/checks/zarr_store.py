@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
+from earthcode_pack.checks.codecs import array_documents, documents_of, refuse_codecs_that_run_code
+from earthcode_pack.checks.containment import refuse_links
 from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, MANY, SMALLEST_CHUNK
 from earthcode_pack.checks.netcdf import dimensions_without_coordinate, opened
 from earthcode_pack.checks.pyramid import derived_levels, dimensions_of, level_findings, walk
+from earthcode_pack.errors import Unreadable
 from earthcode_pack.redact import redacted
 
 if TYPE_CHECKING:
@@ -46,6 +50,8 @@ def zarr_findings(href: str, subject: str, *, deep: bool = False) -> list[Findin
             return found
         with open_store(href) as handle:
             found.extend(_groups(_Store(handle, subject, _sizes(href)), deep=deep))  # keeps what came before an error
+    except Unreadable as error:
+        found.append(rules.UNREADABLE.finding(subject, error.message))
     except _BROKEN as error:
         message = f"{subject} cannot be read as Zarr: {type(error).__name__}: {redacted(str(error))}"
         found.append(rules.UNREADABLE.finding(subject, message))
@@ -75,10 +81,31 @@ def open_store(href: str) -> Iterator[Any]:
         fs, path = filesystem(f"zip://::{href}" if is_zip(href) else href)
         yield FsspecStore.from_mapper(fs.get_mapper(path.rstrip("/")), read_only=True)
     elif is_zip(href):
+        refuse_codecs_that_run_code(_zip_documents(href), Path(href).name)
         with ZipStore(href, mode="r") as store:
             yield store
     else:
+        refuse_links(Path(href), Path(href).name)
+        refuse_codecs_that_run_code(_folder_documents(Path(href)), Path(href).name)
         yield LocalStore(href, read_only=True)
+
+
+def _folder_documents(folder: Path) -> Iterator[tuple[str, Any]]:
+    keys = (Path(parent, name).relative_to(folder).as_posix() for parent, _, names in os.walk(folder) for name in names)
+    return documents_of(keys, lambda key: (folder / key).read_bytes())
+
+
+def _zip_documents(href: str) -> Iterator[tuple[str, Any]]:
+    """Metadata in a zip, of which no member unpacks to more than a chunk may have."""
+    with _archive(href) as archive:
+        members = archive.infolist()
+        large = next((m for m in members if m.compress_type != zipfile.ZIP_STORED and m.file_size > DECODED), None)
+        if large is not None:
+            raise Unreadable(
+                f"{Path(href).name}: {large.filename} unpacks to {large.file_size} bytes, more than {DECODED}",
+                "zip the store again without compression",
+            )
+        yield from documents_of((member.filename for member in members), archive.read)
 
 
 @contextmanager
@@ -86,7 +113,9 @@ def open_group(handle: Any, path: str = "") -> Iterator[Any]:
     """A group of an open store as ``open_raw`` gives it, by its consolidated metadata where there are any."""
     import zarr  # noqa: PLC0415 - heavy
 
-    consolidated = zarr.open_group(handle, mode="r").metadata.consolidated_metadata is not None
+    root = zarr.open_group(handle, mode="r")
+    refuse_codecs_that_run_code(array_documents(root[path] if path else root), "the store")  # a remote one, too
+    consolidated = root.metadata.consolidated_metadata is not None
     with open_raw(handle, "zarr", group=path or None, consolidated=consolidated) as dataset:
         yield dataset
 
@@ -127,6 +156,7 @@ def _groups(store: _Store, *, deep: bool) -> Iterator[Finding]:
     levels = derived_levels(nodes)
     yield from level_findings(nodes, store.subject)
     for path, group in data.items():
+        refuse_codecs_that_run_code(array_documents(group), store.subject)
         unnamed = list(_dimension_names(group, path, store))
         yield from unnamed
         if not unnamed:  # xarray does not open it otherwise

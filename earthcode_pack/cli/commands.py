@@ -232,6 +232,10 @@ Roots = Annotated[
     list[str] | None,
     typer.Option("--source-root", metavar="HREF", help="Where triggered runs may read from; repeat for more."),
 ]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option("--target-root", metavar="HREF", help="Where triggered runs may write to; repeat for more."),
+]
 Clusters = Annotated[
     list[str] | None,
     typer.Option(
@@ -242,18 +246,22 @@ Clusters = Annotated[
 
 @app.command(rich_help_panel=PREFECT)
 def deploy(
-    pool: Pool = "earthcode", source_root: Roots = None, cluster_class: Clusters = None, as_json: Json = False
+    pool: Pool = "earthcode",
+    source_root: Roots = None,
+    target_root: Targets = None,
+    cluster_class: Clusters = None,
+    as_json: Json = False,
 ) -> Outcome:
     """Deploy the flows package, publish and batch to a Prefect work pool."""
-    names = _flows().deploy(pool, source_root or [], cluster_class or [])
+    names = _flows().deploy(pool, source_root or [], cluster_class or [], target_root or [])
     told = "\n".join([*names, f"Next: prefect worker start --pool {pool}"])
     return Outcome({"deployments": names, "pool": pool}, lambda console: console.print(told), as_json=as_json)
 
 
 @app.command(rich_help_panel=PREFECT)
-def serve(source_root: Roots = None, cluster_class: Clusters = None) -> None:
+def serve(source_root: Roots = None, target_root: Targets = None, cluster_class: Clusters = None) -> None:
     """Serve the same deployments from this process, without a work pool, until Ctrl-C."""
-    _flows().serve(source_root or [], cluster_class or [])
+    _flows().serve(source_root or [], cluster_class or [], target_root or [])
 
 
 @app.command(rich_help_panel=LOOK)

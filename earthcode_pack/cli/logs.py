@@ -1,4 +1,4 @@
-"""What the package and its libraries say while they work: warnings of the package, all of it with --debug."""
+"""What the package and its libraries say while they work: warnings and what is waited for, all of it with --debug."""
 
 import logging
 import sys
@@ -25,6 +25,7 @@ def listen(*, debug: bool) -> None:
     ours.handlers = [handler]
     ours.propagate = False
     ours.setLevel(logging.DEBUG if debug else logging.WARNING)
+    logging.getLogger("earthcode_pack.waiting").setLevel(logging.NOTSET if debug else logging.INFO)
     # Dask reports each failed item with a traceback; ours is in the report, with a remedy
     logging.getLogger("distributed").setLevel(logging.INFO if debug else logging.CRITICAL)
     if not debug and not sys.warnoptions:

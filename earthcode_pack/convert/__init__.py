@@ -11,11 +11,13 @@ import os
 import shutil
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see read/__init__.py
 
 from earthcode_pack.convert import afar, work
+from earthcode_pack.convert.apart import apart
 from earthcode_pack.errors import EarthcodePackError, OutsideError, SourceError, Unreadable
 from earthcode_pack.model import Artifact, Failure, File, Job, Proof
 from earthcode_pack.sums import Sums, sums
@@ -43,11 +45,15 @@ def begin(job: Job, folder: Path) -> list[Part]:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             if job.format == "zarr":
-                from earthcode_pack.convert import zarr  # noqa: PLC0415 - each format's libraries where they are used
-
-                zarr.begin(job, folder)
+                apart(_begin_store, job, folder, job=job)
             mark.touch()
         return parts_of(job, folder)
+
+
+def _begin_store(job: Job, folder: Path) -> None:
+    from earthcode_pack.convert import zarr  # noqa: PLC0415 - each format's libraries where they are used
+
+    zarr.begin(job, folder)
 
 
 def _is_gone(job: Job, folder: Path) -> bool:
@@ -93,7 +99,8 @@ def write(part: Part, made: Made | None = None) -> Record | Failure:
     """
     try:
         with _in_words(part.job):
-            return afar.write(part, _write, made) if afar.is_afar(part) else _write(part)
+            work = partial(apart, _write, job=part.job)
+            return afar.write(part, work, made) if afar.is_afar(part) else work(part)
     except SourceError as error:
         return Failure(source=part.job.inputs[0].href, error=error.message, remedy=error.remedy)
 

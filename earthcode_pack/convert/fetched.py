@@ -46,7 +46,7 @@ class Copies:
             with copy.lock:
                 if copy.path is None:
                     copy.folder = Path(tempfile.mkdtemp(prefix="earthcode-pack-"))
-                    copy.path = storage.fetch(key[0], copy.folder)
+                    copy.path = _fetched(*key, copy.folder)
                 return copy.path
         except BaseException:
             self.give_back(key)
@@ -69,6 +69,14 @@ class Copies:
             self._copies.clear()
         for copy in gone:
             _remove(copy)
+
+
+def _fetched(href: str, sha256: str, folder: Path) -> Path:
+    """A copy of a remote input. Raises ``Unreadable`` where it is another one than was hashed."""
+    path = storage.fetch(href, folder)
+    if storage.sha256(str(path)) != sha256:
+        raise storage.changed(href)
+    return path
 
 
 def _remove(copy: _Copy) -> None:

@@ -13,7 +13,6 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import zarr
-from pyproj import CRS
 
 from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.convert.levels import Making, Source, write_cells, write_edges
@@ -21,6 +20,7 @@ from earthcode_pack.convert.node import Node
 from earthcode_pack.convert.pyramid import Level, Transform, edges_of, levels_of, scaled
 from earthcode_pack.convert.read.open import open_raw
 from earthcode_pack.convert.resampling import resampling_of
+from earthcode_pack.geo.crs import crs_of, proj_code
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,9 +155,8 @@ def _place(before: dict[str, Any], job: Job, shape: tuple[int, int], transform: 
 
 def _common(job: Job) -> dict[str, Any]:
     """What all levels share. The CRS as a code where an authority knows it, else as WKT 2 (ISO 19162:2019)."""
-    crs = CRS.from_wkt(job.grid.crs)
-    authority = crs.to_authority()
-    proj = {"proj:code": ":".join(authority)} if authority else {"proj:wkt2": crs.to_wkt("WKT2_2019")}
+    code = proj_code(job.grid.crs)
+    proj = {"proj:code": code} if code else {"proj:wkt2": crs_of(job.grid.crs).to_wkt("WKT2_2019")}
     return {**proj, "spatial:dimensions": list(job.grid.dims), "spatial:registration": "pixel"}
 
 

@@ -9,6 +9,7 @@ import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__in
 from earthcode_pack.describe.closed import closed_store, with_access
 from earthcode_pack.describe.collection import Gathered, collection_of
 from earthcode_pack.describe.item import item_of
+from earthcode_pack.describe.stac import FINGERPRINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +32,7 @@ class Describing:
     Of an Item only its id and its box are kept for the Collection, so that thousands of Items need little memory.
     ``thumbnails`` holds the preview of each Item by its id; the Collection shows the one with the most data, the first
     of equals. ``geometries`` holds the footprint of the Items whose geometry is not that of their cells.
+    ``fingerprint`` is noted in the Collection.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Describing:
         artifacts: list[Artifact],
         thumbnails: Mapping[str, Thumbnail],
         geometries: Mapping[str, dict[str, Any]],
+        fingerprint: str | None = None,
     ) -> None:
         self._profile, self._thumbnails, self._geometries = profile, thumbnails, geometries
         self._artifacts = sorted(artifacts, key=lambda artifact: (artifact.item, artifact.asset))
@@ -46,7 +49,7 @@ class Describing:
         for artifact in self._artifacts:
             self._groups.setdefault(artifact.item, []).append(artifact)
         self._gathered = Gathered()
-        self._closed = closed_store(profile)
+        self._closed, self._fingerprint = closed_store(profile), fingerprint
 
     def __len__(self) -> int:
         """How many Items there are."""
@@ -65,7 +68,9 @@ class Describing:
         assert len(self._gathered.ids) == len(self), "the Collection is the union of all its Items"
         shown = [self._thumbnails[name] for name in self._groups if name in self._thumbnails]
         best = max(shown, key=lambda thumbnail: thumbnail.share, default=None)
-        return self._with_access(collection_of(self._profile, self._artifacts, self._gathered, best))
+        collection = collection_of(self._profile, self._artifacts, self._gathered, best)
+        marked = collection if self._fingerprint is None else collection | {FINGERPRINT: self._fingerprint}
+        return self._with_access(marked)
 
     def _with_access(self, stac: dict[str, Any]) -> dict[str, Any]:
         return stac if self._closed is None else with_access(stac, self._closed, self._profile)

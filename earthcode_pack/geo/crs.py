@@ -89,9 +89,12 @@ class Projection:
         return math.pi / 2 / base.axis_info[0].unit_conversion_factor if base else POLE
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def proj_code(wkt: str) -> str | None:
-    """``EPSG:32631``, or None where no authority knows the CRS."""
+    """Looks up ``EPSG:32631`` for a CRS, whatever it is named; None where no authority knows it.
+
+    PROJ looks a third of a second for what it does not find: so answers are kept.
+    """
     authority = crs_of(wkt).to_authority()
     return ":".join(authority) if authority else None
 

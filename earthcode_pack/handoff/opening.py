@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 from earthcode_pack.errors import OutsideError, ProfileError, UserError
 from earthcode_pack.handoff.catalog import Catalog, catalog_in
+from earthcode_pack.redact import shown
+from earthcode_pack.waiting import Wait, bounded, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +63,8 @@ def _cloned(url: str, workdir: Path) -> Path:
     command += ["--", url.removeprefix("git+"), str(target)]
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
     try:
-        subprocess.run(command, check=True, capture_output=True, timeout=_CLONE_SECONDS, env=environment)  # noqa: S603
+        with waiting(f"git to clone {shown(url)}", _CLONE_SECONDS):
+            subprocess.run(command, check=True, capture_output=True, timeout=_CLONE_SECONDS, env=environment)  # noqa: S603
     except (OSError, subprocess.SubprocessError) as error:
         raise OutsideError(
             f"catalog.metadata: {url} cannot be cloned ({_reason(error)})",
@@ -94,9 +97,16 @@ def _fetched(href: str, target: Path) -> str:
     """Copies an archive here; returns its sha256."""
     import fsspec  # noqa: PLC0415 - keeps the import of this module light
 
-    try:
+    def copy() -> None:
         with fsspec.open(href, "rb") as source, target.open("wb") as copy:
             shutil.copyfileobj(source, copy)
+
+    if "://" not in href and not Path(href).is_file():
+        raise OutsideError(f"catalog.metadata: {href} cannot be read (it is no file)", "name one that can be read")
+    try:
+        bounded(
+            copy, Wait(f"the archive of the catalogue, {shown(href)},", _CLONE_SECONDS), "name one that can be read"
+        )
     except (OSError, ValueError, ImportError) as error:
         raise OutsideError(f"catalog.metadata: {href} cannot be read ({error})", "name one that can be read") from error
     with target.open("rb") as file:

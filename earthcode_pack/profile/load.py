@@ -85,7 +85,8 @@ def _validate(written: Written) -> Profile:
 
 def _resolve(profile: Profile, base: str) -> Profile:
     """The same profile with paths that no longer depend on where it was read."""
-    source = profile.source.model_copy(update={"href": [_absolute(href, base) for href in profile.source.href]})
+    paths = {key: [_absolute(href, base) for href in getattr(profile.source, key)] for key in ("href", "follow")}
+    source = profile.source.model_copy(update={key: hrefs for key, hrefs in paths.items() if hrefs})
     changes: dict[str, Any] = {"source": source}
     if profile.store is not None:
         changes["store"] = _with_paths(profile.store, ("href", "ca_bundle"), base)

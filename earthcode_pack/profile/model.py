@@ -31,6 +31,7 @@ from earthcode_pack.profile.rules import (
     ClassPath,
     Crs,
     Dated,
+    Duration,
     Href,
     Memory,
     Part,
@@ -101,7 +102,9 @@ class CrsSpec(Part):
 class NodataSpec(Part):
     """A nodata value for files that state none. `nodata: -9999` is short for `nodata: {value: -9999}`."""
 
-    value: float | int = Field(description="as stored in the files; `.nan` for not-a-number")
+    value: Annotated[float, Field(allow_inf_nan=True)] | int = Field(
+        description="as stored in the files; `.nan` for not-a-number"
+    )
     override: bool = Field(False, description="true corrects a wrong value that the files state")
 
 
@@ -120,6 +123,11 @@ class SourceSpec(Part):
     )
     nodata: Annotated[NodataSpec, BeforeValidator(stated, json_schema_input_type=float | NodataSpec)] | None = Field(
         None, description="only where the files state none"
+    )
+    follow: Annotated[list[Text], BeforeValidator(listed, json_schema_input_type=Text | list[Text])] = Field(
+        [],
+        description="folders to which links inside a Zarr store may lead; without it they must stay in the store. A "
+        "file or folder that `href` itself matches may be a link",
     )
 
 
@@ -156,6 +164,11 @@ class StoreSpec(Part):
     rate: Rate | None = Field(None, description="the most that S3 storage is sent, such as `50 MB/s` or `100 Mbit/s`")
     public_href: Url | None = Field(
         None, description="where readers find it; makes the hrefs in STAC absolute. A `catalog` needs it"
+    )
+    wait: Duration = Field(
+        "10min",
+        description="how long storage, or the PRR's gateway, may fail or say nothing before the run ends, such as "
+        "`90 s`, `10min`, `2h`",
     )
     prr: PrrSpec | None = Field(None, description="publishes through the gateway of the PRR; this or `href`")
 
@@ -205,6 +218,11 @@ class Compute(Part):
     memory_limit: Memory | None = Field(
         None, description="of a worker, such as `4GiB`: bounds how much of a cube it has in hand at once"
     )
+    max_decoded: Memory | None = Field(
+        None,
+        description="the most that the values of one input may come to, such as `200GB`. Where left out, what is both "
+        "above 10 GB and above 1,100 times its stored bytes is refused: no compression makes so much of real data",
+    )
     address: Text | None = Field(None, description="of a Dask scheduler that runs already, such as `tcp://host:8786`")
     cluster_class: ClassPath | None = Field(
         None, description="a Dask cluster to start, such as `dask_jobqueue.SLURMCluster`; this or `address`"
@@ -212,6 +230,11 @@ class Compute(Part):
     cluster_kwargs: Settings = Field({}, description="arguments of the cluster class")
     adapt_kwargs: Settings | None = Field(
         None, description="arguments of its `adapt`, such as `{minimum: 1, maximum: 8}`"
+    )
+    wait: Duration = Field(
+        "10min",
+        description="how long no worker may work on anything before the run ends, such as `90 s`, `10min`, or `1d` "
+        "where workers stand in the queue of a batch system",
     )
 
     @model_validator(mode="after")

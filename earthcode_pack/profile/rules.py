@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any
 
@@ -13,12 +13,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from earthcode_pack.cf import units
 from earthcode_pack.period import TimePattern, parse_period
 from earthcode_pack.redact import SIGNATURE, USER
+from earthcode_pack.waiting import seconds_of
 
 
 class Part(BaseModel):
-    """A part of the profile: frozen, and strict about keys."""
+    """A part of the profile: frozen, strict about keys, its numbers finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, str_strip_whitespace=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, str_strip_whitespace=True, allow_inf_nan=False
+    )
 
 
 def _not_dots(text: str) -> str:
@@ -60,19 +63,40 @@ def _no_secret(text: str) -> str:
     return text
 
 
-def _no_secret_keys(settings: dict[str, Any]) -> dict[str, Any]:
-    """Refuses a key that names a secret, however deep it lies."""
-    for key, value in settings.items():
-        if isinstance(value, str) and _SECRET_KEY.search(str(key)):
+def _no_secret_values(settings: dict[str, Any]) -> dict[str, Any]:
+    """Refuses a key that names a secret, and a value that looks like one, however deep it lies."""
+    for key, value in _leaves(settings):
+        named = _SECRET_KEY.search(key) if isinstance(value, str) else _PASSWORD_KEY.search(key)
+        if named and not isinstance(value, bool | None):
             raise ValueError(f"{key}: a secret does not belong in a profile; set it in the environment")
-        for part in value if isinstance(value, list) else [value]:
-            _no_secret_keys(part if isinstance(part, dict) else {})
+        if isinstance(value, str) and (is_secret("", value) or _ASSIGNED.search(value)):
+            raise ValueError(f"{key}: its value looks like a secret, which does not belong in a profile; leave it out")
     return settings
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """The single values of nested mappings and lists, each with the key that it stands under; keys as values, too."""
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            yield key, str(name)
+            yield from _leaves(part, str(name))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _leaves(part, key)
+    else:
+        yield key, value
+
+
+def _no_token(text: str) -> str:
+    """Refuses a text that holds a URL with a password or signature, or a key by its own form."""
+    if USER.search(text) or SIGNATURE.search(text) or _TOKEN.search(text):
+        raise ValueError("must hold no password, signature or token: what the profile says is published")
+    return text
 
 
 def may_hold_a_secret(text: str) -> bool:
     """Whether a text should rather not be shown: a user with a password, a query, or what looks like a key."""
-    return any(form.search(text) for form in (_PASSWORD, USER, SIGNATURE, _KEY))
+    return any(form.search(text) for form in (_PASSWORD, USER, SIGNATURE, _TOKEN)) or _holds_key(text)
 
 
 def is_secret(key: str, text: str) -> bool:
@@ -81,7 +105,19 @@ def is_secret(key: str, text: str) -> bool:
     >>> is_secret("secret_access_key", "x"), is_secret("description", "ask mailto:help@example.org")
     (True, False)
     """
-    return any(form.search(text) for form in (USER, SIGNATURE, _KEY)) or bool(_SECRET_KEY.search(key))
+    said = any(form.search(text) for form in (USER, SIGNATURE, _TOKEN)) or _holds_key(text)
+    return said or bool(_SECRET_KEY.search(key))
+
+
+def _holds_key(text: str) -> bool:
+    """Whether a text holds a secret of S3: forty signs of base64, with a capital and a digit.
+
+    The sha1 of a commit has forty hexadecimal digits and is none.
+
+    >>> _holds_key("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), _holds_key("da39a3ee5e6b4b0d3255bfef95601890afd80709")
+    (True, False)
+    """
+    return any(_CAPITAL.search(found[0]) and _DIGIT.search(found[0]) for found in _FORTY.finditer(text))
 
 
 def _dated(text: object) -> object:
@@ -139,9 +175,26 @@ def _memory(value: str | int) -> str | int:
     return value
 
 
-_PASSWORD = re.compile(r"[^\s/:@]+:[^\s@]+@")
+def _duration(value: str | float) -> str | float:
+    seconds_of(value)
+    return value
+
+
+_PASSWORD = re.compile(r"(?<![^\s/:@])[^\s/:@]{1,200}:[^\s@]{1,200}@")
 _SECRET_KEY = re.compile(r"passw|secret|access_?key|api_?key|private_?key|credential|(^|_)token$", re.IGNORECASE)
-_KEY = re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{12,}|(?<![\w/+])[\w/+]{40}(?![\w/+])")
+_PASSWORD_KEY = re.compile(r"passw|secret", re.IGNORECASE)  # of numbers: a token may be counted
+# Keys that show by their form what they are: AWS, GitHub, GitLab, Slack, Google, OpenSSH and PEM, JSON Web Tokens.
+_TOKEN = re.compile(
+    r"\b(?:AKIA|ASIA)[A-Z0-9]{12,40}\b|\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}|\bxox[abposr]-[\w-]{10,}"
+    r"|\bAIza[\w-]{30,}|-----BEGIN [A-Z ]{0,30}PRIVATE KEY|\beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]{4,}"
+)
+_CAPITAL, _DIGIT = re.compile("[A-Z]"), re.compile("[0-9]")
+_FORTY = re.compile(r"(?<![\w/+])[\w/+]{40}(?![\w/+])")
+_ASSIGNED = re.compile(
+    r"(?<![A-Za-z])(?:passw(?:or)?d|secret|token|api[_-]?key|secret[_-]?access[_-]?key)s?[\"']?\s{0,3}(?:=|:)\s{0,3}\S"
+    r"|--(?:password|passwd|token|secret|api-key)\s{1,3}\S|\bauthorization\s{0,3}:\s{0,3}\S|\bbearer\s{1,3}[\w.~+/-]{16,}",
+    re.IGNORECASE,
+)
 
 # Each regular expression in words, for the messages and for docs/profile.md.
 PATTERNS = {
@@ -155,13 +208,14 @@ PATTERNS = {
 
 # Ids of the catalogue are its own: nineteen of its projects are longer than a product may be.
 CatalogId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,255}$"), AfterValidator(_not_dots)]
+Duration = Annotated[str | float, AfterValidator(_duration)]
 Memory = Annotated[str | int, AfterValidator(_memory)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$"), AfterValidator(_not_dots)]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_no_token)]
 License = Annotated[Text, AfterValidator(_spdx)]
 Doi = Annotated[str, AfterValidator(_bare_doi)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_secret)]
-Href = Annotated[Text, AfterValidator(_no_secret)]
+Href = Annotated[str, Field(min_length=1), AfterValidator(_no_secret)]
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Dated = Annotated[str, BeforeValidator(_dated, json_schema_input_type=str | int)]
 Units = Annotated[str, AfterValidator(_known_units)]
@@ -171,4 +225,4 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 Crs = Annotated[Text, AfterValidator(_known_crs)]
 Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
 ClassPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")]
-Settings = Annotated[dict[str, Any], AfterValidator(_no_secret_keys)]
+Settings = Annotated[dict[str, Any], AfterValidator(_no_secret_values)]

@@ -117,7 +117,7 @@ def register(bundle: Bundle, *, progress: Callable[[int, int], None] | None = No
     if wrong:
         return tuple(wrong)
     user = account()
-    run = Ingestion(bundle, prr, user, Web(prr.ca_bundle), open_staging(prr, user))
+    run = Ingestion(bundle, prr, user, Web(prr.ca_bundle, prr.wait), open_staging(prr, user))
     try:
         found = run.run(progress or (lambda _done, _all: None))
     finally:

@@ -17,6 +17,7 @@ from earthcode_pack.register.published import hrefs_of, unpublished
 from earthcode_pack.register.refusals import refusal, refused_finding
 from earthcode_pack.register.web import Unanswered, Web, waits
 from earthcode_pack.storage.stores import now
+from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +57,8 @@ class Ingestion:
         done = len(names) - len(lacking)
         progress(done, len(names))
         for batch in _batches(lacking, self._prr.spec.batch):
-            time.sleep(self._prr.spec.pause if done > len(names) - len(lacking) else 0)
+            with waiting("the pause between two requests to the gateway", self._prr.spec.pause, "store.prr.pause"):
+                time.sleep(self._prr.spec.pause if done > len(names) - len(lacking) else 0)
             self._send(batch)
             done += len(batch)
             progress(done, len(names))
@@ -95,7 +97,7 @@ class Ingestion:
     def _send(self, names: list[str]) -> None:
         """Stages and posts Items until the gateway or the catalogue has said something about each."""
         forms = [self._forms.of(name) for name in names]
-        pauses = waits()
+        pauses = waits(self._web.wait)
         while forms:
             self._staging.fill(file for form in forms for file in form.files)
             try:
@@ -105,7 +107,8 @@ class Ingestion:
                 if wait is None:
                     return self._give_up(forms, failure)
                 logger.info("%s: asking the catalogue", failure.message)
-                time.sleep(wait)
+                with waiting(f"the gateway, after it said nothing of {forms[0].name}", self._web.wait, "store.wait"):
+                    time.sleep(wait)
             else:
                 return self._settle_all(forms, answers)
             forms = self._still_lacking(forms)

@@ -13,6 +13,7 @@ from earthcode_pack.register.collection import public_folder
 from earthcode_pack.register.gateway import gateway_item
 from earthcode_pack.register.staging import Files, Staged
 from earthcode_pack.register.web import Web, waits
+from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -85,9 +86,10 @@ class Catalogued:
     def late_item(self, name: str) -> Item | None:
         """An Item that the gateway speaks of: an index may be some seconds behind."""
         found = self.item(name)
-        for wait in waits():
-            if found is not None:
-                break
-            time.sleep(wait)
-            found = self.item(name)
+        with waiting(f"the catalogue to have {name}", self._web.wait, "store.wait") as told:
+            for wait in waits(self._web.wait, told):
+                if found is not None:
+                    break
+                time.sleep(wait)
+                found = self.item(name)
         return found

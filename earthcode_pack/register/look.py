@@ -21,7 +21,7 @@ def differences(bundle: Bundle, prr: Prr) -> list[Finding]:
     """How the catalogue's Items differ from the bundle's."""
     return [
         finding
-        for form, found in _both(bundle, prr, Web(prr.ca_bundle))
+        for form, found in _both(bundle, prr, Web(prr.ca_bundle, prr.wait))
         if found is not None
         for finding in item_differences(form.posted, found)
     ]
@@ -32,7 +32,7 @@ def registered(bundle: Bundle, prr: Prr, *, read: bool) -> list[Finding]:
 
     With ``read`` the bytes of those that are there are hashed.
     """
-    web = Web(prr.ca_bundle)
+    web = Web(prr.ca_bundle, prr.wait)
     findings: list[Finding] = []
     hrefs: list[Href] = []
     for form, found in _both(bundle, prr, web):

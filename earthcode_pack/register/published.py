@@ -8,6 +8,7 @@ from urllib.parse import urljoin
 
 from earthcode_pack.register import rules
 from earthcode_pack.storage.words import shown
+from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -76,17 +77,19 @@ def hrefs_of(posted: dict[str, Any], ingested: dict[str, Any], stac: str) -> Ite
 def unpublished(hrefs: Iterable[Href], web: Web, patience: float, each: Callable[..., list[Any]]) -> list[Look]:
     """What is not there, or of another size, when ``patience`` seconds after the last arrival are over."""
     open_, decided = list(hrefs), []
-    deadline = time.monotonic() + patience
-    while open_:
-        looks: list[Look] = each(lambda href: Look(href, *web.head(href.url)), open_)
-        settled = [look for look in looks if look.is_decided]
-        decided += settled
-        open_ = [look.href for look in looks if not look.is_decided]
-        deadline = time.monotonic() + patience if settled else deadline
-        if time.monotonic() >= deadline:
-            decided += [look for look in looks if not look.is_decided]
-            break
-        time.sleep(POLL if open_ else 0)
+    with waiting("files to appear in the PRR's archive", patience, "store.prr.patience") as told:
+        while open_:
+            looks: list[Look] = each(lambda href: Look(href, *web.head(href.url)), open_)
+            settled = [look for look in looks if look.is_decided]
+            decided += settled
+            open_ = [look.href for look in looks if not look.is_decided]
+            if settled:
+                told.restart()
+            if told.is_over:
+                decided += [look for look in looks if not look.is_decided]
+                break
+            told.tell(f"{len(open_)} are not there yet")
+            time.sleep(POLL if open_ else 0)
     return [look for look in decided if not look.is_right]
 
 

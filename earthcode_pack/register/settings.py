@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from earthcode_pack.entry import PRR_STAC
 from earthcode_pack.errors import OutsideError, UserError
+from earthcode_pack.waiting import seconds_of
 
 if TYPE_CHECKING:
     from earthcode_pack.profile import Profile
@@ -49,6 +50,11 @@ class Prr:
     def ca_bundle(self) -> str | None:
         """A file of authorities to trust, where one is named; the AWS tools know the same variables."""
         return self.storage.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
+
+    @property
+    def wait(self) -> float:
+        """Seconds that gateway or catalogue may say nothing (``store.wait``)."""
+        return seconds_of(self.storage.wait)
 
     @property
     def items(self) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.register.gateway import product_key
 from earthcode_pack.storage.crew import each
-from earthcode_pack.storage.retry import Patience
+from earthcode_pack.waiting import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("earthcode_pack")
 
-PATIENCE, FIRST_CONTACT = Patience(), Patience(seconds=20, attempts=5)
 LARGEST = 5 * 2**30  # bytes of an object that is put in one request (S3 API)
 _REMEDIES = {
     "store.endpoint_url": "check store.prr.s3_endpoint and the network, and run again: it resumes",
@@ -140,7 +139,7 @@ def open_staging(prr: Prr, account: Account) -> Staging:
 
     spec = prr.storage.model_copy(update={"href": f"s3://{prr.bucket or account.bucket}"})
     keys = Keys(account.user, account.password)
-    patient = Settings(patience=PATIENCE, first_contact=FIRST_CONTACT)
+    patient = Settings.within(seconds_of(spec.wait))
     whole = S3Store(spec, keys=keys, settings=replace(patient, large=LARGEST))
     if prr.spec.part_size is None:
         return Staging(whole)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -21,6 +22,7 @@ from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.storage.links import refused
 from earthcode_pack.storage.retry import Patience
 from earthcode_pack.storage.words import shown
+from earthcode_pack.waiting import DEFAULT_SECONDS, Wait, bounded, moved, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 PATIENCE = Patience(attempts=6, first=0.5)
 _CONNECT, _ANSWER, _INGESTED = 10.0, 60.0, 600.0  # s; the gateway moves a batch's files before it answers
+_SETTING = "store.wait"
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REFUSING = frozenset({400, 401, 403})
 _CONNECTIONS = 8
@@ -50,16 +53,26 @@ class Reply:
     body: Any
 
 
-def waits() -> Iterator[float]:
-    """Seconds before each further attempt."""
-    return (PATIENCE.wait(attempt) for attempt in range(1, PATIENCE.attempts))
+def waits(limit: float, told: Wait | None = None) -> Iterator[float]:
+    """Seconds before each further attempt, none after ``limit`` seconds; ``told`` is told its number."""
+    end = time.monotonic() + limit
+    for attempt in range(1, PATIENCE.attempts):
+        pause = PATIENCE.wait(attempt)
+        if time.monotonic() + pause > end:
+            return
+        if told is not None:
+            told.tell(f"attempt {attempt + 1} of {PATIENCE.attempts}")
+        yield pause
 
 
 class Web:
-    """A pool of connections. All raise ``OutsideError`` where the other side cannot be reached or fails for good."""
+    """A pool of connections. All raise ``OutsideError`` where the other side cannot be reached or fails for good.
 
-    def __init__(self, ca_bundle: str | None = None) -> None:
-        self._ca = ca_bundle
+    ``wait`` bounds each answer, and all attempts to get one, in seconds.
+    """
+
+    def __init__(self, ca_bundle: str | None = None, wait: float = DEFAULT_SECONDS) -> None:
+        self._ca, self.wait = ca_bundle, wait
         self._pools: dict[str | None, PoolManager] = {}
         self._proxies: dict[tuple[str, str], str | None] = {}  # by scheme and host: to ask the environment takes longer
 
@@ -86,8 +99,10 @@ class Web:
         try:
             if answer.status != _OK:
                 raise _refusal(url, answer)
-            for block in answer.stream(_BLOCK):
-                digest.update(block)
+            with waiting(f"{_host(url)} to send a file"):
+                for block in answer.stream(_BLOCK):
+                    moved()
+                    digest.update(block)
         except HTTPError as error:
             raise _unanswered(url, error) from None
         finally:
@@ -99,8 +114,7 @@ class Web:
         body = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         word = base64.b64encode(f"{account.user}:{account.password}".encode()).decode()
         headers = {"Content-Type": "application/json", "Authorization": f"Basic {word}"}
-        timeout = Timeout(connect=_CONNECT, read=_INGESTED)
-        answer = self._one("POST", url, body=body, headers=headers, timeout=timeout)
+        answer = self._one("POST", url, _INGESTED, body=body, headers=headers)
         parsed = _parsed(answer.data)
         if answer.status in _BUSY or (answer.status // 100 == _OK // 100 and parsed is None):
             time.sleep(_told_to_wait(answer.headers))
@@ -109,32 +123,40 @@ class Web:
 
     def _asked(self, method: str, url: str, **more: Any) -> BaseHTTPResponse:
         """A question that changes nothing: again after a failure that may pass."""
-        pauses = waits()
-        while True:
-            try:
-                answer = self._one(method, url, **more)
-                if answer.status not in _BUSY:
-                    return answer
-                failure = Unanswered(f"{url}: answers {answer.status}", "run again: it resumes")
-                wait = _told_to_wait(answer.headers)
-            except Unanswered as error:
-                failure, wait = error, 0.0
-            pause = next(pauses, None)
-            if pause is None:
-                raise OutsideError(failure.message, failure.remedy)
-            time.sleep(max(pause, wait))
+        with waiting(f"{_host(url)} to answer", self.wait, _SETTING) as told:
+            pauses = waits(self.wait, told)
+            while True:
+                try:
+                    answer = self._one(method, url, **more)
+                    if answer.status not in _BUSY:
+                        return answer
+                    failure = Unanswered(f"{url}: answers {answer.status}", "run again: it resumes")
+                    wait = _told_to_wait(answer.headers)
+                except Unanswered as error:
+                    failure, wait = error, 0.0
+                pause = next(pauses, None)
+                if pause is None:
+                    raise OutsideError(failure.message, failure.remedy)
+                time.sleep(max(pause, wait))
 
-    def _one(self, method: str, url: str, **more: Any) -> BaseHTTPResponse:
-        """One attempt; questions follow redirections, a POST none: its password is for this server."""
-        more.setdefault("timeout", Timeout(connect=_CONNECT, read=_ANSWER))
+    def _one(self, method: str, url: str, seconds: float = _ANSWER, **more: Any) -> BaseHTTPResponse:
+        """One attempt; questions follow redirections, a POST none: its password is for this server.
+
+        An answer that trickles in is given up like none; the body of a file may take longer.
+        """
+        seconds = min(seconds, self.wait)
+        more["timeout"] = Timeout(connect=min(_CONNECT, self.wait), read=seconds)
         once = Retry(
             connect=0, read=0, status=0, other=0, redirect=0 if method == "POST" else 3, raise_on_redirect=False
         )
+        request = partial(self._pool(url).request, method, url, retries=once, **more)
+        wait = Wait(f"{_host(url)} to answer", min(seconds + _CONNECT, self.wait), _SETTING)
         try:
-            answer = self._pool(url).request(method, url, retries=once, **more)
+            return bounded(request, wait, "run again: it resumes")
         except HTTPError as error:
             raise _unanswered(url, error) from None
-        return answer
+        except OutsideError as error:
+            raise Unanswered(error.message, error.remedy) from None
 
     def _pool(self, url: str) -> PoolManager:
         """Connections straight there, or through the proxy that the environment names."""

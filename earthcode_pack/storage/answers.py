@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from string import digits, hexdigits
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,8 @@ _END = b"\r\n\r\n"
 _BODILESS = (204, 304)
 _GOOD = range(200, 300)
 _FINAL = 200  # what is below says that the answer is still to come
+_INTERIM = 20  # such answers to one request
+_BARE = re.compile(rb"(?<!\r)\n")
 _DIGITS = {10: frozenset(digits), 16: frozenset(hexdigits)}
 _NEW = "HTTP/1.1"
 
@@ -37,9 +40,12 @@ def read_answer(
     succeeds, in pieces. Raises ``ConnectionError`` where the answer is none of HTTP/1, or ends before its end.
     """
     incoming = _Incoming(receive)
-    version, status, headers = incoming.head()
-    while status < _FINAL:
+    for _ in range(_INTERIM):
         version, status, headers = incoming.head()
+        if status >= _FINAL:
+            break
+    else:
+        raise ConnectionError(f"the server gave {_INTERIM} interim answers ({status}), and none that ends")
     parts: list[bytes] = []
     wanted = take if take is not None and status in _GOOD else parts.append
     is_framed = True
@@ -110,10 +116,14 @@ class _Incoming:
 
     def _until(self, mark: bytes) -> bytes:
         """All before a mark, which is taken too."""
+        new = self.left
         while mark not in self.left:
             if len(self.left) > _LONGEST:
                 raise ConnectionError("the server does not speak HTTP/1.1: it does not come to an end")
-            self.left += self._more()
+            if _BARE.search(new):
+                raise ConnectionError("the server does not speak HTTP/1.1: a line ends with LF alone")
+            more = self._more()
+            new, self.left = self.left[-1:] + more, self.left + more
         before, _, self.left = self.left.partition(mark)
         return before
 

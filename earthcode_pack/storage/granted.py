@@ -39,6 +39,21 @@ def in_force(grants: Mapping[str, Grant]) -> Iterator[None]:
         _IN_FORCE.reset(token)
 
 
+def current() -> tuple[tuple[str, Grant], ...]:
+    """Returns the grants in force here, to be handed to another process that works for this one."""
+    return _IN_FORCE.get()
+
+
+@contextmanager
+def in_force_again(grants: tuple[tuple[str, Grant], ...]) -> Iterator[None]:
+    """In here the grants are in force that ``current`` returned in another process, and no others."""
+    token = _IN_FORCE.set(grants)
+    try:
+        yield
+    finally:
+        _IN_FORCE.reset(token)
+
+
 def granted(href: str | None) -> Grant | None:
     """The grant for a URL: the one of the longest URL that it lies below, of several the last; None where none is.
 

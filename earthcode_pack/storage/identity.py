@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import TypeAdapter
 from earthcode_pack.bundle import write_atomic
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.storage.inputs import Tree, local_path, tree
+from earthcode_pack.storage.words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,20 +50,31 @@ class IdentityCache:
         key = os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps «..»
         try:
             before = os.stat(path)  # noqa: PTH116
+            if not stat.S_ISREG(before.st_mode):
+                raise Unreadable(f"{path}: a pipe, device or folder, not a file", "write it to a file")
             with self._lock:
                 entry = self._entries.get(key)
-            if entry is not None and entry[:4] == _marks(before) and max(entry[2:4]) + _SETTLED <= entry[5]:
+            if entry is not None and entry[:4] == _marks(before) and _is_settled(entry):
                 return entry[1], entry[4]
             moment = self._clock()
             with open(path, "rb") as file:  # noqa: PTH123
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             if _marks(os.stat(path)) != _marks(before):  # noqa: PTH116
-                raise Unreadable(f"{path}: it changes while it is read", "run again when it is complete")
+                raise changed(path)
         except OSError as error:
             raise Unreadable(f"{path}: cannot be read ({error.strerror})", "check the file") from error
         with self._lock:
             self._entries[key] = (*_marks(before), digest, moment)
         return before.st_size, digest
+
+    def has_moved(self, path: str) -> bool:
+        """Whether inode, size or mtime of a local file are others than when it was identified, or it is gone."""
+        with self._lock:
+            entry = self._entries.get(os.path.abspath(path))  # noqa: PTH100
+        try:
+            return entry is not None and entry[:3] != _marks(os.stat(path))[:3]  # noqa: PTH116
+        except OSError:
+            return True
 
     def save(self) -> None:
         """Writes the cache, whole or not at all; nothing where it has no path."""
@@ -96,6 +109,32 @@ def sha256(href: str) -> str:
     return identify(href)[1]
 
 
+def is_unchanged(href: str, digest: str, cache: IdentityCache) -> bool:
+    """Whether a local input is the one that was identified, and was it all the while; True for a remote one.
+
+    Every write to a file sets its mtime (POSIX.1-2017, ``write``), and a new file has another inode. So inode, size and
+    mtime as they were say that nothing was written between then and now. Where only the ctime differs (a new link,
+    another owner), or the file was younger than two seconds when it was hashed, its bytes are hashed again.
+
+    Not seen: writes through a memory map that the kernel has not written back yet, and clocks that are set back.
+    """
+    if local_path(href) is None:
+        return True
+    try:
+        files = tree(href).files.values()
+        return not any(map(cache.has_moved, files)) and identify(href, cache)[1] == digest
+    except Unreadable:
+        return False
+
+
+def changed(href: str) -> Unreadable:
+    """The failure of an input that is not what it was when it was hashed."""
+    return Unreadable(
+        f"{shown(href)}: it changed after it was hashed, so what was read may be neither the old nor the new file",
+        "run again when nothing writes to it",
+    )
+
+
 def _measure(found: Tree, cache: IdentityCache) -> Iterator[tuple[str, int, str]]:
     """Key, size and sha256 of each file."""
 
@@ -118,8 +157,13 @@ def _stream(found: Tree, path: str) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def _marks(stat: os.stat_result) -> tuple[int, int, int, int]:
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+def _is_settled(entry: _Entry) -> bool:
+    """Whether a later change would show: its times are older than the moment it was hashed by more than their grain."""
+    return max(entry[2:4]) + _SETTLED <= entry[5]
+
+
+def _marks(found: os.stat_result) -> tuple[int, int, int, int]:
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _load(path: Path) -> dict[str, _Entry]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import glob as local_glob
 import os
 import posixpath
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from earthcode_pack.errors import OutsideError, Unreadable, UserError
+from earthcode_pack.errors import EarthcodePackError, OutsideError, Unreadable, UserError
 from earthcode_pack.redact import is_signed
 from earthcode_pack.storage.granted import granted, mark
+from earthcode_pack.storage.local_files import files_below, matches, refuse_special
+from earthcode_pack.storage.reach import http_options
 from earthcode_pack.storage.words import outside, safe_key, shown
+from earthcode_pack.waiting import Wait, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,8 +40,14 @@ _S3_OPTIONS: dict[str, Any] = {
         "response_checksum_validation": "when_required",
         "connect_timeout": 10,
         "read_timeout": 30,
+        "retries": {"max_attempts": 1},  # s3fs itself asks five times
     },
 }
+_HTTP_SECONDS: dict[str, Any] = {
+    "sock_connect": 10,
+    "sock_read": 60,
+    "total": None,
+}  # aiohttp's own: five minutes for a whole file
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,12 @@ class Tree:
     def blocks(self, path: str) -> Iterator[bytes]:
         """The bytes of one file, in blocks."""
         with reading(self.href), self.fs.open(path, "rb", block_size=BLOCK) if self.fs else open(path, "rb") as file:  # noqa: PTH123
-            while block := file.read(BLOCK):
+            while block := self._read(file):
                 yield block
+
+    def _read(self, file: Any) -> bytes:
+        with _asking(self.href):
+            return bytes(file.read(BLOCK))
 
 
 def local_path(href: str) -> str | None:
@@ -72,6 +84,12 @@ def local_path(href: str) -> str | None:
     return None if "://" in href else href
 
 
+def is_folder(href: str) -> bool:
+    """Whether a local href is a folder, such as a Zarr store; False for a remote one."""
+    path = local_path(href)
+    return path is not None and Path(path).is_dir()
+
+
 def glob(href: str) -> list[str]:
     """The files and folders that an href names, sorted; one without a wildcard names itself, where it exists.
 
@@ -81,11 +99,11 @@ def glob(href: str) -> list[str]:
     """
     path = local_path(href)
     if path is not None:
-        return [path] if Path(path).exists() else sorted(local_glob.glob(path, recursive=True))  # noqa: PTH207
+        return [path] if Path(path).exists() else matches(path)
     fs, path = filesystem(href)
     if not _has_wildcard(href):
         return [href] if _info(fs, path, href) else []
-    with outside(href):
+    with outside(href), _asking(href):
         found = sorted(_with_protocol(fs, match, href) for match in fs.glob(path))
     if signed := [match for match in found if is_signed(match) and not is_signed(href)]:
         raise UserError(f"{shown(href)}: matches a signed link, {shown(signed[0])}", INSTEAD_OF_SIGNED)
@@ -136,7 +154,7 @@ def _download(found: Tree, place: Path) -> Path:
     targets = {key: part / key if found.is_folder else part for key in map(_safe(found.href), found.files)}
     for target in targets.values():
         target.parent.mkdir(parents=True, exist_ok=True)
-    with reading(found.href):
+    with reading(found.href), _asking(found.href):
         found.fs.get(list(found.files.values()), [str(target) for target in targets.values()])
         for key, target in targets.items():
             if target.stat().st_size != _remote_size(found, found.files[key]):
@@ -181,12 +199,11 @@ def tree(href: str) -> Tree:
 
 
 def _local_tree(href: str, path: Path) -> Tree:
+    refuse_special(path)
     if path.is_file():
         return Tree(href, None, {path.name: str(path)}, is_folder=False)
-    if not path.is_dir():
-        raise Unreadable(f"{href}: no such file", "correct source.href")
-    paths = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
-    return Tree(href, None, {found.relative_to(path).as_posix(): str(found) for found in sorted(paths)}, is_folder=True)
+    files = {found.relative_to(path).as_posix(): str(found) for found in files_below(path)}
+    return Tree(href, None, files, is_folder=True)
 
 
 def filesystem(href: str) -> tuple[Any, str]:
@@ -196,10 +213,25 @@ def filesystem(href: str) -> tuple[Any, str]:
     try:
         if href.startswith(("s3://", "s3a://")) and "::" not in href:
             return _s3(os.getpid(), aws_environment(), granted(href)), href.partition("://")[2]
-        fs, path = url_to_fs(href, **({"s3": _s3_options(granted(href.rpartition("::")[2]))} if "::" in href else {}))
+        fs, path = url_to_fs(href, **_options(href))
     except (ValueError, ImportError) as error:
         raise UserError(f"{shown(href)}: not a URL that can be read ({type(error).__name__})", "correct it") from None
     return fs, path
+
+
+def _options(href: str) -> dict[str, Any]:
+    """Options of fsspec for a URL, or for the links of a chain by their protocol."""
+    place = href.rpartition("::")[2]
+    http = http_options(place) or _timeouts(place)
+    return {"s3": _s3_options(granted(place)), "http": http, "https": http} if "::" in href else http
+
+
+def _timeouts(url: str) -> dict[str, Any]:
+    if not url.startswith(("http://", "https://")):
+        return {}
+    from aiohttp import ClientTimeout  # noqa: PLC0415 - heavy
+
+    return {"client_kwargs": {"timeout": ClientTimeout(**_HTTP_SECONDS)}}
 
 
 @lru_cache(maxsize=4)
@@ -236,14 +268,16 @@ def _asked(fs: Any, path: str) -> Any:
     try:
         return fs.info(path)
     except FileNotFoundError as error:
-        if error.__cause__ is None or getattr(error.__cause__, "status", 404) in _ABSENT:
+        cause = error.__cause__
+        is_told = isinstance(cause, EarthcodePackError) or getattr(cause, "status", 404) not in _ABSENT
+        if cause is None or not is_told:
             raise
-        raise error.__cause__ from None
+        raise cause from None
 
 
 def ask[T](question: Callable[[str], T], path: str, href: str) -> T | None:
     """The answer of a file system; None where there is nothing. Errors are in words."""
-    with outside(href):
+    with outside(href), _asking(href):
         try:
             return question(path)
         except FileNotFoundError as error:
@@ -251,6 +285,12 @@ def ask[T](question: Callable[[str], T], path: str, href: str) -> T | None:
             if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
                 raise cause from None
             return None
+
+
+def _asking(href: str) -> AbstractContextManager[Wait]:
+    """Whoever reads there says so when it takes long; libraries bound each answer (10 s to connect, 30 or 60 s)."""
+    place = shown(href).partition("?")[0]
+    return waiting(f"{place} to be read")
 
 
 def _has_wildcard(href: str) -> bool:

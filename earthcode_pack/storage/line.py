@@ -1,32 +1,31 @@
-"""A connection whose calls wait in the kernel, no longer than a request may take; files are sent by sendfile(2).
+"""An HTTP connection whose calls end in time; files are sent by sendfile(2) where nothing is encrypted.
 
-On a plain socket of Linux the kernel keeps the time (SO_SNDTIMEO, SO_RCVTIMEO: socket(7)): Python's own timeouts ask
-poll(2) before each call, and wake up for each part of a body that fits into the socket's buffer. TLS and other systems
-keep Python's.
+Each call waits in short slices, between which it looks at the deadline, at how long nothing has moved, and whether
+anybody still waits (``stopping``). The time is measured here, not by the kernel (SO_SNDTIMEO), which begins anew after
+each signal.
 """
 
 from __future__ import annotations
 
 import os
-import selectors
+import select
 import socket
 import ssl
-import struct
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from earthcode_pack.storage.stopping import go_on
+from earthcode_pack.waiting import is_over, moved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from http.client import HTTPConnection
     from pathlib import Path
 
 _BLOCK = 2**18  # bytes that are read at once
-_STEP = 2**20  # bytes that the kernel sends between two looks at the clock
-_NEARLY, _LONGEST = 1.05, 1.1  # times what is left: what is set, and what need not be set anew
-_LEAST = 0.001  # s: no time at all would be for ever
+_STEP = 2**20  # bytes that are sent between two looks at the clock
+_SLICE = 0.5  # s that a call waits between two looks
 _QUICK = getattr(socket, "TCP_QUICKACK", None)  # Linux
 _MORE = getattr(socket, "MSG_MORE", 0)  # the kernel waits for the body: one packet less
 
@@ -34,16 +33,16 @@ _MORE = getattr(socket, "MSG_MORE", 0)  # the kernel waits for the body: one pac
 class Line:
     """A connection that one thread at a time uses.
 
-    Its calls raise ``TimeoutError`` at the deadline that was set last, or a tenth of the time later, and ``Stopped``
-    where nobody waits any more.
+    Its calls raise ``TimeoutError`` at the deadline of the request, or where nothing moves for too long, and
+    ``Stopped`` where nobody waits any more; each at most half a second later.
     """
 
     def __init__(self, connection: HTTPConnection) -> None:
         self._connection, self._socket = connection, connection.sock
-        self._deadline, self._limits, self._has_received = 0.0, dict[int, float](), False
+        self._deadline = self._stall = 0.0
+        self._has_received = False
         self._is_plain = sys.platform == "linux" and not isinstance(self._socket, ssl.SSLSocket)
-        if self._is_plain:
-            self._socket.settimeout(None)
+        self._socket.settimeout(_SLICE)
 
     def close(self) -> None:
         """Lets go."""
@@ -51,31 +50,18 @@ class Line:
 
     def is_dropped(self) -> bool:
         """Whether the other side let go, or said what nobody asked for."""
-        if not self._is_plain:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._socket, selectors.EVENT_READ)
-                return bool(selector.select(0))
-        if sys.platform == "win32":
-            raise NotImplementedError  # nothing is plain there
-        try:
-            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        return True
+        return _is_ready(self._socket, 0)
 
-    def begin(self, deadline: float) -> None:
-        """A request, which ends by then (monotonic)."""
-        self._deadline, self._has_received = deadline, False
+    def begin(self, deadline: float, stall: float) -> None:
+        """A request, which ends by ``deadline`` (monotonic), or once nothing has moved for ``stall`` seconds."""
+        self._deadline, self._stall, self._has_received = deadline, stall, False
 
     def send(self, data: bytes | memoryview, *, more: bool = False) -> None:
         """All of it; ``more`` follows at once."""
-        self._limit(socket.SO_SNDTIMEO)
-        try:
-            self._socket.sendall(data, _MORE if more and self._is_plain else 0)
-        except BlockingIOError:
-            raise _late() from None
+        left, flags = memoryview(data), _MORE if more and self._is_plain else 0
+        while left:
+            sent = self._patiently(lambda rest=left: self._socket.send(rest[:_STEP], flags))  # type: ignore[misc]
+            left = left[sent:]
 
     def send_blocks(self, blocks: Iterable[bytes | memoryview]) -> None:
         """One after the other."""
@@ -96,24 +82,25 @@ class Line:
     def _send_step(self, file: int, first: int, size: int, path: Path) -> int:
         if sys.platform == "win32":
             raise NotImplementedError  # nothing is plain there
-        self._limit(socket.SO_SNDTIMEO)
-        try:
-            sent: int = os.sendfile(self._socket.fileno(), file, first, size)
-        except BlockingIOError:
-            raise _late() from None
+        sent: int = self._patiently(lambda: self._sendfile(file, first, size))
         if sent == 0:
             raise EOFError(str(path))
         return sent
 
+    def _sendfile(self, file: int, first: int, size: int) -> int:
+        """Bytes that were sent; ``TimeoutError`` where there was no room for any for a moment."""
+        try:
+            return int(os.sendfile(self._socket.fileno(), file, first, size))
+        except BlockingIOError:
+            if not _is_ready(self._socket, _SLICE, write=True):
+                raise TimeoutError from None
+        return self._sendfile(file, first, size)
+
     def receive(self) -> bytes:
         """What came, at least a byte; none where the other side let go."""
-        self._limit(socket.SO_RCVTIMEO)
         if self._has_received:
             self._acknowledge()
-        try:
-            received = self._socket.recv(_BLOCK)
-        except BlockingIOError:
-            raise _late() from None
+        received = self._patiently(lambda: self._socket.recv(_BLOCK))
         self._has_received = True
         return received
 
@@ -131,19 +118,28 @@ class Line:
         """Whether the kernel can: over TLS the bytes must be encrypted here."""
         return self._is_plain
 
-    def _limit(self, option: int) -> None:
-        """The next call ends by the deadline."""
-        go_on()
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise _late()
-        if not self._is_plain:
-            self._socket.settimeout(left)
-        elif not left <= self._limits.get(option, 0) <= _LONGEST * left:  # it takes a while
-            self._limits[option] = limit = _NEARLY * left + _LEAST
-            seconds, part = divmod(limit, 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(seconds), int(part * 1e6)))
+    def _patiently[T](self, call: Callable[[], T]) -> T:
+        """What a call gives, which raises ``TimeoutError`` after a slice of time in which nothing moved."""
+        begun = time.monotonic()
+        while True:
+            go_on()
+            now = time.monotonic()
+            if now >= self._deadline or now - begun >= self._stall:
+                raise TimeoutError("timed out")
+            try:
+                result = call()
+            except TimeoutError as error:
+                if error.errno is not None or is_over():  # the kernel gave the connection up, or who asks does
+                    raise TimeoutError("timed out") from None
+            else:
+                moved()
+                return result
 
 
-def _late() -> TimeoutError:
-    return TimeoutError("timed out")
+def _is_ready(sock: socket.socket, seconds: float, *, write: bool = False) -> bool:
+    """Whether a socket can be read from, or written to, within a time."""
+    if not hasattr(select, "poll"):  # Windows
+        return any(select.select([] if write else [sock], [sock] if write else [], [], seconds))
+    poll = select.poll()
+    poll.register(sock, select.POLLOUT if write else select.POLLIN)
+    return bool(poll.poll(1000 * seconds))

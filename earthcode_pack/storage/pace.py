@@ -12,6 +12,7 @@ from threading import Condition
 from typing import TYPE_CHECKING
 
 from earthcode_pack.parallel import cores as count_of_cores
+from earthcode_pack.storage import stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +45,7 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.process_time,
         cores: int | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = stopping.wait,
     ) -> None:
         self.most = most
         self._limit = float(start)
@@ -70,7 +71,7 @@ class Pace:
     def take(self, size: int) -> None:
         """Waits for room for so many bytes, kept until ``give``; something larger than all there is gets it alone."""
         with self._rooms:
-            self._rooms.wait_for(lambda: self._bytes == 0 or self._bytes + size <= self._in_flight)
+            _until(self._rooms, lambda: self._bytes == 0 or self._bytes + size <= self._in_flight)
             self._bytes += size
 
     def give(self, size: int) -> None:
@@ -83,7 +84,7 @@ class Pace:
     def turn(self) -> Iterator[None]:
         """A request's turn. One that ends well while all turns are taken lets more of them in."""
         with self._turns:
-            self._turns.wait_for(lambda: self._active < int(self._limit))
+            _until(self._turns, lambda: self._active < int(self._limit))
             self._active += 1
         ended_well = False
         try:
@@ -129,3 +130,9 @@ class Pace:
             self._next = begin + size / self._rate
         if begin > now:
             self._sleep(begin - now)
+
+
+def _until(changed: Condition, condition: Callable[[], bool]) -> None:
+    """Waits for requests before this one, each of which has a bound; raises ``Stopped`` where nobody waits any more."""
+    while not changed.wait_for(condition, stopping.LOOK):
+        stopping.go_on()

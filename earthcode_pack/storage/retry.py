@@ -6,11 +6,11 @@ https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from earthcode_pack.storage.stopping import go_on, wait
+from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,14 +37,27 @@ class Damaged(OSError):
     """What is stored, or came, is not what was sent."""
 
 
+class BadAnswer(Damaged):
+    """An answer that is none of S3; its text is of this program, and may be shown."""
+
+
 @dataclass(frozen=True)
 class Patience:
-    """No attempt begins later than ``seconds`` after the first; waits grow from ``first`` to ``longest`` seconds."""
+    """No attempt begins once nothing useful came for ``seconds``, nor are there more than ``attempts``.
+
+    Waits between them grow from ``first`` to ``longest`` seconds. ``setting`` is the key of the profile that says so.
+    """
 
     seconds: float = 300
     attempts: int = 12
     first: float = 0.2
     longest: float = 20
+    setting: str = ""
+
+    @classmethod
+    def within(cls, seconds: float, setting: str = "") -> Patience:
+        """With as many attempts as fit into a time, for pauses are half of ``longest`` on average."""
+        return cls(seconds, attempts=8 + int(2 * seconds / cls.longest), setting=setting)
 
     def wait(self, attempt: int) -> float:
         """Seconds after the ``attempt``-th failure, counted from one: anything up to what is due (full jitter)."""
@@ -76,22 +89,33 @@ def persist[T](
     attempt: Callable[[], T],
     patience: Patience,
     *,
+    what: str = "the storage",
     failed: Callable[[BaseException], None] = lambda _error: None,
     sleep: Callable[[float], None] = wait,
 ) -> T:
     """What an attempt gives; one that fails in passing is made again. ``failed`` is told of each failure.
 
+    ``what`` answers is said while it is waited for (``waiting``), with the number of the attempt and the last failure.
+
     Raises what the last attempt raised, and ``Stopped`` where nobody waits any more.
     """
-    end = time.monotonic() + patience.seconds
-    for number in range(1, patience.attempts):
-        go_on()
-        try:
-            return attempt()
-        except Exception as error:
-            failed(error)
-            pause = patience.wait(number)
-            if not is_passing(error) or time.monotonic() + pause > end:
-                raise
-        sleep(pause)
-    return attempt()
+    with waiting(f"{what} to answer", patience.seconds, patience.setting) as told:
+        for number in range(1, patience.attempts):
+            go_on()
+            try:
+                return attempt()
+            except Exception as error:
+                failed(error)
+                pause = patience.wait(number)
+                if not is_passing(error) or told.seconds + pause > patience.seconds:
+                    raise
+                told.tell(f"attempt {number + 1} of {patience.attempts}, after {_in_short(error)}")
+            sleep(pause)
+        return attempt()
+
+
+def _in_short(error: BaseException) -> str:
+    """A failure without anything that a server wrote."""
+    if isinstance(error, Refused):
+        return f"it answered {error.code}"
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

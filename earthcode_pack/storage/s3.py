@@ -19,7 +19,7 @@ from earthcode_pack.model import PartSums, Receipt
 from earthcode_pack.profile.rate import bytes_per_second
 from earthcode_pack.storage.blocks import digests, refuse_changed
 from earthcode_pack.storage.pace import MOST, Pace
-from earthcode_pack.storage.retry import Damaged, Patience, Refused
+from earthcode_pack.storage.retry import BadAnswer, Damaged, Patience, Refused
 from earthcode_pack.storage.s3_access import access
 from earthcode_pack.storage.s3_calls import Calls
 from earthcode_pack.storage.s3_parts import NoParts, Sending, etag_of_parts, put_parts, unless_changed
@@ -29,9 +29,10 @@ from earthcode_pack.storage.stores import Begun, Listed, Stored, now
 from earthcode_pack.storage.wire import Stretch, Timeouts, Wire
 from earthcode_pack.storage.words import outside, safe_key
 from earthcode_pack.sums import LARGE, PART, part_size
+from earthcode_pack.waiting import seconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from earthcode_pack.profile.model import StoreSpec
@@ -56,6 +57,16 @@ class Settings:
     first_contact: Patience = field(default_factory=lambda: Patience(seconds=20, attempts=5))
     clock: Callable[[], float] = time.time
 
+    @classmethod
+    def within(cls, seconds: float) -> Settings:
+        """For storage that may fail or say nothing for so long: ``store.wait`` of the profile."""
+        first = min(20, seconds)
+        return cls(
+            timeouts=Timeouts(request=min(Timeouts.request, seconds)),
+            patience=Patience.within(seconds, "store.wait"),
+            first_contact=Patience(first, attempts=5, setting="store.wait" if first == seconds else ""),
+        )
+
 
 class S3Store:
     """A bucket and prefix. Credentials come from the environment and the AWS files, unless ``keys`` are given."""
@@ -66,15 +77,16 @@ class S3Store:
         self._bucket, self._prefix = bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         if not bucket:
             raise UserError(f"store.href: {spec.href} names no bucket", "write s3://bucket/prefix")
-        self._settings = settings or Settings()
+        self._settings = settings or Settings.within(seconds_of(spec.wait))
         self._rate = bytes_per_second(spec.rate) if spec.rate else None
         self._pace = Pace(rate=self._rate)
         way = access(spec, keys)
         wire = Wire(way.endpoint, way.ca, _paced(self._settings.timeouts, self._rate))
         signer = Signer(way.keys, way.region, self._settings.clock)
-        self._calls = Calls(wire, signer, bucket, self._pace, self._settings.patience)
+        patience, first_contact = self._settings.patience, self._settings.first_contact
+        self._calls = Calls(wire, signer, bucket, self._pace, patience, first_contact)
         self._is_public = spec.access == "public"
-        self._trial = Trial(self._calls, self._prefix, self._settings.first_contact, self._settings.clock)
+        self._trial = Trial(self._calls, self._prefix, first_contact, self._settings.clock)
 
     def __repr__(self) -> str:
         return f"S3Store({self.href('')})"
@@ -151,7 +163,7 @@ class S3Store:
         """
         found = self._calls.head(sending.name) or {}
         told = found.get("etag", "").strip('"')
-        same = (found.get("content-length"), found.get("x-amz-meta-sha256")) == (str(sending.size), sending.sha256)
+        same = bool(found) and (_length(found), found.get("x-amz-meta-sha256")) == (sending.size, sending.sha256)
         if same and (told == etag or self._digest(sending.name, sending.size) == sending.sha256):
             return told
         self._calls.delete([sending.name])
@@ -201,9 +213,9 @@ class S3Store:
         """As ``Reader.head``; the sha256 is the one stated when the object was put."""
         with outside(self.href(key)):
             found = self._calls.head(self._name(key))
-        if found is None:
-            return None
-        size, etag = int(found.get("content-length", 0)), found.get("etag", "").strip('"') or None
+            if found is None:
+                return None
+            size, etag = _length(found), found.get("etag", "").strip('"') or None
         return Stored(key=key, size=size, sha256=found.get("x-amz-meta-sha256"), etag=etag)
 
     def read(self, key: str) -> bytes | None:
@@ -218,7 +230,7 @@ class S3Store:
         with outside(self.href(key)):
             name = self._name(key)
             found = self._calls.head(name)
-            return None if found is None else self._digest(name, int(found.get("content-length", 0)))
+            return None if found is None else self._digest(name, _length(found))
 
     def _digest(self, name: str, size: int) -> str | None:
         digest = hashlib.sha256()
@@ -253,6 +265,14 @@ class S3Store:
 def _paced(timeouts: Timeouts, rate: float | None) -> Timeouts:
     """With the time that requests take which share a rate."""
     return timeouts if rate is None else replace(timeouts, slowest=min(timeouts.slowest, rate / (2 * MOST)))
+
+
+def _length(headers: Mapping[str, str]) -> int:
+    """Bytes of an object. Raises ``BadAnswer`` where HEAD does not tell: without it objects cannot be told apart."""
+    told = headers.get("content-length", "")
+    if not told.isdigit():
+        raise BadAnswer("a HEAD of an object states no size (Content-Length)")
+    return int(told)
 
 
 def _size(local: Path) -> int:

@@ -12,10 +12,11 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from xml.sax.saxutils import escape
 
-from earthcode_pack.storage.retry import Damaged, Patience, Refused, is_busy, persist
-from earthcode_pack.storage.s3_pages import key_of, listed, next_objects, next_parts, next_uploads, text, xml
+from earthcode_pack.storage.retry import BadAnswer, Patience, Refused, is_busy, persist
+from earthcode_pack.storage.s3_pages import Listing, key_of, listed, next_objects, next_parts, next_uploads, text, xml
 from earthcode_pack.storage.sigv4 import EMPTY, Signer, path_of, query_of
 from earthcode_pack.storage.wire import Request, Wire
+from earthcode_pack.waiting import moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -46,11 +47,14 @@ class Part(NamedTuple):
 
 
 class Calls:
-    """A bucket. Names are whole: prefix and key. What passes is tried again, within the pace of all."""
+    """A bucket. Names are whole: prefix and key. What passes is tried again, within the pace of all.
 
-    def __init__(self, wire: Wire, signer: Signer, bucket: str, pace: Pace, patience: Patience) -> None:
+    The first ``patience`` is for a server that has answered before, another one for one that has not: it may not exist.
+    """
+
+    def __init__(self, wire: Wire, signer: Signer, bucket: str, pace: Pace, *patience: Patience) -> None:
         self._wire, self._sign, self._bucket = wire, signer, bucket
-        self.pace, self.patience = pace, patience
+        self.pace, self._patience, self._first_contact = pace, patience[0], patience[-1]
         self._is_told = False  # that open uploads cannot be ended
 
     # --- one attempt --------------------------------------------------------------------------------------------------
@@ -96,6 +100,7 @@ class Calls:
     def _paced(self, blocks: Iterator[memoryview]) -> Iterator[memoryview]:
         for block in blocks:
             self.pace.spend(len(block))
+            moved()
             yield block
 
     def persist(self, attempt: Callable[[], T]) -> T:
@@ -103,9 +108,16 @@ class Calls:
 
         def in_turn() -> T:
             with self.pace.turn():
+                moved()  # what comes before this request has its own bound
                 return attempt()
 
-        return persist(in_turn, self.patience, failed=self._failed)
+        patience = self._patience if self._wire.has_answered else self._first_contact
+        return persist(in_turn, patience, what=self.place, failed=self._failed)
+
+    @property
+    def place(self) -> str:
+        """The server and the bucket, in words."""
+        return f"the storage at {self._wire.authority} (bucket {self._bucket})"
 
     def _failed(self, error: BaseException) -> None:
         if is_busy(error):
@@ -167,7 +179,7 @@ class Calls:
         for page in self._pages(query, next_objects):
             plain = key_of(page)
             for entry in page.findall("{*}Contents"):
-                yield listed(entry, plain, without)
+                yield listed(entry, plain, prefix, without)
 
     def uploads(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Name and id of each open multipart upload of a prefix."""
@@ -194,15 +206,17 @@ class Calls:
     def _pages(
         self, query: dict[str, str], following: Callable[[ET.Element], dict[str, str]], name: str = ""
     ) -> Iterator[ET.Element]:
-        """``following`` gives what asks for the page after one; where that is nothing new: ``Damaged``."""
+        """``following`` gives what asks for the page after one; ``BadAnswer`` where that is nothing new."""
+        seen = Listing()
         while True:
             page = xml(self.persist(lambda asked=dict(query): self.send("GET", name, query=asked)).body)  # type: ignore[misc]
+            seen.take([entry for kind in ("Contents", "Upload", "Part") for entry in page.findall(f"{{*}}{kind}")])
             yield page
             if page.findtext("{*}IsTruncated") != "true":
                 return
             told = following(page)
             if not all(told.values()) or told.items() <= query.items():
-                raise Damaged("the server's listing has no end")
+                raise BadAnswer("the listing has no end")
             query |= told
 
     # --- multipart uploads --------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ class Trial:
         return b"".join(parts)
 
     def _soon(self, attempt: Callable[[], T]) -> T:
-        return persist(attempt, self._patience)
+        return persist(attempt, self._patience, what=self._calls.place)
 
     def _look_at_clock(self, there: datetime | None) -> None:
         here = datetime.fromtimestamp(self._clock(), UTC)

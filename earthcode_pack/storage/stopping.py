@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from threading import Event
 
+LOOK = 0.25  # s between two looks at whether anybody waits
+
 _STOPS: ContextVar[tuple[Event, ...]] = ContextVar("_STOPS", default=())
 
 
@@ -38,10 +40,11 @@ def go_on() -> None:
 
 
 def wait(seconds: float) -> None:
-    """Sleeps; raises ``Stopped`` as soon as nobody waits any more."""
-    stops = _STOPS.get()
-    if stops:
-        stops[-1].wait(seconds)  # an outer one is seen with the next look
-    else:
+    """Sleeps; raises ``Stopped`` at most ``LOOK`` seconds after nobody waits any more."""
+    stops, end = _STOPS.get(), time.monotonic() + seconds
+    if not stops:
         time.sleep(seconds)
+    while stops and (left := end - time.monotonic()) > 0:
+        go_on()
+        stops[-1].wait(min(left, LOOK))
     go_on()

@@ -34,7 +34,10 @@ _PROXY = "name one as http://host:port"
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds. A request is given up after ``request``, or where it is longer its size at ``slowest`` bytes/s."""
+    """Seconds. A request is given up after ``request``, or where it is longer its size at ``slowest`` bytes/s.
+
+    It is given up earlier where nothing moves for ``request`` seconds.
+    """
 
     connect: float = 10
     request: float = 120
@@ -92,6 +95,7 @@ class Wire:
         is_forwarded = self._proxy is not None and self._context is None
         self._before = f"http://{self.authority}" if is_forwarded else ""
         self._also = _authorization(self._proxy) if self._proxy is not None and is_forwarded else {}
+        self.has_answered = False  # anything: the server is there
         self._idle: deque[Line] = deque()
         self.close = weakref.finalize(self, _let_go, self._idle)
         """Lets go of the connections that nobody uses; so does the end of this object."""
@@ -108,10 +112,12 @@ class Wire:
         deadline = time.monotonic() + seconds
         try:
             line = self._connected(seconds)
-            line.begin(deadline)
-            return self._exchange(line, request, take)
+            line.begin(deadline, self._timeouts.request)
+            answer = self._exchange(line, request, take)
         except HTTPException:
             raise ConnectionError("the server does not speak HTTP/1.1, or let go") from None
+        self.has_answered = True
+        return answer
 
     def _connected(self, seconds: float) -> Line:
         """The connection that was used last, while it lives, else a new one."""

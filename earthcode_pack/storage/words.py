@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from earthcode_pack.errors import EarthcodePackError, OutsideError, UserError
 from earthcode_pack.redact import shown
 from earthcode_pack.storage.links import refused
+from earthcode_pack.storage.retry import BadAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,11 +80,13 @@ _NOT_FOUND = (r"NoSuchKey|^404$|^NotFound$|^FileNotFoundError", "there is no suc
 
 def in_words(error: BaseException, where: str) -> EarthcodePackError:
     """What went wrong at ``where``, and what to do; an error that is in words already stays as it is."""
+    error = _answer_behind(error)
     if isinstance(error, EarthcodePackError):
         return error
     if isinstance(error, OSError) and error.errno in _ON_DISK and "SSL" not in type(error).__name__:
         return OutsideError(f"{shown(where)}: {_ON_DISK[error.errno][0]}", _ON_DISK[error.errno][1])
-    error = _answer_behind(error)
+    if isinstance(error, BadAnswer):
+        return OutsideError(f"{shown(where)}: {error}", "see that it is S3 storage, and no proxy changes its answers")
     code = code_of(error)
     if where.startswith(("http://", "https://")) and code in _REFUSALS:
         meaning, remedy = refused(where, _reached(error), code)
@@ -102,7 +105,7 @@ def _answer_behind(error: BaseException) -> BaseException:
     cause = error.__cause__
     if cause is None or not isinstance(error, FileNotFoundError):
         return error
-    is_told = isinstance(getattr(cause, "status", None), int) or isinstance(cause, OSError)
+    is_told = isinstance(getattr(cause, "status", None), int) or isinstance(cause, OSError | EarthcodePackError)
     return cause if is_told else error
 
 

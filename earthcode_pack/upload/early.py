@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from earthcode_pack.errors import EarthcodePackError
 from earthcode_pack.model import rfc3339
 from earthcode_pack.storage import Stored
+from earthcode_pack.storage.stopping import until
 from earthcode_pack.upload.compare import agree, identity, listing, place_name, place_of, store_of
 from earthcode_pack.upload.ledger import Ledger, ledger_path
 from earthcode_pack.upload.nodes import entry_of, merge, remember
@@ -25,7 +27,7 @@ from earthcode_pack.upload.tidy import Removed, withdraw
 from earthcode_pack.upload.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from earthcode_pack.bundle import Bundle
     from earthcode_pack.convert.work import Sent
@@ -56,7 +58,7 @@ class Ahead:
         self._listed: dict[str, Listed] = {}
         self._ledger: Ledger | None = None
         self._watch: Watch | None = None
-        self._stopped = Event()
+        self._stopped, self._cut = Event(), Event()
         self._pool = ThreadPoolExecutor(_THREADS, "earthcode-pack-ahead")
         self._sender: Future[Sender | None] = Future()
         try:
@@ -65,14 +67,25 @@ class Ahead:
             self._give_up(error)
             self._sender.set_result(None)
         else:
-            self._sender = self._pool.submit(self._open, store)
+            self._sender = self._submit(self._open, store)
 
     def offer(self, files: Iterable[File]) -> None:
         """Queues files of the product, whole and verified, that are on this machine; what is no data is left alone."""
         for file in files:
             entry = entry_of(file.key, file.size, file.sha256)
             if is_data(entry.key) and not self._is_theirs(entry) and not self._stopped.is_set():
-                self._pool.submit(self._send, entry, file.parts)
+                self._submit(self._send, entry, file.parts)
+
+    def _submit[**P, R](self, work: Callable[P, R], *given: P.args, **named: P.kwargs) -> Future[R]:
+        """In the pool, in the context of the caller, until ``cut``."""
+        with until(self._cut):
+            context = copy_context()
+        return self._pool.submit(lambda: context.run(work, *given, **named))
+
+    def cut(self) -> None:
+        """Leaves what is under way, after an interruption: ``close`` waits for nothing then."""
+        self._stopped.set()
+        self._cut.set()
 
     def adopt(self, sent: Sent) -> None:
         """Takes in what a worker has put: it is not sent again, and taken back with the rest.

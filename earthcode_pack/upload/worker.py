@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from earthcode_pack import convert
 from earthcode_pack.bundle import Bundle, part_sums
 from earthcode_pack.convert.work import Sent
-from earthcode_pack.errors import EarthcodePackError, VersionTaken
+from earthcode_pack.errors import EarthcodePackError, Locked, VersionTaken
 from earthcode_pack.mirror_jobs import SENT
 from earthcode_pack.model import File, Value
 from earthcode_pack.portable import locked
@@ -36,6 +36,7 @@ from earthcode_pack.upload.nodes import entry_of, missing_of, receipts_of
 from earthcode_pack.upload.sender import Sender
 from earthcode_pack.upload.stages import is_data
 from earthcode_pack.upload.watch import Watch
+from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("earthcode_pack")
 
+_LOCK_SECONDS = 600.0
 _KEPT = 8  # nodes of this process that nobody uses at the moment
 
 
@@ -194,5 +196,8 @@ def _ledger(errand: Errand, node: str) -> Ledger:
     """The node's own, in scratch; one process after the other opens it."""
     folder = mirrors().parent / "nodes" / hashlib.sha256(errand.place.encode()).hexdigest()[:16]
     path = ledger_path(Bundle(folder), node)
-    with locked(path.parent / "lock", wait=True):
+    lock = path.parent / "lock"
+    with waiting(f"another process to let go of {lock}", _LOCK_SECONDS), locked(lock, wait=_LOCK_SECONDS) as is_held:
+        if not is_held:
+            raise Locked(f"{lock}: held by another process", "end it, or remove the file")
         return Ledger(path, errand.place)

@@ -18,7 +18,7 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
-from earthcode_flows.limits import CLUSTER_CLASSES, SOURCE_ROOTS
+from earthcode_flows.limits import CLUSTER_CLASSES, PRR, SETTINGS, SOURCE_ROOTS, TARGET_ROOTS
 from earthcode_flows.package import batch, package, publish
 from earthcode_pack.errors import OutsideError
 
@@ -63,9 +63,11 @@ def deployments(settings: dict[str, str], pool: str | None = None) -> list[Runne
     return made
 
 
-def deploy(pool: str, source_roots: list[str], cluster_classes: list[str]) -> list[str]:
+def deploy(
+    pool: str, source_roots: list[str], cluster_classes: list[str], target_roots: list[str] | None = None
+) -> list[str]:
     """Deploys to a process work pool, which is made where there is none; returns the deployments' names."""
-    settings = _settings(source_roots, cluster_classes) | LOGGING
+    settings = _settings(source_roots, cluster_classes, target_roots or []) | LOGGING
     made = deployments(settings, pool)
     with _answering():
         _make_pool(pool)
@@ -75,9 +77,11 @@ def deploy(pool: str, source_roots: list[str], cluster_classes: list[str]) -> li
     return [f"{deployment.flow_name}/{deployment.name}" for deployment in made]
 
 
-def serve(source_roots: list[str], cluster_classes: list[str]) -> None:
+def serve(source_roots: list[str], cluster_classes: list[str], target_roots: list[str] | None = None) -> None:
     """Serves the deployments from this process until it is stopped."""
-    os.environ.update(_settings(source_roots, cluster_classes))  # runs are processes that inherit it
+    os.environ.update(
+        _settings(source_roots, cluster_classes, target_roots or [])
+    )  # runs are processes that inherit it
     with _answering():
         serve_deployments(*deployments({}))
 
@@ -94,12 +98,19 @@ def _answering() -> Iterator[None]:
         ) from error
 
 
-def _settings(source_roots: list[str], cluster_classes: list[str]) -> dict[str, str]:
+def _settings(source_roots: list[str], cluster_classes: list[str], target_roots: list[str]) -> dict[str, str]:
     """Those given here, else those of the environment."""
-    roots = [root if "://" in root else str(Path(root).absolute()) for root in source_roots]
-    given = {SOURCE_ROOTS: ",".join(roots), CLUSTER_CLASSES: ",".join(cluster_classes)}
-    settings = {name: value or os.environ.get(name, "") for name, value in given.items()}
+    given = {
+        SOURCE_ROOTS: ",".join(map(_absolute, source_roots)),
+        TARGET_ROOTS: ",".join(map(_absolute, target_roots)),
+        CLUSTER_CLASSES: ",".join(cluster_classes),
+    }
+    settings = {name: given.get(name) or os.environ.get(name, "") for name in SETTINGS}
     return {name: value for name, value in settings.items() if value}
+
+
+def _absolute(root: str) -> str:
+    return root if "://" in root or root == PRR else str(Path(root).absolute())
 
 
 def _move_existing() -> None:

@@ -15,7 +15,7 @@ from prefect.states import Completed, Failed
 from earthcode_flows import show
 from earthcode_flows.approval import approved_digest
 from earthcode_flows.credentials import keys_in_force
-from earthcode_flows.limits import refuse_what_is_not_allowed
+from earthcode_flows.limits import refuse_publishing, refuse_reading, refuse_what_is_not_allowed, refuse_writing
 from earthcode_flows.logs import logs_to_prefect
 from earthcode_pack import pipeline
 from earthcode_pack.bundle import Bundle
@@ -104,7 +104,11 @@ def publish(
     logs_to_prefect()
     try:
         with keys_in_force(credentials):
+            if runtime.deployment.id:
+                refuse_writing("bundle", bundle)
             opened = open_bundle(bundle)
+            if runtime.deployment.id:
+                refuse_publishing(opened.profile())
             with tags(opened.profile().product.id):
                 outcome = _published(opened, digest, allow_incomplete)
             return _state(outcome, allow_incomplete)
@@ -175,9 +179,7 @@ def _attempt(
 def _packaged(
     given: dict[str, Any] | str, base: str | None, workdir: str | None, approval: bool, allow_incomplete: bool
 ) -> Summary:
-    profile = load_profile(given, base)
-    if runtime.deployment.id:
-        refuse_what_is_not_allowed(profile)
+    profile = _allowed_profile(given, base, workdir)
     show.tag_run(profile.product.id)
     with tags(profile.product.id):
         bundle = pipeline.prepare(
@@ -193,6 +195,19 @@ def _packaged(
         if profile.store is None or not pipeline.may_publish(bundle, allow_incomplete=allow_incomplete):
             return _reported(bundle, None)
         return _published(bundle, approved_digest(bundle) if approval else None, allow_incomplete)
+
+
+def _allowed_profile(given: dict[str, Any] | str, base: str | None, workdir: str | None) -> Any:
+    """The profile, once a deployment's settings allow it and the places that the trigger names."""
+    if not runtime.deployment.id:
+        return load_profile(given, base)
+    if isinstance(given, str):
+        refuse_reading("profile", given)
+    if workdir is not None or base is not None or isinstance(given, str):
+        refuse_writing("workdir", workdir or str(_workdir(given, base)))
+    profile = load_profile(given, base)
+    refuse_what_is_not_allowed(profile)
+    return profile
 
 
 def _workdir(given: dict[str, Any] | str, base: str | None) -> Any:

@@ -111,7 +111,7 @@ def field(dtype: str, shape: tuple[int, int], nodata: float | None, seed: int = 
     return values
 
 
-SIZES = [(256, 256), (1024, 600), (601, 1023), (1, 900)]
+SIZES = [(256, 256), (530, 300), (301, 511), (1, 900)]
 FLOATS = ("float32", "float64")
 TYPES = [
     *itertools.product(("uint8", "int8", "uint16", "int16", "uint32", "int32"), (None, 7)),
@@ -131,20 +131,20 @@ def test_types_sizes_and_nodata(both: Any, tmp_path: Path, dtype: str, nodata: A
 @pytest.mark.parametrize("resampling", ["average", "nearest", "mode"])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
 def test_codecs_and_resamplings(both: Any, tmp_path: Path, dtype: str, compression: str, resampling: str) -> None:
-    values = (field(dtype, (1100, 1090), None) % 7).astype(dtype)
+    values = (field(dtype, (550, 545), None) % 7).astype(dtype)
     source = make_tiff(tmp_path / "a.tif", values, nodata=3)
-    assert_same(*both(source, compression=compression, resampling=resampling, level=1))
+    assert_same(*both(source, compression=compression, resampling=resampling, level=1, blocksize=256))
 
 
 @pytest.mark.parametrize("where", ["corner", "nowhere", "sparse"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint16"])
 def test_tiles_with_and_without_missing_cells(both: Any, tmp_path: Path, dtype: str, where: str) -> None:
     """GDAL's reading rounds floats otherwise where nothing is missing; its overviews do not."""
-    values = np.abs(field(dtype, (2048, 1500), None)) + 1
+    values = np.abs(field(dtype, (1024, 600), None)) + 1
     if where == "corner":
         values[:30, :30] = 0
     if where == "sparse":
-        values[np.random.default_rng(5).random(values.shape) < 1e-5] = 0
+        values[np.random.default_rng(5).random(values.shape) < 4e-5] = 0
     assert_same(*both(make_tiff(tmp_path / "a.tif", values.astype(dtype), nodata=0), blocksize=256))
 
 

@@ -20,7 +20,7 @@ from rasterio.enums import ColorInterp
 from earthcode_pack.convert import cog, layout, planes, time_axis
 from earthcode_pack.convert.proof.alignment import matched, runs
 from earthcode_pack.convert.proof.blocks import cells, every, samples
-from earthcode_pack.convert.read import header, raster_cube
+from earthcode_pack.convert.read import header, isolated, raster_cube
 from earthcode_pack.errors import NotEqual
 from earthcode_pack.model import Artifact, Proof
 
@@ -93,6 +93,7 @@ def test_a_missing_value_that_is_overlooked(tmp_path: Path, monkeypatch: pytest.
     attrs = {"units": "K", "_FillValue": np.float32(-1e30), "missing_value": np.float32([-999, -888])}
     make_nc(tmp_path / "a.nc", values, attrs)
     assert run(profile_of(tmp_path / "a.nc", fmt), tmp_path / "good").one.proof.masks == 12
+    monkeypatch.setattr(isolated, "_IS_CHILD", True)  # in this process, where it is changed
     monkeypatch.setattr(header, "further_missing", lambda *_, **__: ())
     error = run(profile_of(tmp_path / "a.nc", fmt), tmp_path / "out").error
     assert "lat 0, lon 1" in error if fmt != "cog" else "row 0 and column 1" in error
@@ -105,6 +106,7 @@ def test_a_valid_range_that_is_overlooked(tmp_path: Path, monkeypatch: pytest.Mo
     values[0, 2, 3] = 9999
     make_nc(tmp_path / "a.nc", values, {"units": "1", "valid_range": np.array([0, 100], "int16")})
     assert run(profile_of(tmp_path / "a.nc", fmt), tmp_path / "good").one.proof.masks == 12
+    monkeypatch.setattr(isolated, "_IS_CHILD", True)  # in this process, where it is changed
     monkeypatch.setattr(header, "valid_range", lambda *_: (None, None))
     error = run(profile_of(tmp_path / "a.nc", fmt), tmp_path / "out").error
     assert "missing" in error
@@ -114,6 +116,7 @@ def test_a_valid_range_that_is_overlooked(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("fmt", CUBES)
 def test_a_fill_value_that_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fmt: str) -> None:
     make_nc(tmp_path / "a.nc", packed(1, 3, 4), PACKED)
+    monkeypatch.setattr(isolated, "_IS_CHILD", True)  # in this process, where it is changed
     monkeypatch.setattr(header, "stated_nodata", lambda *_: None)
     error = run(profile_of(tmp_path / "a.nc", fmt), tmp_path / "out").error
     assert "lat 0, lon 3" in error

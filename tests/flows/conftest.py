@@ -22,10 +22,15 @@ import pytest  # noqa: E402 - see above
 @pytest.fixture(scope="session")
 def prefect():
     """A server with an empty database. Without the heartbeat, whose thread each run waits a second for."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.settings import (
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_SERVER_ANALYTICS_ENABLED,
+        temporary_settings,
+    )
     from prefect.testing.utilities import prefect_test_harness
 
     with (
+        temporary_settings({PREFECT_SERVER_ANALYTICS_ENABLED: False}),  # it asks the network
         prefect_test_harness(server_startup_timeout=200),
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):

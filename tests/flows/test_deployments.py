@@ -52,13 +52,15 @@ def test_deploy_makes_the_pool_and_gives_runs_their_settings(monkeypatch):
 
     monkeypatch.setenv("EARTHCODE_PACK_CLUSTER_CLASSES", "a.B")
     for _ in range(2):  # done again, it changes nothing
-        assert deploy("a-pool", ["/data", "s3://raw"], []) == ["package/package", "publish/publish", "batch/batch"]
+        made = deploy("a-pool", ["/data", "s3://raw"], [], ["/products", "prr"])
+        assert made == ["package/package", "publish/publish", "batch/batch"]
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("package/package")
         pool = client.read_work_pool("a-pool")
     assert pool.type == "process"
     assert deployment.job_variables["env"] == {
         "EARTHCODE_PACK_SOURCE_ROOTS": "/data,s3://raw",
+        "EARTHCODE_PACK_TARGET_ROOTS": "/products,prr",
         "EARTHCODE_PACK_CLUSTER_CLASSES": "a.B",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "earthcode_pack",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
@@ -116,6 +118,7 @@ class Server:
             "PREFECT_API_URL": self.api,
             "PREFECT_HOME": str(folder / "home"),
             "EARTHCODE_PACK_SOURCE_ROOTS": str(folder / "raw"),
+            "EARTHCODE_PACK_TARGET_ROOTS": f"{folder / 'published'},{folder / '.earthcode-pack'}",
         }
 
     def prefect(self, *arguments: str) -> list[str]:
@@ -228,7 +231,10 @@ def test_prefect_yaml_on_a_real_server_with_a_real_worker(server, profile, root,
 
         elsewhere = server.post(
             f"/deployments/{deployment['id']}/create_flow_run",
-            parameters={"profile": profile | {"source": profile["source"] | {"href": "/etc/*.tif"}}},
+            parameters={
+                "profile": profile | {"source": profile["source"] | {"href": "/etc/*.tif"}},
+                "base": str(tmp_path),
+            },
         )["id"]
         refused = server.state(elsewhere)
         assert "none of the roots" in refused["state"]["message"]

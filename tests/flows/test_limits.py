@@ -2,14 +2,67 @@
 
 import pytest
 
-from earthcode_flows.limits import CLUSTER_CLASSES, SOURCE_ROOTS, refuse_what_is_not_allowed
+from earthcode_flows.limits import CLUSTER_CLASSES, ENDPOINTS, SOURCE_ROOTS, TARGET_ROOTS, refuse_what_is_not_allowed
 from earthcode_pack.errors import UserError
 from earthcode_pack.profile import load_profile
 
 
 def reads(profile, *hrefs, **compute):
     source = profile["source"] | {"href": list(hrefs)}
-    return load_profile(profile | {"source": source, "compute": compute}, "/data/base")
+    return load_profile(profile | {"source": source, "compute": compute, "store": None}, "/data/base")
+
+
+ALLOWED = {SOURCE_ROOTS: "/data", TARGET_ROOTS: "/products, s3://products, prr"}
+CATALOG = {"metadata": "/data/osc"}
+
+
+def publishes(profile, store, catalog=None):
+    product = profile["product"] | {"themes": ["land"], "documentation": "https://example.org/a.pdf"}
+    source = profile["source"] | {"href": "/data/a.tif"}
+    return load_profile(profile | {"product": product, "source": source, "store": store, "catalog": catalog}, "/data")
+
+
+@pytest.mark.parametrize(
+    ("store", "catalog", "more"),
+    [
+        ({"href": "/products/a"}, None, {}),
+        ({"href": "s3://products/a", "ca_bundle": "ca.pem"}, None, {}),
+        ({"href": "/products", "public_href": "https://example.org"}, CATALOG, {}),
+        ({"prr": {"collection": "a"}}, None, {}),
+        ({"href": "s3://products", "endpoint_url": "https://s3.example"}, None, {ENDPOINTS: "https://s3.example"}),
+        ({"prr": {"collection": "a", "api": "https://p.example/api"}}, None, {ENDPOINTS: "https://p.example"}),
+    ],
+)
+def test_where_a_run_may_publish(profile, store, catalog, more):
+    refuse_what_is_not_allowed(publishes(profile, store, catalog), ALLOWED | more)
+
+
+@pytest.mark.parametrize(
+    ("key", "store", "catalog", "more"),
+    [
+        ("store.href", {"href": "/etc/cron.d"}, None, {}),
+        ("store.href", {"href": "../products/../home"}, None, {}),
+        ("store.href", {"href": "s3://others"}, None, {}),
+        ("store.href", {"href": "/data/a"}, None, {}),  # it may be read
+        ("store.href", {"href": "/products"}, None, {TARGET_ROOTS: ""}),
+        ("store.ca_bundle", {"href": "/products", "ca_bundle": "/etc/passwd"}, None, {}),
+        ("store.endpoint_url", {"href": "s3://products", "endpoint_url": "http://169.254.169.254"}, None, {}),
+        ("store.prr", {"prr": {"collection": "a"}}, None, {TARGET_ROOTS: "/products"}),
+        ("store.prr.api", {"prr": {"collection": "a", "api": "https://else.example"}}, None, {}),
+        ("store.prr.s3_endpoint", {"prr": {"collection": "a", "s3_endpoint": "https://else.example"}}, None, {}),
+        ("store.prr.stac", {"prr": {"collection": "a", "stac": "https://else.example"}}, None, {}),
+        ("catalog.metadata", {"href": "/products", "public_href": "https://a.b"}, {"metadata": "/etc"}, {}),
+        (
+            "catalog.metadata",
+            {"href": "/products", "public_href": "https://a.b"},
+            {"metadata": "git+https://else.example/osc.git"},
+            {},
+        ),
+    ],
+)
+def test_where_it_may_not(profile, key, store, catalog, more):
+    with pytest.raises(UserError, match=f"^{key}: ".replace(".", r"\.")):
+        refuse_what_is_not_allowed(publishes(profile, store, catalog), ALLOWED | more)
 
 
 @pytest.mark.parametrize(

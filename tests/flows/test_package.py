@@ -179,12 +179,25 @@ def test_a_triggered_run_keeps_to_its_deployments_settings(profile, tmp_path, mo
 
     monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "11111111-1111-1111-1111-111111111111")
     assert runtime.deployment.id
-    monkeypatch.delenv("EARTHCODE_PACK_SOURCE_ROOTS", raising=False)
-    state = package(profile, base=str(tmp_path), return_state=True)
-    assert state.type.value == "FAILED"
-    assert "none is set" in state.message
-    monkeypatch.setenv("EARTHCODE_PACK_SOURCE_ROOTS", str(tmp_path / "raw"))
-    assert package(profile, base=str(tmp_path), return_state=True).type.value == "COMPLETED"
+    settings = {"SOURCE": f"{tmp_path / 'raw'}", "TARGET": f"{tmp_path / 'published'},{tmp_path / '.earthcode-pack'}"}
+    for name in settings:
+        monkeypatch.delenv(f"EARTHCODE_PACK_{name}_ROOTS", raising=False)
+    for key, name in (("workdir", "TARGET"), ("source.href", "SOURCE")):
+        state = package(profile, base=str(tmp_path), return_state=True)
+        assert state.type.value == "FAILED"
+        assert state.message.startswith(f"{key}: ")
+        assert "none is set" in state.message
+        monkeypatch.setenv(f"EARTHCODE_PACK_{name}_ROOTS", settings[name])
+    done = package(profile, base=str(tmp_path), return_state=True)
+    assert done.type.value == "COMPLETED"
+    bundle, digest = tmp_path / ".earthcode-pack" / "demo-ndvi" / "v1.0", done.result()["digest"]
+    assert publish(str(bundle), digest, return_state=True).type.value == "COMPLETED"
+    elsewhere = shutil.copytree(bundle, tmp_path / "elsewhere" / "v1.0")
+    assert publish(str(elsewhere), digest, return_state=True).message.startswith("bundle: ")
+    monkeypatch.setenv("EARTHCODE_PACK_TARGET_ROOTS", str(tmp_path / ".earthcode-pack"))
+    assert publish(str(bundle), digest, return_state=True).message.startswith("store.href: ")
+    (tmp_path / "p.yaml").write_text("product: {}")
+    assert package(str(tmp_path / "p.yaml"), return_state=True).message.startswith("profile: ")
 
 
 def test_approval_waits_for_a_person_and_binds_to_the_digest(profile, tmp_path, monkeypatch):

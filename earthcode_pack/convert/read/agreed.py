@@ -12,6 +12,7 @@ from earthcode_pack.cf.flags import contradiction
 from earthcode_pack.cf.missing import holds, in_type
 from earthcode_pack.convert.read.file_names import is_pattern
 from earthcode_pack.errors import Contradiction, Unreadable
+from earthcode_pack.geo.crs import proj_code
 from earthcode_pack.period import TimePattern
 
 if TYPE_CHECKING:
@@ -79,8 +80,7 @@ def _leaves_open(measured: CRS, wanted: CRS) -> bool:
 
 def crs_name(crs: CRS) -> str:
     """A CRS in few words: its code, else its name, else itself."""
-    authority = crs.to_authority()
-    return ":".join(authority) if authority else crs.name if crs.name != "unknown" else crs.to_string()
+    return proj_code(crs.to_wkt()) or (crs.name if crs.name != "unknown" else crs.to_string())
 
 
 def product_variables(found: list[Variable], name: str, profile: Profile) -> tuple[Variable, ...]:

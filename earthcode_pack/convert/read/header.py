@@ -23,6 +23,7 @@ from earthcode_pack.convert.read.raster import open_tiff, raster_crs, raster_gri
 from earthcode_pack.convert.read.whole import refuse_classic_cut_off, refuse_tiff_cut_off
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.model import Driver, Finding, Grid, Period, Source, Variable, rfc3339
+from earthcode_pack.storage.containment import refuse_codecs_that_run_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,8 @@ def header_of(path: Path, href: str, size: int, sha256: str, profile: Profile) -
     Raises ``SourceError`` where the file cannot be used: unreadable, no CRS, no time, or at odds with the profile.
     """
     driver = driver_of(path)
+    if driver == "Zarr":
+        refuse_codecs_that_run_code(path)
     reader = _raster_header if driver == "GTiff" else _cube_header
     facts = reader(path, driver, href, profile)
     return Source(href=href, driver=driver, size=size, sha256=sha256, scene=scene_of(name_of(href), profile), **facts)

@@ -16,8 +16,10 @@ from earthcode_pack.cf.axes import data_variables
 from earthcode_pack.cf.flags import is_flags, of_enumeration
 from earthcode_pack.convert.read import foreign
 from earthcode_pack.convert.read.grib_cubes import refuse_doubles, several_cubes, several_runs
+from earthcode_pack.convert.read.hdf5 import open_hdf5
 from earthcode_pack.convert.read.plugins import load_plugins
 from earthcode_pack.errors import Unreadable, install_extra
+from earthcode_pack.storage.containment import refuse_values_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,7 +104,7 @@ def _words(error: Exception) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def _raw(path: Path, engine: str, **options: Any) -> xr.Dataset:
+def _raw(path: Any, engine: str, **options: Any) -> xr.Dataset:
     # The engine is always named: guessing loads every engine there is.
     return xr.open_dataset(
         path, engine=engine, decode_times=False, decode_timedelta=False, mask_and_scale=False, decode_coords=False,
@@ -113,8 +115,13 @@ def _raw(path: Path, engine: str, **options: Any) -> xr.Dataset:
 def _netcdf(path: Path) -> xr.Dataset:
     if is_hdf5(path):
         load_plugins()
-        return _with_enumerations(_raw(path, "h5netcdf", phony_dims="sort"))
+        refuse_values_elsewhere(path)
+        return open_hdf5(path, _of_store)
     return _raw(path, "netcdf4", lock=_OPENING)
+
+
+def _of_store(store: xr.backends.H5NetCDFStore) -> xr.Dataset:
+    return _with_enumerations(_raw(store, "store"))
 
 
 def _with_enumerations(dataset: xr.Dataset) -> xr.Dataset:

@@ -1,0 +1,84 @@
+"""Zarr codecs that run code: an array that names one is refused before anything of it is decoded.
+
+The pickle codec of numcodecs rebuilds objects by calling whatever the stored bytes name
+(https://docs.python.org/3/library/pickle.html, «Warning»).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from earthcode_pack.errors import Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+RUN_CODE = frozenset({"pickle", "cloudpickle", "dill"})  # ids in Zarr v2, names below ``numcodecs.`` in v3
+_DOCUMENTS = {".zarray", ".zmetadata", "zarr.json"}
+_WITHIN = ("compressor", "filters", "object_codec", "codecs", "configuration", "index_codecs")
+_ARRAYS = ("metadata", "consolidated_metadata")
+
+
+def codecs_that_run_code(metadata: Any) -> Iterator[str]:
+    """Yields the codecs of an array, or of the arrays in consolidated metadata, that would run stored code.
+
+    Args:
+        metadata: parsed ``.zarray``, ``zarr.json`` or ``.zmetadata``, or what ``ArrayMetadata.to_dict`` gives.
+
+    >>> list(codecs_that_run_code({"zarr_format": 2, "filters": [{"id": "pickle", "protocol": 5}]}))
+    ['pickle']
+    >>> list(codecs_that_run_code({"zarr_format": 3, "attributes": {"name": "pickle"}, "codecs": [{"name": "bytes"}]}))
+    []
+
+    """
+    if not isinstance(metadata, dict):
+        return
+    for key in _WITHIN:
+        value = metadata.get(key)
+        for codec in value if isinstance(value, list | tuple) else [value]:
+            name = codec.get("id", codec.get("name")) if isinstance(codec, dict) else None
+            if isinstance(name, str) and name.lower().rpartition(".")[2] in RUN_CODE:
+                yield name
+            yield from codecs_that_run_code(codec)
+    for key in _ARRAYS:
+        arrays = metadata.get(key)
+        for part in arrays.values() if isinstance(arrays, dict) else ():
+            yield from codecs_that_run_code(part)
+            yield from codecs_that_run_code({_ARRAYS[0]: part} if key == _ARRAYS[1] else None)
+
+
+def refuse_codecs_that_run_code(documents: Iterable[tuple[str, Any]], name: str) -> None:
+    """Refuses a Zarr store of which an array has a codec that runs code.
+
+    Args:
+        documents: key and parsed JSON of metadata, of ``documents_of`` or of ``array_documents``. Opening a group
+            decodes nothing.
+        name: how the message calls the store.
+
+    Raises:
+        Unreadable: names the document and the codec.
+
+    """
+    for key, document in documents:
+        for codec in codecs_that_run_code(document):
+            raise Unreadable(
+                f"{name}: {key} names the codec {codec}, which runs code that is stored with the data",
+                "have it written again with another codec, such as vlen-utf8 for texts",
+            )
+
+
+def documents_of(keys: Iterable[str], read: Callable[[str], bytes]) -> Iterator[tuple[str, Any]]:
+    """Yields key and parsed JSON of each metadata document among the keys of a store; what is no JSON is left out."""
+    for key in keys:
+        if key.rpartition("/")[2] in _DOCUMENTS:
+            try:
+                yield key, json.loads(read(key))
+            except (ValueError, RecursionError):
+                continue
+
+
+def array_documents(group: Any) -> Iterator[tuple[str, Any]]:
+    """Yields name and metadata of each array of an open Zarr group."""
+    for name, array in group.arrays():
+        yield name, array.metadata.to_dict()
