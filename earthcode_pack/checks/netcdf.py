@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
 from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, SMALL
-from earthcode_pack.containment import refuse_hdf5_links
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.redact import redacted
 
@@ -77,8 +76,10 @@ def open_modern(source: Any, name: str) -> Iterator[Any]:
     """
     import h5py  # noqa: PLC0415 - heavy
 
+    from earthcode_pack.storage.containment import refuse_values_elsewhere_of  # noqa: PLC0415 - zarr, s3fs
+
     with h5py.File(source, "r") as root:
-        refuse_hdf5_links(root, name)
+        refuse_values_elsewhere_of(root, name)
     with open_raw(source, engine="h5netcdf", phony_dims="access") as dataset:
         yield dataset
 

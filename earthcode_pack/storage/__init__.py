@@ -5,6 +5,8 @@ Publishing: ``open_store`` gives a ``Store``, on disk or on S3; ``open_reader`` 
 Working: ``Folder``, to which runs on several machines put what they make.
 """
 
+import logging
+
 from earthcode_pack.storage.crew import each
 from earthcode_pack.storage.folders import Folder, Remote
 from earthcode_pack.storage.identity import IdentityCache, changed, identify, is_unchanged, sha256
@@ -21,6 +23,10 @@ from earthcode_pack.storage.stores import (
     open_reader,
     open_store,
 )
+
+# At level DEBUG they write each request that they sign, with its session token.
+for _name in ("botocore", "aiobotocore"):
+    logging.getLogger(_name).setLevel(logging.INFO)
 
 __all__ = [
     "INSTEAD_OF_SIGNED",

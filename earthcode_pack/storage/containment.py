@@ -43,8 +43,13 @@ def _refuse_values_elsewhere(path: Path, _size: int, _changed: int) -> None:
     import h5py  # noqa: PLC0415 - heavy
 
     with h5py.File(path, "r") as file:
-        for name, what in _elsewhere(file.id):
-            raise Unreadable(f"{path.name}: {name} {what}: only what lies in the file itself is read", _ONE_FILE)
+        refuse_values_elsewhere_of(file, path.name)
+
+
+def refuse_values_elsewhere_of(file: Any, called: str) -> None:
+    """Refuses as ``refuse_values_elsewhere`` does, an open ``h5py.File``; ``called`` is how the message names it."""
+    for name, what in _elsewhere(file.id):
+        raise Unreadable(f"{called}: {name} {what}: only what lies in the file itself is read", _ONE_FILE)
 
 
 def _elsewhere(root: Any) -> Iterator[tuple[str, str]]:

@@ -81,7 +81,8 @@ def database() -> list[Path]:
     return [*path.parent.glob(f"{path.name}*"), *(file for file in PREFECT_HOME.value().rglob("*") if file.is_file())]
 
 
-@pytest.mark.timeout(600)  # twenty runs: half a minute where nothing else is going on
+@pytest.mark.slow
+@pytest.mark.timeout(1200)  # twenty runs, some of which wait for who does not answer
 def test_credentials_of_the_environment_are_left_nowhere(profile, tmp_path, monkeypatch, capfd, caplog):
     from prefect.logging.handlers import APILogWorker
 
