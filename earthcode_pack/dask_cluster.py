@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,10 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from earthcode_pack.errors import EarthcodePackError, MissingExtra, OutsideError, UserError
 from earthcode_pack.parallel import allow
 from earthcode_pack.waiting import Wait, bounded, seconds_of
+from earthcode_pack.waiting import logger as waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import ExitStack
+    from contextvars import Context
 
     from earthcode_pack.profile.model import Compute
 
@@ -45,6 +49,38 @@ class OneThreadEach:
         for key, value in ONE_THREAD.items():
             os.environ.setdefault(key, value)
         allow(worker.state.nthreads)
+
+
+class TellWaits:
+    """A Dask worker plugin: what workers in other processes wait for is said by the run that they work for."""
+
+    name = "earthcode-pack-waits"
+    idempotent = True
+
+    def __init__(self) -> None:
+        self._home = _process()
+
+    def setup(self, worker: Any) -> None:
+        """Runs on each worker."""
+        if _process() != self._home:
+            waits.handlers = [handler for handler in waits.handlers if not isinstance(handler, _ToScheduler)]
+            waits.addHandler(_ToScheduler(worker))
+            waits.setLevel(logging.INFO)
+
+
+class _ToScheduler(logging.Handler):
+    """Sends log lines to whoever has subscribed to them at the scheduler."""
+
+    def __init__(self, worker: Any) -> None:
+        super().__init__()
+        self._worker = worker
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._worker.log_event(TellWaits.name, {"text": record.getMessage(), "worker": self._worker.address})
+
+
+def _process() -> tuple[str, int]:
+    return platform.node(), os.getpid()
 
 
 class Connection(NamedTuple):
@@ -90,19 +126,27 @@ def _client(target: Any, place: str) -> Any:
             f"compute.address: no Dask scheduler answers at {place} ({error})",
             f"start it, or correct compute.address; {_WITHOUT}",
         ) from error
-    client.register_plugin(_plugin(), name=OneThreadEach.name)
+    for plugin in (OneThreadEach, TellWaits):
+        client.register_plugin(_made(plugin), name=plugin.name)
+    client.subscribe_topic(TellWaits.name, partial(_tell, copy_context()))
     return client
+
+
+def _tell(context: Context, event: tuple[float, dict[str, str]]) -> None:
+    """Says what a worker waits for, in the context of the run, whose log finds it there."""
+    said = event[1]
+    context.copy().run(waits.info, "%s (the Dask worker %s)", said["text"], said["worker"])
 
 
 def _remedy(compute: Compute) -> str:
     return f"see that it runs, or correct compute.{'address' if compute.address else 'cluster_kwargs'}; {_WITHOUT}"
 
 
-def _plugin() -> Any:
-    """The plugin as Dask wants it, which checks for its own base class."""
+def _made(plugin: type) -> Any:
+    """A plugin as Dask wants it, which checks for its own base class."""
     from distributed import WorkerPlugin  # noqa: PLC0415
 
-    return type("OneThreadEach", (OneThreadEach, WorkerPlugin), {})()
+    return type(plugin.__name__, (plugin, WorkerPlugin), {})()
 
 
 @contextmanager

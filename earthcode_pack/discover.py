@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earthcode_pack import storage
 from earthcode_pack.convert.read.admission import refuse_what_cannot_be_read
 from earthcode_pack.convert.read.file_names import name_of
-from earthcode_pack.convert.read.header import header_of
+from earthcode_pack.convert.read.header import header_of, most_decoded
 from earthcode_pack.convert.read.isolated import for_opening, isolated, ready
+from earthcode_pack.convert.read.open import load_libraries
+from earthcode_pack.convert.read.plausible import printable
 from earthcode_pack.errors import OutsideError, ProfileError, SourceError, Unreadable
 from earthcode_pack.model import Failure, Source, Sources
 from earthcode_pack.parallel import carried
+from earthcode_pack.storage.inputs import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,7 +37,7 @@ def discover(
     """
     hrefs = _matches(profile.source.href)
     found: list[Source | Failure] = []
-    ready(len(hrefs))
+    _make_ready(hrefs)
     with ThreadPoolExecutor(_THREADS) as pool:
         for done, result in enumerate(pool.map(carried(lambda href: _look(href, profile, cache)), hrefs), start=1):
             found.append(result)
@@ -42,6 +46,15 @@ def discover(
         sources=tuple(result for result in found if isinstance(result, Source)),
         failures=tuple(result for result in found if isinstance(result, Failure)),
     )
+
+
+def _make_ready(hrefs: list[str]) -> None:
+    """Starts the processes that read headers, with the libraries that the first file needs."""
+    path = local_path(hrefs[0])
+    if path is not None:
+        with suppress(SourceError, OSError):  # said of the file itself
+            load_libraries(Path(path))
+    ready(len(hrefs))
 
 
 def _matches(patterns: Iterable[str]) -> list[str]:
@@ -58,7 +71,7 @@ def _matches(patterns: Iterable[str]) -> list[str]:
 
 def _look(href: str, profile: Profile, cache: storage.IdentityCache) -> Source | Failure:
     try:
-        refuse_what_cannot_be_read(href, profile.source.follow)
+        refuse_what_cannot_be_read(href, profile.source.follow, most_decoded(profile))
         size, sha256 = storage.identify(href, cache)
         with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:
             path = storage.fetch(href, Path(folder)).absolute()
@@ -80,4 +93,4 @@ def _look(href: str, profile: Profile, cache: storage.IdentityCache) -> Source |
 
 def failure(source: str, error: SourceError) -> Failure:
     """A failure as data, for the report, the exit code and the Prefect state."""
-    return Failure(source=source, error=error.message, remedy=error.remedy)
+    return Failure(source=printable(source), error=printable(error.message), remedy=error.remedy)

@@ -26,7 +26,7 @@ __all__ = ["DECIDE", "Found", "starter_profile"]
 _LOCAL, _REMOTE = 12, 2  # files that are opened: a remote one is fetched whole
 
 # Only to get past a reader that demands what the files lack; neither ever reaches the profile.
-_SOME_CRS = {"value": "EPSG:4326"}
+_SOME_CRS = ({"value": "EPSG:4326"}, {"value": "EPSG:3857"})  # degrees, or metres
 _SOME_PERIOD = {"start": "0001", "end": "9999"}
 
 
@@ -113,10 +113,13 @@ def _look(href: str, pattern: str | None) -> _Look | SourceError:
     """The header by the reader that a run uses, asked without what the file may lack, then with it."""
     try:
         from earthcode_pack.convert.read.admission import refuse_what_cannot_be_read  # noqa: PLC0415 - brings xarray
+        from earthcode_pack.convert.read.isolated import for_opening, isolated  # noqa: PLC0415
 
         refuse_what_cannot_be_read(href)
         with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:
-            return _read(storage.fetch(href, Path(folder)), href, pattern)
+            path = storage.fetch(href, Path(folder))
+            limits = for_opening(storage.size(str(path)))
+            return isolated(_read, path, href, pattern, subject=path.name, limits=limits)
     except SourceError as error:
         return error
 
@@ -127,9 +130,9 @@ def _read(path: Path, href: str, pattern: str | None) -> _Look:
     named = {"from": "filename", "pattern": pattern} if pattern and _fits(pattern, href) else None
     times = [{"from": "coordinate"}, *([named] if named else []), _SOME_PERIOD]
     first: SourceError | None = None
-    for time, crs in combinations(times, (None, _SOME_CRS)):
+    for time, crs in combinations(times, (None, *_SOME_CRS)):
         try:
-            source = header_of(path, href, path.stat().st_size, "", _asking(href, time, crs))
+            source = header_of(path, href, storage.size(str(path)), "", _asking(href, time, crs))
         except SourceError as error:
             first = first or error
         else:

@@ -25,6 +25,7 @@ logger = logging.getLogger("earthcode_pack.waiting")
 
 FIRST_SECONDS, AGAIN_SECONDS = 5.0, 30.0  # of silence, before the first word and between two
 DEFAULT_SECONDS = 600.0  # of compute.wait and store.wait
+LEFT_BEHIND = threading.Event()  # a call was left at its bound: the process must not wait for it when it ends
 
 _TICK = 0.25  # s between two looks at all waits
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)?")
@@ -223,6 +224,7 @@ def bounded[T](work: Callable[[], T], wait: Wait, remedy: str) -> T:
         try:
             result, error = outcome.get(timeout=wait.limit)
         except queue.Empty:
+            LEFT_BEHIND.set()
             raise wait.over(remedy) from None
     if error is not None:
         raise error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from earthcode_pack.bundle import values_to_json, write_atomic
 from earthcode_pack.convert.work import Record, Sent
-from earthcode_pack.errors import Locked, UserError
+from earthcode_pack.errors import EarthcodePackError, Locked, OutsideError, UserError
 from earthcode_pack.mirror_jobs import JobThere, said_there
 from earthcode_pack.model import Artifact, File, Job
 from earthcode_pack.portable import locked
@@ -55,13 +55,19 @@ class Workspace:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps other runs off the bundle; the lock dies with the process. Raises ``Locked``.
+        """Keeps other runs off the bundle; the lock dies with the process.
 
         Folders that are made here are for this user alone: raw data and their records may be closed.
+
+        Raises ``Locked``; ``UserError`` or ``OutsideError`` where the workdir cannot be written.
         """
-        for folder in reversed((self.root, *self.root.parents)):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        with locked(self.root / "lock") as is_held:
+        with ExitStack() as stack:
+            try:
+                for folder in reversed((self.root, *self.root.parents)):
+                    folder.mkdir(mode=0o700, exist_ok=True)
+                is_held = stack.enter_context(locked(self.root / "lock"))
+            except OSError as error:
+                raise _unwritable(self.bundle, error) from None
             if not is_held:
                 raise Locked(f"{self.bundle.name}: another run holds this bundle", "wait for it to end, then run again")
             for leftover in self.bundle.root.glob(".*.part"):  # of a run that was killed
@@ -243,6 +249,14 @@ def _difference(product: Path, cache: IdentityCache, entry: ManifestEntry) -> st
         return f"{path.stat().st_size} bytes instead of {entry.size}"
     _, sha256 = cache.identify(str(path))
     return None if entry.sha256 == f"1220{sha256}" else f"sha256 {sha256[:12]}…"
+
+
+def _unwritable(bundle: Bundle, error: OSError) -> EarthcodePackError:
+    """Why the bundle's folder cannot be made: a file in its way is the command line's fault."""
+    what, remedy = f"{bundle.root}: cannot be written ({error.strerror or error})", "name a folder with --workdir"
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return UserError(what, remedy)
+    return OutsideError(what, f"{remedy}, or allow writing there")
 
 
 def remove_strays(product: Path, keys: set[str]) -> None:

@@ -141,6 +141,19 @@ def make_grib(path: Path, hours: Any = (0, 6), *, missing: bool = False, steps: 
     return np.array(held, "float32")
 
 
+def make_zarr(path: Path, version: int = 3) -> Path:
+    """A store of one variable (time, lat, lon) in two chunks."""
+    values = xr.DataArray(ramp(2, 3, 4), dims=("time", "lat", "lon"), attrs={"units": "K"})
+    axes: dict[str, Any] = {
+        "time": ("time", [0, 1], {"units": "days since 2020-01-01", "standard_name": "time"}),
+        "lat": ("lat", [50.0, 49, 48], {"units": "degrees_north", "standard_name": "latitude"}),
+        "lon": ("lon", [1.0, 2, 3, 4], {"units": "degrees_east", "standard_name": "longitude"}),
+    }
+    dataset = xr.Dataset({"sst": values}, coords=axes)
+    dataset.to_zarr(path, zarr_format=version, encoding={"sst": {"chunks": (1, 3, 4)}}, consolidated=False)
+    return path
+
+
 def ramp(*shape: int, dtype: Any = "float32") -> np.ndarray:
     """Every cell another value, as far as the type can tell them apart."""
     return np.arange(int(np.prod(shape))).astype(dtype).reshape(shape)

@@ -64,7 +64,7 @@ def test_planning_is_linear_in_variables_beside_the_map(tmp_path: Path) -> None:
         assert len(made.jobs) == 1
 
     planned(10)  # imports
-    few, many = (calls_of(lambda count=count: planned(count)) for count in (100, 400))
+    few, many = (calls_of(lambda count=count: planned(count)) for count in (50, 200))
     assert many < 6 * few
 
 
@@ -107,10 +107,10 @@ def held_by(make: Callable[[], Any]) -> int:
         tracemalloc.stop()
 
 
-def test_a_thousand_artifacts_take_three_kilobytes_each() -> None:
+def test_artifacts_take_three_kilobytes_each() -> None:
     artifact(0)
-    size = held_by(lambda: Packed(Artifact, (pack(artifact(number)) for number in range(1_000))))
-    assert size < 3_000_000
+    size = held_by(lambda: Packed(Artifact, (pack(artifact(number)) for number in range(300))))
+    assert size < 300 * 3_000
 
 
 def test_packed_values_are_what_was_packed() -> None:
@@ -153,8 +153,8 @@ def test_record_of_many_files_is_never_in_memory_as_a_whole(tmp_path: Path) -> N
             tracemalloc.stop()
 
     peak(2)  # what is made once
-    few, many = peak(20), peak(400)
-    assert many - few < (tmp_path / "400" / "provenance.json").stat().st_size / 3
+    few, many = peak(10), peak(150)
+    assert many - few < (tmp_path / "150" / "provenance.json").stat().st_size / 3
 
 
 def test_plan_is_written_as_one_value(tmp_path: Path) -> None:

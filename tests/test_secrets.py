@@ -7,7 +7,6 @@ import json
 import logging
 import threading
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -370,7 +369,8 @@ def test_passwords_in_the_environment(
     write_tif(tmp_path / "raw" / "a_20200101.tif")
     (tmp_path / "p.yaml").write_text(profile_of(tmp_path, store__href="s3://bucket/pub").to_yaml())
     assert command("run", "p.yaml", "--prepare-only")[0] == 0
-    monkeypatch.setattr(s3, "Settings", partial(s3.Settings, patience=Patience(attempts=1)))
+    once = s3.Settings(patience=Patience(attempts=1), first_contact=Patience(attempts=1))
+    monkeypatch.setattr(s3.Settings, "within", lambda _seconds: once)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv(secret, f"http://me:{SECRET}@127.0.0.1:9")

@@ -15,9 +15,12 @@ from making import profile_of, write_tif
 from services import hostile
 
 from earthcode_pack import waiting
-from earthcode_pack.errors import OutsideError
+from earthcode_pack.errors import OutsideError, ProfileError, Unreadable, UserError
+from earthcode_pack.pipeline import prepare
+from earthcode_pack.profile import load_profile
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.register.web import Web
+from earthcode_pack.storage import fetch, identify
 from earthcode_pack.storage.s3 import S3Store
 from earthcode_pack.storage.sigv4 import Keys
 
@@ -148,3 +151,47 @@ def test_ctrl_c_while_the_storage_says_nothing_ends_the_command(tmp_path: Path) 
             assert any("waiting for the storage" in line for line in lines)
             run.send_signal(signal.SIGINT)
             assert run.wait(LONG) == 130
+
+
+# --- what is said at once ---------------------------------------------------------------------------------------------
+
+
+def told(*words: str) -> tuple[int, str]:
+    """Exit code and words of a command."""
+    run = subprocess.run(
+        [sys.executable, "-c", "from earthcode_pack.cli import main; main()", *words],
+        capture_output=True, text=True, timeout=LONG, check=False,
+    )  # fmt: skip
+    return run.returncode, run.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="of Unix")
+def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path: Path) -> None:
+    """As a source, inside a Zarr store, as the profile, and where ``init`` looks; none of them is opened."""
+    pipe = tmp_path / "a_20200101.tif"
+    os.mkfifo(pipe)
+    with pytest.raises(Unreadable, match="a pipe"):
+        identify(str(pipe))
+    with pytest.raises(Unreadable, match="a pipe"):
+        fetch(str(pipe), tmp_path)
+    (tmp_path / "a.zarr" / "x").mkdir(parents=True)
+    os.mkfifo(tmp_path / "a.zarr" / "x" / "0")
+    with pytest.raises(Unreadable, match="a pipe"):
+        identify(str(tmp_path / "a.zarr"))
+    with pytest.raises(ProfileError, match="a pipe"):
+        load_profile(pipe)
+    code, words = told("init", str(pipe))
+    assert (code, "a pipe" in words) == (1, True)
+
+
+def test_a_workdir_that_cannot_be_written(tmp_path: Path) -> None:
+    write_tif(tmp_path / "raw" / "a_20200101.tif")
+    profile = profile_of(tmp_path)
+    (tmp_path / "file").touch()
+    for workdir in ("file", "file/below"):
+        with pytest.raises(UserError, match=r"cannot be written \(Not a directory\)") as caught:
+            prepare(profile, tmp_path / workdir)
+        assert "--workdir" in caught.value.remedy
+    with pytest.raises(OutsideError, match="cannot be written") as outside:
+        prepare(profile, tmp_path / ("long" * 100))
+    assert "--workdir" in outside.value.remedy

@@ -178,6 +178,8 @@ CF_GROUPS = rule(_W, "CF-GROUPS", "design, rule 6: nothing is dropped in silence
 CF_TYPES = rule(_W, "CF-TYPES", "design, rule 6: nothing is dropped in silence",
     "variables of complex or compound type in a source", "none",
     "write their parts as variables of numbers, such as amplitude and phase")
+CF_TEXT = rule(_W, "CF-TEXT", "NetCDF User's Guide, Appendix B: text is UTF-8; CF 2.2",
+    "attributes of a source whose bytes are no UTF-8", "none", "see that the text is right, and write it as UTF-8")
 CF_TIME_BOUNDS = rule(_W, "CF-TIME-BOUNDS", f"{_GEN}; contract 4.2",
     "bounds of time where cell_methods names an interval", "set", "add time bounds")
 CF_BOUNDS = rule(_E, "CF-BOUNDS", "CF 7.1",

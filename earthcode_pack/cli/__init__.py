@@ -15,6 +15,7 @@ from earthcode_pack.cli.outcome import Outcome, write_json
 from earthcode_pack.errors import EarthcodePackError, full_disk
 from earthcode_pack.parallel import collect_seldom
 from earthcode_pack.redact import redacted
+from earthcode_pack.waiting import LEFT_BEHIND
 
 __all__ = ["app", "main"]
 
@@ -27,7 +28,7 @@ def main() -> None:
     code = execute(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
-    if code == STOPPED:
+    if code == STOPPED or LEFT_BEHIND.is_set():
         os._exit(code)  # threads inside a library cannot be interrupted, and what they leave behind is temporary
     sys.exit(code)
 

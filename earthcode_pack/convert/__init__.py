@@ -19,6 +19,8 @@ import pyproj  # noqa: F401 - before rasterio and ecCodes: see read/__init__.py
 
 from earthcode_pack.convert import afar, work
 from earthcode_pack.convert.apart import apart
+from earthcode_pack.convert.read.file_names import name_of
+from earthcode_pack.convert.read.foreign import AGAIN
 from earthcode_pack.errors import EarthcodePackError, OutsideError, SourceError, Unreadable, UserError, full_disk
 from earthcode_pack.model import Artifact, Failure, File, Job, Proof
 from earthcode_pack.sums import Sums, sums
@@ -88,9 +90,15 @@ def _full(folder: Path | str, where: str) -> OutsideError | None:
 
 
 def _unreadable(job: Job, error: Exception) -> Unreadable:
-    logger.error("%s", job.key, exc_info=error)
-    message = f"{job.key}: {type(error).__name__}: {error}"
-    return Unreadable(message, "see the log; repair the file or leave it out")
+    """The error of a library as one sentence: its first cause, which says most."""
+    logger.debug("%s", job.key, exc_info=error)
+    cause: BaseException = error
+    while (deeper := cause.__cause__ or cause.__context__) is not None:
+        cause = deeper
+    words = (str(cause).strip().splitlines() or [""])[0][:300]
+    sources = " and ".join(dict.fromkeys(name_of(source.href) for source in job.inputs[:2]))
+    more = f" and {len(job.inputs) - 2} more" if len(job.inputs) > 2 else ""  # noqa: PLR2004
+    return Unreadable(f"{job.key} of {sources}{more}: {type(cause).__name__}: {words}", AGAIN)
 
 
 def parts_of(job: Job, folder: Path) -> list[Part]:

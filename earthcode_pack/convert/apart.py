@@ -5,14 +5,12 @@ What of GeoTIFF, HDF5 and Zarr was damaged at random, 1,200 files, crashed nothi
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.read.isolated import MB, Limits, isolated
+from earthcode_pack.convert.read.plausible import values_in
 from earthcode_pack.storage.inputs import local_path
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ def apart[R](work: Callable[..., R], *given: object, job: Job) -> R:
     risky = next((source for source in job.inputs if _may_crash(source)), None)
     if risky is None:
         return work(*given)
-    decoded = sum(_decoded(source) for source in job.inputs)
+    decoded = sum(values_in(source.variables) for source in job.inputs)
     limits = Limits(_SECONDS + decoded // (_MB_A_SECOND * MB))
     subject = name_of(risky.href) if len(job.inputs) == 1 else job.key
     return isolated(work, *given, subject=subject, limits=limits)
@@ -44,8 +42,3 @@ def _may_crash(source: Input) -> bool:
         return source.driver == "GRIB"
     with Path(path).open("rb") as file:
         return file.read(3) == b"CDF"
-
-
-def _decoded(source: Input) -> int:
-    """Bytes of the values of an input."""
-    return sum(math.prod(v.shape) * max(len(v.bands), 1) * np.dtype(v.dtype).itemsize for v in source.variables)

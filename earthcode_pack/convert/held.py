@@ -11,7 +11,7 @@ from earthcode_pack.convert.regions import blocks_of
 from earthcode_pack.parallel import Budget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
     from earthcode_pack.convert.cube import Array, CubeVariable, LocalPaths, Region
@@ -25,8 +25,11 @@ _budget = lru_cache(maxsize=None)(Budget)  # by its limit, of which a run has on
 
 def held_blocks(
     variable: CubeVariable, region: Region, job: Job, paths: LocalPaths, folder: Path
-) -> Iterator[tuple[Region, Array]]:
+) -> Generator[tuple[Region, Array]]:
     """The blocks of a region (``blocks_of``), once there is room for them beside those of other parts.
+
+    To be closed (``contextlib.closing``), which gives the room back. A failure keeps the generator alive as long as it
+    is known itself, and other parts would wait for the room until then.
 
     ``folder`` is the job's own: what does not fit into memory is spilt there.
     """

@@ -24,7 +24,7 @@ from earthcode_pack.parallel import pool
 from earthcode_pack.sums import sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     import xarray as xr
 
@@ -84,7 +84,7 @@ def _fill(every: list[Chunks], job: Job, target: Path, paths: LocalPaths) -> dic
         }
 
 
-def _blocks(variable: CubeVariable, job: Job, paths: LocalPaths, folder: Path) -> Iterator[tuple[Region, Array]]:
+def _blocks(variable: CubeVariable, job: Job, paths: LocalPaths, folder: Path) -> Generator[tuple[Region, Array]]:
     for region in job_regions(variable.sizes, job, variable.name):
         yield from held_blocks(variable, region, job, paths, folder)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,7 +27,7 @@ from earthcode_pack.errors import NotEqual, Unreadable
 from earthcode_pack.parallel import in_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     import h5py
 
@@ -82,19 +82,24 @@ class Chunks:
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
-    def write(self, dataset: h5py.Dataset, blocks: Iterator[tuple[Region, Array]]) -> Written:
+    def write(self, dataset: h5py.Dataset, blocks: Generator[tuple[Region, Array]]) -> Written:
         """Puts blocks of whole chunks into the dataset, in their order, and tells what they were."""
         written = Written()
-        for region, block in blocks:
-            for chunk in in_turn(self._encoder(region, block), self._places(region)):
-                if chunk.data is not None:
-                    refuse_full_disk(dataset.file.filename, len(chunk.data))
-                    dataset.id.write_direct_chunk(chunk.corner, chunk.data)
-                written.digests[chunk.corner] = chunk.digest
-                written.tally += chunk.tally
-            written.cells += block.size
-            del block  # before the next one is read
+        with closing(blocks):
+            for region, block in blocks:
+                with closing(in_turn(self._encoder(region, block), self._places(region))) as chunks:
+                    for chunk in chunks:
+                        self._put(dataset, chunk)
+                        written.digests[chunk.corner] = chunk.digest
+                        written.tally += chunk.tally
+                written.cells += block.size
+                del block  # before the next one is read
         return written
+
+    def _put(self, dataset: h5py.Dataset, chunk: _Chunk) -> None:
+        if chunk.data is not None:
+            refuse_full_disk(dataset.file.filename, len(chunk.data))
+            dataset.id.write_direct_chunk(chunk.corner, chunk.data)
 
     def _places(self, region: Region) -> list[Region]:
         """The chunks of a region, as places in it, clipped at its end."""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from earthcode_pack.parallel import cores, pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
     from concurrent.futures import Future
 
 
-def in_turn[A, R](work: Callable[[A], R], items: Iterable[A]) -> Iterator[R]:
+def in_turn[A, R](work: Callable[[A], R], items: Iterable[A]) -> Generator[R]:
     """The results of ``work`` in the order of ``items``; a few are done ahead, so that few results are in memory.
 
-    When it ends, in whatever way, no piece of work is under way any more.
+    When it is closed (``contextlib.closing``), no piece of work is under way any more.
     """
     todo = iter(items)
     running: deque[Future[R]] = deque(pool().submit(work, item) for item in islice(todo, 2 * cores()))

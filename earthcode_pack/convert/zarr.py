@@ -7,6 +7,7 @@ import os
 import shutil
 import warnings
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,10 +89,11 @@ def write(part: Part) -> Record:
     target = _Target(folder / "out.zarr", variable, job)
     total, compared = Tally(), 0
     with local_sources(variable.inputs) as paths:
-        for region, block in held_blocks(variable, part.region, job, paths, folder):
-            total += target.write(region, block)
-            compared += block.size
-            del block  # before the next one is read
+        with closing(held_blocks(variable, part.region, job, paths, folder)) as blocks:
+            for region, block in blocks:
+                total += target.write(region, block)
+                compared += block.size
+                del block  # before the next one is read
         proof = prove_cube(job, folder / "out.zarr", paths, variable=variable.name, region=part.region)
     return Record(
         number=part.number,

@@ -37,6 +37,8 @@ def load_profile(profile: str | Path | Mapping[str, Any], base: str | Path | Non
 
 def _open(href: str) -> Any:
     if "://" not in href and "::" not in href:
+        if Path(href).is_fifo() and not href.startswith(("/dev/", "/proc/")):  # those of a shell, <(…), are written to
+            raise OSError("a pipe, which nobody may ever write to")
         return Path(href).open(encoding="utf-8")
     from fsspec.core import url_to_fs  # noqa: PLC0415 - takes as long as all the rest of reading a profile
 

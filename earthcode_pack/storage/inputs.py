@@ -145,6 +145,7 @@ def fetch(href: str, folder: Path) -> Path:
     """
     path = local_path(href)
     if path is not None:
+        refuse_special(Path(path), href)
         return Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix="fetched-", dir=folder))

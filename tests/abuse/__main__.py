@@ -11,7 +11,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,9 @@ def main() -> int:
     good = Counter[str]()
     every: list[Verdict] = []
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for case, verdicts in zip(chosen, pool.map(lambda case: _judged(case, arguments), chosen), strict=True):
+        asked = {pool.submit(_judged, case, arguments): case for case in chosen}
+        for answer in as_completed(asked):
+            case, verdicts = asked[answer], answer.result()
             every += verdicts
             bad = [verdict for verdict in verdicts if verdict.problems]
             good[_family(case)] += case.inputs - sum(verdict.case.inputs for verdict in bad)

@@ -35,6 +35,7 @@ MARKUP = "<script>abuse()</script>"
 GOOD = "good_20191231"  # the stem of the sound file that lies beside a bad one
 _SENTENCE = 1_000  # characters
 _LINES = 40  # of standard error
+_OUTPUT = 200_000_000  # bytes of it that are read
 _MAKING = threading.Lock()  # netCDF-C and ecCodes are for one thread at a time
 _ENDED_BY_ITSELF = (0, 1, 2, 3)
 
@@ -203,7 +204,7 @@ def run(arguments: list[str], folder: Path, top: Path) -> Outcome:
     outcome.seconds = time.monotonic() - began
     for name, path in files.items():
         with Path(path).open("rb") as file:
-            setattr(outcome, name, file.read(10_000_000).decode(errors="replace"))
+            setattr(outcome, name, file.read(_OUTPUT).decode(errors="replace"))
     return outcome
 
 
@@ -306,7 +307,8 @@ def _sentences(said: dict[str, Any], code: int | None) -> Iterator[str]:
     for message, remedy in told:
         if not message.strip() or not remedy.strip():
             yield f"no words: {message!r}, {remedy!r}"
-        if len(message) > _SENTENCE or "\n" in message.strip():
+        lines = message.strip().split("\n")  # of a profile there may be several, each about one of its keys
+        if max(map(len, lines)) > _SENTENCE or len(lines) > (_LINES if code == 2 else 1):
             yield f"more than a sentence: {message[:100]!r}"
         if "\x1b" in message:
             yield f"escape codes in a message: {message[:100]!r}"

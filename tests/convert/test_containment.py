@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
-from builders import PERIOD, make_nc, make_tiff, profile_of, ramp, run
+from builders import PERIOD, make_nc, make_tiff, make_zarr, profile_of, ramp, run
 
 from earthcode_pack import storage
 from earthcode_pack.discover import discover
@@ -153,19 +153,6 @@ def test_links_within_an_hdf5_file_are_its_own(tmp_path: Path) -> None:
 
 
 # --- Zarr: links and codecs -----------------------------------------------------------------------------------------
-
-
-def make_zarr(path: Path, version: int = 3) -> Path:
-    """A store of one variable (time, lat, lon) in two chunks."""
-    values = xr.DataArray(ramp(2, 3, 4), dims=("time", "lat", "lon"), attrs={"units": "K"})
-    axes: dict[str, Any] = {
-        "time": ("time", [0, 1], {"units": "days since 2020-01-01", "standard_name": "time"}),
-        "lat": ("lat", [50.0, 49, 48], {"units": "degrees_north", "standard_name": "latitude"}),
-        "lon": ("lon", [1.0, 2, 3, 4], {"units": "degrees_east", "standard_name": "longitude"}),
-    }
-    dataset = xr.Dataset({"sst": values}, coords=axes)
-    dataset.to_zarr(path, zarr_format=version, encoding={"sst": {"chunks": (1, 3, 4)}}, consolidated=False)
-    return path
 
 
 def _zarr_profile(href: Path, **source: Any) -> Profile:

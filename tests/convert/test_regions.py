@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earthcode_pack import convert
+from earthcode_pack.convert import held as room
 from earthcode_pack.convert import pieces
 from earthcode_pack.convert.chunks import job_regions
 from earthcode_pack.convert.cube import cube_variable, read_block
@@ -30,6 +31,7 @@ from earthcode_pack.convert.read.kept import Kept
 from earthcode_pack.convert.read.stored import Chunked
 from earthcode_pack.convert.regions import blocks_of
 from earthcode_pack.convert.spill import Spill
+from earthcode_pack.convert.work import Record
 from earthcode_pack.errors import NotEqual, OutsideError, Unreadable
 from earthcode_pack.parallel import in_pool
 from earthcode_pack.plan import regions
@@ -303,6 +305,30 @@ def test_a_full_disk_is_no_fault_of_the_file(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OutsideError, match="the disk is full"):
         convert.write(part)
+
+
+@pytest.mark.parametrize("fmt", ["zarr", "netcdf"])
+def test_room_of_a_part_that_failed_is_free_while_its_failure_is_known(
+    fmt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever keeps the failure keeps the frames that led to it; the next part must not wait for that."""
+    make_files(tmp_path / "raw", [list(range(20))], 40, 50, (1, 40, 50))
+    job = job_of(tmp_path / "raw" / "*.nc", fmt, chunks={"time": 20, "lat": 10, "lon": 10})
+    part = convert.begin(job, tmp_path / "work")[0]
+    budget = room._budget(min(room._LIMIT, job.options["region_bytes"]))
+
+    def full(*_: Any, **__: Any) -> None:
+        assert budget._taken > 0
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as now:
+        place = {"zarr": "zarr.write_unit", "netcdf": "netcdf_chunks.Chunks._put"}[fmt]
+        now.setattr(f"earthcode_pack.convert.{place}", full)
+        with pytest.raises(OutsideError, match="the disk is full") as failure:
+            convert.write(part)
+    assert budget._taken == 0
+    assert isinstance(convert.write(part), Record)
+    assert failure.value.remedy
 
 
 def test_a_disk_that_takes_little_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

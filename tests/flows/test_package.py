@@ -5,11 +5,12 @@ import shutil
 from uuid import UUID
 
 import pytest
-from clockless import LONG
+from clockless import LONG, until
 
 import earthcode_flows.package
+from earthcode_flows.logs import logs_to_prefect
 from earthcode_flows.package import Unfinished, batch, package, publish
-from earthcode_pack import pipeline
+from earthcode_pack import pipeline, waiting
 from earthcode_pack.errors import NotApproved, ProfileError
 
 pytestmark = pytest.mark.usefixtures("prefect")
@@ -172,6 +173,27 @@ def test_the_log_of_the_package_is_in_the_run(profile, tmp_path):
         logs = api.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_of(state).id])))
     assert any(log.name == "earthcode_pack" and "convert" in log.message for log in logs)
     logging.getLogger("earthcode_pack").info("a line outside of any run is no error")
+
+
+def test_what_a_run_waits_for_is_in_its_log(monkeypatch):
+    """Said by a thread that knows no run of its own."""
+    from prefect import flow
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+    from prefect.logging.handlers import APILogWorker
+
+    monkeypatch.setattr(waiting, "FIRST_SECONDS", 0.05)
+
+    @flow
+    def waits():
+        logs_to_prefect()
+        with waiting.spoken(waiting.Wait("the tide", 600, "store.wait")) as wait:
+            until(lambda: wait.seconds > 1, "a second")
+
+    state = waits(return_state=True)
+    APILogWorker.drain_all(timeout=LONG)
+    with client() as api:
+        logs = api.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_of(state).id])))
+    assert any(log.message.startswith("waiting for the tide: ") for log in logs)
 
 
 def test_a_triggered_run_keeps_to_its_deployments_settings(profile, tmp_path, monkeypatch):

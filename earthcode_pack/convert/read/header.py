@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,15 @@ from earthcode_pack.checks.time_facts import precision_findings
 from earthcode_pack.convert import left_out
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, product_variables, variable_by_name
 from earthcode_pack.convert.read.file_names import name_of, stem_of, wild_parts
-from earthcode_pack.convert.read.open import FILL_OF_ZARR, driver_of, groups_of, is_hdf5, open_raw
+from earthcode_pack.convert.read.open import FILL_OF_ZARR, NOT_UTF_8, driver_of, groups_of, is_hdf5, open_raw
+from earthcode_pack.convert.read.plausible import (
+    refuse_beyond_budget,
+    refuse_nowhere,
+    refuse_packing_without_numbers,
+    refuse_short_scales,
+    refuse_unwritable_attributes,
+    values_in,
+)
 from earthcode_pack.convert.read.plugins import refuse_filters_that_lack
 from earthcode_pack.convert.read.raster import open_tiff, raster_crs, raster_grid, raster_variables, sidecars_of
 from earthcode_pack.convert.read.whole import refuse_classic_cut_off, refuse_tiff_cut_off
@@ -37,6 +46,7 @@ if TYPE_CHECKING:
 
 _DATE = re.compile(r"(?<!\d)(19|20)\d\d[-_.]?(0[1-9]|1[0-2])([-_.]?(0[1-9]|[12]\d|3[01]))?(?!\d)")
 _FEW_BANDS = 6
+_ZIP_FLOOR = 100 * 10**6  # bytes: a ZIP that comes to less is read whatever its ratio
 
 
 def header_of(path: Path, href: str, size: int, sha256: str, profile: Profile) -> Source:
@@ -46,10 +56,31 @@ def header_of(path: Path, href: str, size: int, sha256: str, profile: Profile) -
     """
     driver = driver_of(path)
     if driver == "Zarr":
-        refuse_codecs_that_run_code(path)
+        _refuse_unsafe_store(path, profile)
     reader = _raster_header if driver == "GTiff" else _cube_header
     facts = reader(path, driver, href, profile)
+    refuse_beyond_budget(values_in(facts["variables"]), size, name_of(href), most_decoded(profile))
+    refuse_packing_without_numbers(facts["variables"], name_of(href))
+    refuse_nowhere(facts["grid"], name_of(href))
     return Source(href=href, driver=driver, size=size, sha256=sha256, scene=scene_of(name_of(href), profile), **facts)
+
+
+def most_decoded(profile: Profile) -> int | None:
+    """``compute.max_decoded`` in bytes."""
+    if profile.compute.max_decoded is None:
+        return None
+    from dask.utils import parse_bytes  # noqa: PLC0415 - a quarter of a second, and only where a limit is set
+
+    return int(parse_bytes(profile.compute.max_decoded))
+
+
+def _refuse_unsafe_store(path: Path, profile: Profile) -> None:
+    """Refuses a Zarr store that runs code, or a ZIP of one that would grow too much. Opens no array."""
+    if path.is_file():
+        with zipfile.ZipFile(path) as archive:
+            grown = sum(member.file_size for member in archive.infolist())
+        refuse_beyond_budget(grown, path.stat().st_size, path.name, most_decoded(profile), floor=_ZIP_FLOOR)
+    refuse_codecs_that_run_code(path)
 
 
 def scene_of(name: str, profile: Profile) -> str:
@@ -65,10 +96,11 @@ def scene_of(name: str, profile: Profile) -> str:
 def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> dict[str, Any]:
     name = name_of(href)
     with open_tiff(path) as dataset:
+        found = raster_variables(dataset, pictures=profile.target.format == "cog")
+        refuse_beyond_budget(values_in(found), path.stat().st_size, name, most_decoded(profile))
         refuse_tiff_cut_off(dataset, path)
         crs = agreed_crs(raster_crs(dataset), profile.source.crs, name)
         notes = [*_sidecar_notes(path, name), *_band_notes(dataset, name)]
-        found = raster_variables(dataset, pictures=profile.target.format == "cog")
         grid = raster_grid(dataset, crs)
     period, stated = file_period(href, profile)
     if period is None:
@@ -128,6 +160,7 @@ def _band_notes(dataset: DatasetReader, name: str) -> Iterator[Finding]:
 def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dict[str, Any]:
     name = name_of(href)
     with open_raw(path, driver) as dataset:
+        refuse_unwritable_attributes(dataset, name)
         _refuse_ragged(dataset, name)
         with _naming(name):
             held = [variable_of(key, dataset[key], by_netcdf=driver == "netCDF") for key in data_variables(dataset)]
@@ -142,6 +175,7 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
         periods, stated = _cube_periods(dataset, time_dim, found[0].source_name, href, profile)
         has_axis = time_dim in dataset.variables
         notes = [*left_out.notes(dataset, data, chosen, name), *_fill_notes(dataset, found, name)]
+        notes += _text_notes(dataset, name)
         notes += _time_notes(dataset, str(time_dim), found, name) if has_axis else ()
         labels = times.labels_of(dataset, str(time_dim)) if has_axis and len(periods) == dataset.sizes[time_dim] else ()
         coordinates = {str(key): v for key, v in dataset.variables.items() if key not in data}
@@ -168,10 +202,17 @@ def _fill_notes(dataset: xr.Dataset, found: tuple[Variable, ...], name: str) -> 
             yield rules.ZARR_FILL_ZERO.finding(name, message, 0)
 
 
+def _text_notes(dataset: xr.Dataset, name: str) -> Iterator[Finding]:
+    """Reports attributes that are no UTF-8, and how they were read."""
+    for words in dataset.encoding.get(NOT_UTF_8, ()):
+        yield rules.CF_TEXT.finding(name, f"{name}: {words}", words)
+
+
 def _refuse_unreadable(path: Path, driver: Driver, variables: list[str]) -> None:
     """Refuses what would fail when values are read, and can be known before."""
     if is_hdf5(path):
         refuse_filters_that_lack(path, variables)
+        refuse_short_scales(path, variables)
     elif driver == "netCDF":
         refuse_classic_cut_off(path, variables)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import faulthandler
+import gc
 import logging
 import os
 import pickle
@@ -347,6 +348,7 @@ def _settled() -> _Records:
     _IS_CHILD = True
     _IDLE.clear()
     pool.cache_clear()
+    gc.freeze()  # what is shared with the parent stays so: the collector would write to all of it
     faulthandler.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -17,6 +17,7 @@ from earthcode_pack.cf.flags import is_flags, of_enumeration
 from earthcode_pack.convert.read import foreign
 from earthcode_pack.convert.read.grib_cubes import refuse_doubles, several_cubes, several_runs
 from earthcode_pack.convert.read.hdf5 import open_hdf5
+from earthcode_pack.convert.read.plausible import with_latin_1
 from earthcode_pack.convert.read.plugins import load_plugins
 from earthcode_pack.errors import Unreadable, install_extra
 from earthcode_pack.storage.containment import refuse_values_elsewhere
@@ -38,6 +39,7 @@ _MAGIC: dict[bytes, Driver] = {
 }  # fmt: skip
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata")
 FILL_OF_ZARR = "fill_of_zarr"  # in the encoding of a variable whose _FillValue is but the fill value of its array
+NOT_UTF_8 = "not_utf_8"  # in the encoding of a dataset: which attributes were read as Latin-1, in words
 
 
 def driver_of(path: Path) -> Driver:
@@ -117,11 +119,33 @@ def _netcdf(path: Path) -> xr.Dataset:
         load_plugins()
         refuse_values_elsewhere(path)
         return open_hdf5(path, _of_store)
-    return _raw(path, "netcdf4", lock=_OPENING)
+    dataset = _raw(path, "netcdf4", lock=_OPENING)
+    _restore_text(path, dataset)
+    return _with_text(dataset)
 
 
 def _of_store(store: xr.backends.H5NetCDFStore) -> xr.Dataset:
-    return _with_enumerations(_raw(store, "store"))
+    return _with_text(_with_enumerations(_raw(store, "store")))
+
+
+def _with_text(dataset: xr.Dataset) -> xr.Dataset:
+    dataset.encoding[NOT_UTF_8] = with_latin_1(dataset)
+    return dataset
+
+
+def _restore_text(path: Path, dataset: xr.Dataset) -> None:
+    """Reads text of a classic file again, of which netCDF4-python replaced what is no UTF-8 by U+FFFD."""
+    import netCDF4  # noqa: PLC0415 - heavy, and loaded already
+
+    for name, attrs in [("", dataset.attrs), *((str(key), v.attrs) for key, v in dataset.variables.items())]:
+        lost = [key for key, value in attrs.items() if isinstance(value, str) and "\ufffd" in value]
+        if lost:
+            with netCDF4.Dataset(path) as file:
+                holder = file[name] if name else file
+                read = {key: holder.getncattr(key, encoding="latin-1") for key in lost}
+            attrs.update(
+                {key: value.encode("latin-1").decode("utf-8", "surrogateescape") for key, value in read.items()}
+            )
 
 
 def _with_enumerations(dataset: xr.Dataset) -> xr.Dataset:
@@ -217,6 +241,25 @@ def _without_default_fills(dataset: xr.Dataset, group: Any) -> None:
             del variable.attrs["_FillValue"]
         else:
             variable.encoding[FILL_OF_ZARR] = True
+
+
+def load_libraries(path: Path) -> None:
+    """Loads what reads a file of this kind, before processes are forked that then need not do so themselves.
+
+    Nothing of the file is read but its beginning; the reader of GRIB stays out of this process.
+    """
+    driver = driver_of(path)
+    if driver == "GTiff":
+        import rasterio  # noqa: PLC0415 - each where it is needed
+
+        with rasterio.Env():  # GDAL registers its drivers
+            return
+    if driver == "Zarr":
+        import zarr  # noqa: F401, PLC0415
+    elif is_hdf5(path):
+        import h5netcdf  # noqa: F401, PLC0415
+
+        load_plugins()
 
 
 def groups_of(path: Path, driver: Driver) -> dict[str, list[str]]:

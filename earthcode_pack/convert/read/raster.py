@@ -18,6 +18,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from earthcode_pack.cf.flags import is_flags
 from earthcode_pack.cf.missing import holds
 from earthcode_pack.convert.read.foreign import gdal_translate
+from earthcode_pack.convert.read.plausible import refuse_no_transform
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.model import Grid, Variable
 from earthcode_pack.nodata import as_number, is_nodata, nodata_values
@@ -121,6 +122,7 @@ def _refuse_what_has_no_grid(dataset: DatasetReader, path: Path) -> None:
             raise Unreadable(f"{name}: {kind}", "warp it to a grid first, with `gdalwarp`")
         command = gdal_translate("-a_srs", "EPSG:CODE", "-a_ullr", "WEST", "NORTH", "EAST", "SOUTH", name, "NEW.tif")
         raise Unreadable(f"{name}: {kind}", f"state its edges in the units of its CRS: {command}")
+    refuse_no_transform(tuple(dataset.transform)[:6], name)
 
 
 def raster_grid(dataset: DatasetReader, crs: CRS) -> Grid:
