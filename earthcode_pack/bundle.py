@@ -113,8 +113,12 @@ class Bundle:
 
     def provenance(self) -> dict[str, Any]:
         """What ran, on what, with what; without what was measured on each artifact."""
-        lines = "".join(line for line in self.provenance_lines() if not line.startswith(_MEASURED))
-        return dict(json.loads(lines)) if lines else {}
+        with _parsing(self.root / "provenance.json"):
+            lines = "".join(line for line in self.provenance_lines() if not line.startswith(_MEASURED))
+            found = json.loads(lines) if lines else {}
+            if not isinstance(found, dict):
+                raise TypeError("no JSON object")
+            return found
 
     def measured(self) -> Lines:
         """What was measured on each artifact, as the record of the run has it."""

