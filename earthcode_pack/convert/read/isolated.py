@@ -24,6 +24,7 @@ import tempfile
 import threading
 import warnings
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -268,13 +269,21 @@ def _read(pipe: IO[bytes]) -> bytes | None:
 # --- the child's side -----------------------------------------------------------------------------------------------
 
 
+_MODULES = ("earthcode_pack.convert", "earthcode_pack.convert.read.header", "h5netcdf", "netCDF4")
+
+
 def serve_pipes() -> None:
-    """Serves on standard input and output, as a new interpreter does; what libraries print goes nowhere."""
+    """Serves on standard input and output, as a new interpreter does; what libraries print goes nowhere.
+
+    What readers import is imported once here, and so shared by each process that is forked.
+    """
     back = os.fdopen(os.dup(1), "wb")
     to = os.fdopen(os.dup(0), "rb")
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):
         os.dup2(nothing, number)
+    for module in _MODULES:
+        import_module(module)
     _stand_by(to, back)
 
 
