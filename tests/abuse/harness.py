@@ -1,7 +1,7 @@
 """Runs the command line on one hostile input, in a process of its own, and judges what it did.
 
 Around the folder in which a case works lie another that nobody may read or write, and a port that nobody may ask. The
-verdict is a list of problems, empty where every promise was kept (docs/reliability/corpus.md).
+verdict is a list of problems, empty where every promise was kept (docs/reliability.md).
 """
 
 from __future__ import annotations
