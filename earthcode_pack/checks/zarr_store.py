@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
-from earthcode_pack.checks.codecs import array_documents, documents_of, refuse_codecs_that_run_code
 from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, MANY, SMALLEST_CHUNK
 from earthcode_pack.checks.netcdf import dimensions_without_coordinate, opened
 from earthcode_pack.checks.pyramid import derived_levels, dimensions_of, level_findings, walk
 from earthcode_pack.containment import refuse_links
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.redact import redacted
+from earthcode_pack.storage.zarr_codecs import (
+    array_documents,
+    documents_of,
+    local_documents,
+    refuse_codecs_that_run_code,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,13 +90,8 @@ def open_store(href: str) -> Iterator[Any]:
             yield store
     else:
         refuse_links(Path(href), Path(href).name)
-        refuse_codecs_that_run_code(_folder_documents(Path(href)), Path(href).name)
+        refuse_codecs_that_run_code(local_documents(Path(href)), Path(href).name)
         yield LocalStore(href, read_only=True)
-
-
-def _folder_documents(folder: Path) -> Iterator[tuple[str, Any]]:
-    keys = (Path(parent, name).relative_to(folder).as_posix() for parent, _, names in os.walk(folder) for name in names)
-    return documents_of(keys, lambda key: (folder / key).read_bytes())
 
 
 def _zip_documents(href: str) -> Iterator[tuple[str, Any]]:

@@ -1,27 +1,22 @@
-"""Refusal of inputs whose values lie elsewhere than in their own bytes, or run code when they are read.
+"""Refusal of HDF5 whose values lie elsewhere than in its own bytes.
 
 HDF5 can take values from any file of the machine: by external links, by external raw storage (h5d, User's Guide 5.5.4)
 and as virtual datasets (RFC HDF5 Virtual Dataset). Their sha256 would be that of another file, and who packages files
-of others would publish his own. Zarr names a codec by its id, and that of pickle runs what it reads.
+of others would publish his own.
 """
 
 from __future__ import annotations
 
-import json
-import zipfile
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.storage.local_files import files_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-_ZARR_METADATA = {"zarr.json", ".zarray", ".zmetadata"}
-_METADATA_BYTES = 256 * 2**20  # of one such file
 _REWRITE = (
     "xarray.load_dataset('OLD', engine='h5netcdf', decode_cf=False, phony_dims='sort')"
     ".to_netcdf('NEW.nc', engine='h5netcdf')"
@@ -80,52 +75,3 @@ def _storage_elsewhere(made: Any) -> Iterator[str]:
         for index in range(made.get_virtual_count()):
             if (name := made.get_virtual_filename(index)) != ".":
                 yield f"is a virtual dataset of another file, {name}"
-
-
-def refuse_codecs_that_run_code(path: Path) -> None:
-    """Refuses a Zarr store, a folder or a ZIP, whose metadata name the pickle codec; no array is opened.
-
-    Raises ``Unreadable`` that names the array.
-    """
-    for key, text in _metadata(path):
-        if b"pickle" in text and _names_pickle(_parsed(path, key, text)):
-            raise Unreadable(
-                f"{path.name}: {key} names the codec pickle, which runs code of whoever wrote it",
-                "write the store again with another codec, such as numcodecs.VLenUTF8() for text",
-            )
-
-
-def _metadata(path: Path) -> Iterator[tuple[str, bytes]]:
-    if path.is_dir():
-        for file in files_below(path):
-            if file.name in _ZARR_METADATA:
-                yield file.relative_to(path).as_posix(), file.read_bytes()
-        return
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if name.rpartition("/")[2] in _ZARR_METADATA:
-                with archive.open(name) as member:
-                    yield name, member.read(_METADATA_BYTES)
-
-
-def _parsed(path: Path, key: str, text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(
-            f"{path.name}: {key} is not JSON that can be read ({type(error).__name__})", "write the store again"
-        ) from error
-
-
-def _names_pickle(metadata: Any) -> bool:
-    """Tells whether a codec is named so anywhere: in filters, compressors, and in the codecs of shards."""
-    pending = [metadata]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            if any("pickle" in str(value.get(key)) for key in ("id", "name")):
-                return True
-            pending += value.values()
-        elif isinstance(value, list):
-            pending += value
-    return False

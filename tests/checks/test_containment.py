@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from earthcode_pack.checks import check
-from earthcode_pack.checks.codecs import codecs_that_run_code
+from earthcode_pack.storage.zarr_codecs import codecs_that_run_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,15 +7,20 @@ The pickle codec of numcodecs rebuilds objects by calling whatever the stored by
 from __future__ import annotations
 
 import json
+import zipfile
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.storage.local_files import files_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
 RUN_CODE = frozenset({"pickle", "cloudpickle", "dill"})  # ids in Zarr v2, names below ``numcodecs.`` in v3
 _DOCUMENTS = {".zarray", ".zmetadata", "zarr.json"}
+_DOCUMENT_BYTES = 256 * 2**20  # of one in a ZIP
 _WITHIN = ("compressor", "filters", "object_codec", "codecs", "configuration", "index_codecs")
 _ARRAYS = ("metadata", "consolidated_metadata")
 
@@ -52,7 +57,7 @@ def refuse_codecs_that_run_code(documents: Iterable[tuple[str, Any]], name: str)
     """Refuses a Zarr store of which an array has a codec that runs code.
 
     Args:
-        documents: key and parsed JSON of metadata, of ``documents_of`` or of ``array_documents``. Opening a group
+        documents: key and parsed JSON of metadata, of ``local_documents`` or ``array_documents``, say. Opening a group
             decodes nothing.
         name: how the message calls the store.
 
@@ -76,6 +81,21 @@ def documents_of(keys: Iterable[str], read: Callable[[str], bytes]) -> Iterator[
                 yield key, json.loads(read(key))
             except (ValueError, RecursionError):
                 continue
+
+
+def local_documents(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yields key and parsed JSON of each metadata document of a local store, a folder or a ZIP."""
+    if path.is_dir():
+        keys = (file.relative_to(path).as_posix() for file in files_below(path))
+        yield from documents_of(keys, lambda key: (path / key).read_bytes())
+        return
+    with zipfile.ZipFile(path) as archive:
+        yield from documents_of(archive.namelist(), partial(_member, archive))
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as member:
+        return member.read(_DOCUMENT_BYTES)
 
 
 def array_documents(group: Any) -> Iterator[tuple[str, Any]]:
