@@ -161,7 +161,7 @@ def _cluster(compute: Compute, limit: float) -> Iterator[Any]:
     wait = Wait(f"{compute.cluster_class} to start", limit, "compute.wait")
 
     def start() -> Any:
-        with dask.config.set({"distributed.scheduler.worker-ttl": f"{min(_SILENT_SECONDS, limit / 2)} s"}):
+        with dask.config.set({"distributed.scheduler.worker-ttl": f"{min(_SILENT_SECONDS, limit / 4)} s"}):
             return kind(**_kwargs(compute))
 
     try:

@@ -19,7 +19,7 @@ from earthcode_pack.assemble import public_name
 from earthcode_pack.describe.stac import FINGERPRINT
 from earthcode_pack.errors import OutsideError, VersionTaken
 from earthcode_pack.plan import fingerprint as job_fingerprint
-from earthcode_pack.storage.retry import Patience
+from earthcode_pack.waiting import seconds_of
 
 if TYPE_CHECKING:
     from earthcode_pack.bundle import Bundle
@@ -31,7 +31,7 @@ logger = logging.getLogger("earthcode_pack")
 _THROUGH_JOBS = {"institution", "source", "references", "variables"}  # of the product: attributes of its data
 _CUTS = {"regions", "region_bytes"}  # of a job: how its work is cut, for the memory of a worker
 _PROJECT = {"id", "description", "website", "initiative", "contract_number"}
-_SOON = Patience(seconds=5, attempts=2)  # whether a version is published is good to know, and publishing asks again
+_SOON = 5.0  # seconds: whether a version is published is good to know, and publishing asks again
 
 
 def fingerprint(profile: Profile, planned: Plan) -> str:
@@ -117,7 +117,8 @@ def _published(profile: Profile) -> Published | None:
     from earthcode_pack.upload.stages import COLLECTION  # noqa: PLC0415
 
     try:
-        raw = open_store(profile.store, _SOON).read(published_prefix(profile) + COLLECTION)
+        hasty = profile.store.model_copy(update={"wait": min(_SOON, seconds_of(profile.store.wait))})
+        raw = open_store(hasty).read(published_prefix(profile) + COLLECTION)
         return None if raw is None else Published.of(json.loads(raw))
     except OutsideError as error:
         logger.warning("whether this version is published already is not known: %s", error)

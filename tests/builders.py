@@ -80,7 +80,7 @@ def make_nc(
         for dim, size in sizes.items():
             file.createDimension(dim, size)
         ny, nx = sizes.get("lat", 0), sizes.get("lon", 0)
-        lat = 50 - np.arange(ny) if lat is None else np.asarray(lat)
+        lat = 50 - np.arange(ny) * min(1, 130 / max(ny, 1)) if lat is None else np.asarray(lat)
         lon = np.arange(nx) - 10.0 if lon is None else np.asarray(lon)
         _coordinate(file, "lat", lat, units="degrees_north", standard_name="latitude")
         _coordinate(file, "lon", lon, units="degrees_east", standard_name="longitude")

@@ -343,10 +343,11 @@ def _slow_after_the_first(seconds):
     return seconds
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_the_part_of_a_worker_that_stands_still_goes_to_another(tmp_path):
-    """The scheduler of a cluster that was started here replaces it after half of ``compute.wait``."""
-    local = LOCAL.model_copy(update={"wait": 12})
+    """The scheduler of a cluster that was started here replaces it after a quarter of ``compute.wait`` and 30 s."""
+    local = LOCAL.model_copy(update={"wait": 160})
     with mapper(local) as each:
         outcomes = each(_stop_the_first_time, [(str(tmp_path / "was-here"), number) for number in range(4)])
         assert dict(outcomes) == {0: 0, 1: 1, 2: 4, 3: 9}
@@ -389,7 +390,7 @@ class Fragile(LocalCluster):
     made: ClassVar = []
 
     def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(dashboard_address="127.0.0.1:0", **kwargs)
         self.made.append(self)
 
     def lose_all(self):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from earthcode_pack import compute
+from earthcode_pack import compute, dask_cluster
 from earthcode_pack.cli.commands import app
 from earthcode_pack.convert.read import open as opening
 from earthcode_pack.errors import MissingExtra, Unreadable
@@ -38,7 +38,7 @@ def test_flows_need_prefect(monkeypatch: pytest.MonkeyPatch, command: str) -> No
      ("dask_gateway.GatewayCluster", "gateway")],
 )  # fmt: skip
 def test_managers_of_clusters_have_an_extra_each(monkeypatch: pytest.MonkeyPatch, path: str, extra: str) -> None:
-    monkeypatch.setattr(compute, "find_spec", without(path.partition(".")[0]))
+    monkeypatch.setattr(dask_cluster, "find_spec", without(path.partition(".")[0]))
     with (
         pytest.raises(MissingExtra, match=path) as caught,
         compute.mapper(Compute(cluster_class=path)) as each,

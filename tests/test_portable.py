@@ -129,7 +129,7 @@ def _try(path: Path) -> bool:
 
 
 def _wait(path: Path) -> bool:
-    with portable.locked(path, wait=True) as mine:
+    with portable.locked(path, wait=60) as mine:
         return mine
 
 

@@ -11,8 +11,7 @@ import textwrap
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,7 +135,9 @@ def test_a_clock_that_is_wrong(
     from earthcode_pack.storage import s3
 
     with monkeypatch.context() as skewed:
-        skewed.setattr(s3, "Settings", partial(s3.Settings, clock=lambda: time.time() + hours * 3600))
+        within = s3.Settings.within
+        late = lambda seconds: replace(within(seconds), clock=lambda: time.time() + hours * 3600)  # noqa: E731
+        skewed.setattr(s3.Settings, "within", late)
         said = refused("publish", bundle.root)
     assert "the clock of this machine differs too much from the storage's → set the clock" in said
     assert bundle.goes_on()

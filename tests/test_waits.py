@@ -170,18 +170,18 @@ def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path: Path) -> None:
     """As a source, inside a Zarr store, as the profile, and where ``init`` looks; none of them is opened."""
     pipe = tmp_path / "a_20200101.tif"
     os.mkfifo(pipe)
-    with pytest.raises(Unreadable, match="a pipe"):
+    with pytest.raises(Unreadable, match="pipe"):
         identify(str(pipe))
-    with pytest.raises(Unreadable, match="a pipe"):
+    with pytest.raises(Unreadable, match="pipe"):
         fetch(str(pipe), tmp_path)
     (tmp_path / "a.zarr" / "x").mkdir(parents=True)
     os.mkfifo(tmp_path / "a.zarr" / "x" / "0")
-    with pytest.raises(Unreadable, match="a pipe"):
+    with pytest.raises(Unreadable, match="pipe"):
         identify(str(tmp_path / "a.zarr"))
-    with pytest.raises(ProfileError, match="a pipe"):
+    with pytest.raises(ProfileError, match="pipe"):
         load_profile(pipe)
     code, words = told("init", str(pipe))
-    assert (code, "a pipe" in words) == (1, True)
+    assert (code, "pipe" in words) == (1, True)
 
 
 def test_a_workdir_that_cannot_be_written(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_workdir_that_cannot_be_written(tmp_path: Path) -> None:
     profile = profile_of(tmp_path)
     (tmp_path / "file").touch()
     for workdir in ("file", "file/below"):
-        with pytest.raises(UserError, match=r"cannot be written \(Not a directory\)") as caught:
+        with pytest.raises(UserError, match=r"cannot be written \((Not a directory|File exists)\)") as caught:
             prepare(profile, tmp_path / workdir)
         assert "--workdir" in caught.value.remedy
     with pytest.raises(OutsideError, match="cannot be written") as outside:

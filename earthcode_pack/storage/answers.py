@@ -18,7 +18,7 @@ _BODILESS = (204, 304)
 _GOOD = range(200, 300)
 _FINAL = 200  # what is below says that the answer is still to come
 _INTERIM = 20  # such answers to one request
-_BARE = re.compile(rb"(?<!\r)\n")
+_BARE = re.compile(rb"(?:^|[^\r])\n")
 _DIGITS = {10: frozenset(digits), 16: frozenset(hexdigits)}
 _NEW = "HTTP/1.1"
 
@@ -116,14 +116,14 @@ class _Incoming:
 
     def _until(self, mark: bytes) -> bytes:
         """All before a mark, which is taken too."""
-        new = self.left
+        looked_at = 0
         while mark not in self.left:
             if len(self.left) > _LONGEST:
                 raise ConnectionError("the server does not speak HTTP/1.1: it does not come to an end")
-            if _BARE.search(new):
+            if _BARE.search(self.left, looked_at):
                 raise ConnectionError("the server does not speak HTTP/1.1: a line ends with LF alone")
-            more = self._more()
-            new, self.left = self.left[-1:] + more, self.left + more
+            looked_at = max(0, len(self.left) - 1)  # a CR there may have its LF in what comes
+            self.left += self._more()
         before, _, self.left = self.left.partition(mark)
         return before
 

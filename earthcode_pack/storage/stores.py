@@ -16,8 +16,6 @@ from earthcode_pack.storage.words import outside, safe_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from earthcode_pack.storage.retry import Patience
-
 
 class Stored(Value):
     """An object as the store describes it; ``sha256`` (hex) is None where the store does not know it."""
@@ -113,8 +111,8 @@ class Store(Reader, Protocol):
         """
 
 
-def open_store(spec: StoreSpec, patience: Patience | None = None) -> Store:
-    """The store that a profile names; ``patience`` is how long S3 is asked again where it does not answer.
+def open_store(spec: StoreSpec) -> Store:
+    """The store that a profile names.
 
     Raises ``UserError`` where it is none that can be written to.
     """
@@ -129,9 +127,9 @@ def open_store(spec: StoreSpec, patience: Patience | None = None) -> Store:
 
         return LocalStore(Path(path))
     if spec.href.startswith("s3://"):
-        from earthcode_pack.storage.s3 import S3Store, Settings  # noqa: PLC0415 - brings sockets and XML
+        from earthcode_pack.storage.s3 import S3Store  # noqa: PLC0415 - brings sockets and XML
 
-        return S3Store(spec, settings=Settings(patience=patience) if patience else None)
+        return S3Store(spec)
     raise UserError(f"store.href: {spec.href} cannot be written to", "name a path or s3://bucket/prefix")
 
 

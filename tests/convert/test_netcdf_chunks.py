@@ -49,7 +49,8 @@ def written(path: Path, values: np.ndarray, every: Chunks) -> Written:
         reserve(file.create_variable("v", tuple(dims), dtype=kind, fillvalue=fill, **how)._h5ds)
     with h5py.File(path, "r+", libver="v110") as file:
         block = np.ascontiguousarray(values)
-        return every.write(file["v"], iter([({dim: (0, size) for dim, size in dims.items()}, block)]))
+        region = {dim: (0, size) for dim, size in dims.items()}
+        return every.write(file["v"], (found for found in [(region, block)]))
 
 
 @st.composite

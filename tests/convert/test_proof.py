@@ -17,10 +17,11 @@ import xarray as xr
 from builders import make_grib, make_nc, make_tiff, profile_of, ramp, run
 from rasterio.enums import ColorInterp
 
+from earthcode_pack.cf import variables
 from earthcode_pack.convert import cog, layout, planes, time_axis
 from earthcode_pack.convert.proof.alignment import matched, runs
 from earthcode_pack.convert.proof.blocks import cells, every, samples
-from earthcode_pack.convert.read import header, isolated, raster_cube
+from earthcode_pack.convert.read import isolated, raster_cube
 from earthcode_pack.errors import NotEqual
 from earthcode_pack.model import Artifact, Proof
 
@@ -94,7 +95,7 @@ def test_a_missing_value_that_is_overlooked(tmp_path: Path, monkeypatch: pytest.
     make_nc(tmp_path / "a.nc", values, attrs)
     assert run(profile_of(tmp_path / "a.nc", fmt), tmp_path / "good").one.proof.masks == 12
     monkeypatch.setattr(isolated, "_IS_CHILD", True)  # in this process, where it is changed
-    monkeypatch.setattr(header, "further_missing", lambda *_, **__: ())
+    monkeypatch.setattr(variables, "further_missing", lambda *_, **__: ())
     error = run(profile_of(tmp_path / "a.nc", fmt), tmp_path / "out").error
     assert "lat 0, lon 1" in error if fmt != "cog" else "row 0 and column 1" in error
     assert "missing" in error
@@ -107,7 +108,7 @@ def test_a_valid_range_that_is_overlooked(tmp_path: Path, monkeypatch: pytest.Mo
     make_nc(tmp_path / "a.nc", values, {"units": "1", "valid_range": np.array([0, 100], "int16")})
     assert run(profile_of(tmp_path / "a.nc", fmt), tmp_path / "good").one.proof.masks == 12
     monkeypatch.setattr(isolated, "_IS_CHILD", True)  # in this process, where it is changed
-    monkeypatch.setattr(header, "valid_range", lambda *_: (None, None))
+    monkeypatch.setattr(variables, "valid_range", lambda *_: (None, None))
     error = run(profile_of(tmp_path / "a.nc", fmt), tmp_path / "out").error
     assert "missing" in error
     assert ("lat 2, lon 3" if fmt != "cog" else "row 2 and column 3") in error
@@ -117,7 +118,7 @@ def test_a_valid_range_that_is_overlooked(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_fill_value_that_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fmt: str) -> None:
     make_nc(tmp_path / "a.nc", packed(1, 3, 4), PACKED)
     monkeypatch.setattr(isolated, "_IS_CHILD", True)  # in this process, where it is changed
-    monkeypatch.setattr(header, "stated_nodata", lambda *_: None)
+    monkeypatch.setattr(variables, "stated_nodata", lambda *_: None)
     error = run(profile_of(tmp_path / "a.nc", fmt), tmp_path / "out").error
     assert "lat 0, lon 3" in error
     assert "missing in the source" in error
