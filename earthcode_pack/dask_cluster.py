@@ -153,7 +153,7 @@ def _made(plugin: type) -> Any:
 def _cluster(compute: Compute, limit: float) -> Iterator[Any]:
     """A cluster of the class that the profile names.
 
-    Its scheduler, where it runs in this process, replaces a worker that sends no heartbeat within half of the bound.
+    Its scheduler, where it runs in this process, replaces a worker that sends no heartbeat for a quarter of the bound.
     """
     import dask  # noqa: PLC0415
 

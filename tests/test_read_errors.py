@@ -37,7 +37,13 @@ def run(folder: Path, *tracer: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
-@pytest.mark.parametrize(("name", "form"), [("tif", "cog"), ("tif", "zarr"), ("nc", "zarr"), ("nc", "netcdf")])
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("tif", "cog"),
+        *(pytest.param(*pair, marks=pytest.mark.slow) for pair in (("tif", "zarr"), ("nc", "zarr"), ("nc", "netcdf"))),
+    ],
+)
 def test_disk_that_fails_inside_a_source(name: str, form: str, tmp_path: Path) -> None:
     if name == "tif":
         write_tif(tmp_path / "raw" / "a_20200101.tif", np.ones((1700, 2000), "int16"), compress=None)

@@ -30,8 +30,10 @@ FEW = Limits(1)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits and replaced processes are those of Linux")
 
 
-@pytest.fixture(autouse=True)
-def _no_process_of_another_test() -> Iterator[None]:
+@pytest.fixture(autouse=True, scope="module")
+def _no_process_of_another_module() -> Iterator[None]:
+    while module._IDLE:
+        module._IDLE.pop().end()
     yield
     while module._IDLE:
         module._IDLE.pop().end()
