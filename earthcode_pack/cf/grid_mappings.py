@@ -71,7 +71,7 @@ def crs_of_mapping(attrs: dict[str, Any], mapping: str) -> CRS | None:
         with _ASKING:
             return _crs_by_cf(stated)
     except (CRSError, KeyError) as error:
-        raise Unreadable(f"grid mapping {mapping}: {error}", "set source.crs with override: true") from error
+        raise Unreadable(f"grid mapping {mapping}: {str(error)[:200]}", "set source.crs with override: true") from error
 
 
 def without_figure(dataset: xr.Dataset, name: str) -> str | None:

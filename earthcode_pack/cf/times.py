@@ -185,7 +185,7 @@ def units_and_calendar(coordinate: xr.DataArray | xr.Variable) -> Timing:
     units = str(coordinate.attrs.get("units", ""))
     if not has_reference(units):
         raise Unreadable(
-            f"time coordinate {getattr(coordinate, 'name', '')!s}: units {units!r} name no reference time",
+            f"time coordinate {getattr(coordinate, 'name', '')!s}: units {units[:100]!r} name no reference time",
             'give it units such as "days since 2020-01-01", or set source.time: {from: filename, pattern: …}',
         )
     return units, calendar_of(coordinate.attrs)

@@ -39,7 +39,8 @@ class Pool:
             return
         low, high, mean, stddev = numbers
         total, apart = self.count + count, mean - self.mean
-        self.squares += stddev**2 * count + apart**2 * self.count * count / total
+        # products overflow to infinity, where powers raise an error
+        self.squares += stddev * stddev * count + apart * apart * self.count * count / total
         self.mean += apart * count / total
         self.least = low if self.least is None else min(self.least, low)
         self.most = high if self.most is None else max(self.most, high)

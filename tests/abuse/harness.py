@@ -365,7 +365,7 @@ def _product(case: Case, arguments: list[str], inside: Path, outcome: Outcome) -
     ending = next(path.suffix for path in raw.iterdir() if path.name.startswith(GOOD))
     every = {path.name for path in raw.iterdir() if path.suffix == ending}
     lost = sorted(every - used - failed, key=ascii)
-    for name in lost[len(failed - every) :]:  # a name that is no text may be written otherwise
+    for name in lost[len((failed | used) - every) :]:  # a name that is no text, or no line, may be written otherwise
         yield f"{name!a} is neither in the product nor among the failures"
     if case.keeps_good and not any(name.startswith(GOOD) for name in used):
         yield "the sound file is not in the product"

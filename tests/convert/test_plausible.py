@@ -264,3 +264,25 @@ def test_values_at_the_end_of_the_numbers_make_a_product(tmp_path: Path, fmt: st
 
 def _not_json(name: str) -> None:
     raise AssertionError(f"{name} is no JSON (RFC 8259)")
+
+
+def test_half_a_surrogate_pair_in_an_attribute(tmp_path: Path) -> None:
+    store = make_zarr(tmp_path / "a.zarr", 2)
+    (name,) = [
+        path.parent.name for path in store.glob("*/.zattrs") if "units" in path.read_text() and "K" in path.read_text()
+    ]
+    path = store / name / ".zattrs"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"comment": "\ud800"}))
+    (store / ".zmetadata").unlink(missing_ok=True)
+    assert f"the attribute comment of {name} holds half a surrogate pair" in error_of(profile_of(store, "netcdf"))
+
+
+def test_crs_of_another_planet_is_one_files_failure(tmp_path: Path) -> None:
+    def mars(file: netCDF4.Dataset) -> None:
+        file["crs"].setncatts({"semi_major_axis": 3396190.0, "inverse_flattening": 169.89})
+
+    make_nc(tmp_path / "raw" / "a.nc", ramp(1, 3, 4), more=mars)
+    make_nc(tmp_path / "raw" / "b.nc", ramp(1, 3, 4), times=(1,))
+    result = planned(profile_of(tmp_path / "raw" / "*.nc", "netcdf"))
+    assert [failure.source.rpartition("/")[2] for failure in result.failures] == ["a.nc"]
+    assert len(result.jobs) == 1

@@ -5,6 +5,7 @@ Everything here is metadata, and said before a value is read.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from pyproj import CRS
 
 from earthcode_pack.convert.read.foreign import AGAIN
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.geo.crs import projection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,12 +69,16 @@ def values_in(variables: Iterable[Variable]) -> int:
 
 
 def refuse_nowhere(grid: Grid, name: str) -> None:
-    """Refuses cells that lie on one another, or beyond the Earth. Raises ``Unreadable``.
+    """Refuses cells that lie on one another, beyond the Earth, or in a CRS without a way to it. Raises ``Unreadable``.
 
     A latitude may end half a cell beyond a pole, where a grid counts the pole as the middle of a cell.
     """
     if grid.kind != "grid":
         return
+    try:
+        projection_of(grid.crs)
+    except Unreadable as error:
+        raise Unreadable(f"{name}: {error.message}", error.remedy) from error
     west, south, east, north = grid.bounds
     crs = CRS.from_wkt(grid.crs)
     for axis, low, high, count in (("x", west, east, grid.shape[1]), ("y", south, north, grid.shape[0])):
@@ -120,13 +126,16 @@ def refuse_packing_without_numbers(variables: Iterable[Variable], name: str) -> 
 
 
 def refuse_unwritable_attributes(dataset: xr.Dataset, name: str) -> None:
-    """Refuses attributes nested deeper than metadata are, and names that are no UTF-8. Raises ``Unreadable``."""
+    """Refuses attributes nested deeper than metadata are, and what is no text in UTF-8. Raises ``Unreadable``."""
     held: list[tuple[str, Mapping[Any, Any]]] = [("", dataset.attrs)]
     held += [(f" of {key}", variable.attrs) for key, variable in dataset.variables.items()]
     for where, attrs in held:
         for key, value in attrs.items():
             if _depth(value) > _DEEP:
                 raise Unreadable(f"{name}: the attribute {key}{where} is nested deeper than {_DEEP} levels", AGAIN)
+            if not _is_unicode({str(key): value}):
+                told = ascii(key)[1:-1]
+                raise Unreadable(f"{name}: the attribute {told}{where} holds half a surrogate pair, no text", AGAIN)
     for key in (*dataset.variables, *dataset.dims):
         if printable(str(key)) != str(key):
             raise Unreadable(f"{name}: the name {printable(str(key))} is no UTF-8", "rename it (`ncrename`)")
@@ -152,6 +161,15 @@ def refuse_short_scales(path: Path, variables: Iterable[str]) -> None:
                             f"{scale.shape[0]}: only a corner of it would be read",
                             "write the file again, with dimension scales as long as the data",
                         )
+
+
+def _is_unicode(value: Any) -> bool:
+    """Tells whether all text in a value can be written as UTF-8: JSON may escape halves of surrogate pairs."""
+    try:
+        json.dumps(value, default=str, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _depth(value: Any) -> int:
