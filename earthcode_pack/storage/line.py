@@ -89,6 +89,8 @@ class Line:
 
     def _sendfile(self, file: int, first: int, size: int) -> int:
         """Bytes that were sent; ``TimeoutError`` where there was no room for any for a moment."""
+        if sys.platform == "win32":
+            raise NotImplementedError  # nothing is plain there
         try:
             return int(os.sendfile(self._socket.fileno(), file, first, size))
         except BlockingIOError:
@@ -138,7 +140,7 @@ class Line:
 
 def _is_ready(sock: socket.socket, seconds: float, *, write: bool = False) -> bool:
     """Whether a socket can be read from, or written to, within a time."""
-    if not hasattr(select, "poll"):  # Windows
+    if sys.platform == "win32":
         return any(select.select([] if write else [sock], [sock] if write else [], [], seconds))
     poll = select.poll()
     poll.register(sock, select.POLLOUT if write else select.POLLIN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,6 @@ def refuse_what_cannot_be_read(href: str, follow: Sequence[str] = (), most: int 
 def _refuse_holes(path: Path, most: int | None) -> None:
     """Refuses a file that is nearly nothing but holes: to hash a terabyte of zeros takes an hour."""
     found = path.stat()
-    if path.is_file() and hasattr(found, "st_blocks"):
+    if sys.platform != "win32" and path.is_file():
         stored = 512 * found.st_blocks
         refuse_beyond_budget(found.st_size, stored, path.name, None if most is None else max(most, RATIO * stored))

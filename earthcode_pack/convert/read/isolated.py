@@ -173,7 +173,7 @@ class _Child:
 
     def _wait(self, seconds: float) -> None:
         """Waits for an answer, as long as that; then the process is killed."""
-        if hasattr(select, "poll"):
+        if sys.platform != "win32":
             poll = select.poll()
             poll.register(self._back, select.POLLIN)
             if not poll.poll(seconds * 1000):
@@ -217,6 +217,8 @@ def _started() -> _Child:
 
 
 def _forked() -> _Child:
+    if sys.platform == "win32":
+        raise NotImplementedError
     down, up = os.pipe(), os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads of libraries, which prepare for a fork
