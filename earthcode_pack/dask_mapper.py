@@ -121,7 +121,7 @@ class _Calls:
 
 
 class _Health:
-    """Whether the cluster works: asked for all the time by a thread of its own, for a stopped scheduler never answers.
+    """Health of the cluster, asked for by a thread of its own, for a stopped scheduler never answers.
 
     ``wait`` is what is waited for while nothing is worked on.
     """

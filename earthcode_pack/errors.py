@@ -24,9 +24,12 @@ from __future__ import annotations
 
 import errno
 import re
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from earthcode_pack.redact import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class EarthcodePackError(Exception):
@@ -125,11 +128,17 @@ def full_disk(error: BaseException | None, where: str) -> OutsideError | None:
 
     Known by errno, or by what GDAL, HDF5 and SQLite say of it, also where a library raises another error from it.
     """
+    for each in causes(error):
+        words = _FULL.get(each.errno or 0) if isinstance(each, OSError) else None
+        if words or _SAID.search(str(each)):
+            return OutsideError(f"{where}: {words or _FULL[errno.ENOSPC]}", "free space and run again: it resumes")
+    return None
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields an error and what it was raised from, the first cause last; a circle of them ends."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        words = _FULL.get(error.errno or 0) if isinstance(error, OSError) else None
-        if words or _SAID.search(str(error)):
-            return OutsideError(f"{where}: {words or _FULL[errno.ENOSPC]}", "free space and run again: it resumes")
+        yield error
         error = error.__cause__ or error.__context__
-    return None

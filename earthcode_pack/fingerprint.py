@@ -1,4 +1,4 @@
-"""What is published under a version already: whether it is this very product, and when that was processed.
+"""Recognises a published product by its fingerprint, and takes over its time of processing.
 
 The fingerprint of a product stands in its Collection. It is known before anything is converted, since it is made of
 what decides each byte: the jobs (sources by their sha256, encoding, the version of the converter), the names of the
@@ -89,7 +89,9 @@ def processing_time(profile: Profile, bundle: Bundle, mark: str, *, refuse: bool
     """
     there = _published(profile)
     if there is not None and there.fingerprint == mark and there.processed is not None:
-        logger.info("%s: published already; its processing time, %s, is taken over", profile.product.id, there[1])
+        logger.info(
+            "%s: published already; its processing time, %s, is taken over", profile.product.id, there.processed
+        )
         return there.processed
     if there is not None and there.fingerprint not in (None, mark):
         _tell_taken(profile, refuse=refuse)

@@ -21,7 +21,15 @@ from earthcode_pack.convert import afar, work
 from earthcode_pack.convert.apart import apart
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.read.foreign import AGAIN
-from earthcode_pack.errors import EarthcodePackError, OutsideError, SourceError, Unreadable, UserError, full_disk
+from earthcode_pack.errors import (
+    EarthcodePackError,
+    OutsideError,
+    SourceError,
+    Unreadable,
+    UserError,
+    causes,
+    full_disk,
+)
 from earthcode_pack.model import Artifact, Failure, File, Job, Proof
 from earthcode_pack.sums import Sums, sums
 
@@ -66,7 +74,7 @@ def _is_gone(job: Job, folder: Path) -> bool:
 
 @contextmanager
 def _in_words(job: Job, folder: Path | str) -> Iterator[None]:
-    """Whatever a library raises over a bad file becomes a ``SourceError``, so that other jobs go on.
+    """Turns what a library raises over a bad file into a ``SourceError``, so that other jobs go on.
 
     Raises ``OutsideError`` where the disk of the job's ``folder`` is full, which libraries do not always tell: GDAL may
     leave a short file, which then differs from its source.
@@ -84,7 +92,7 @@ def _in_words(job: Job, folder: Path | str) -> Iterator[None]:
 
 
 def _full(folder: Path | str, where: str) -> OutsideError | None:
-    """That nothing is left of the disk of a local folder."""
+    """Error for a local folder on whose disk nothing is left; None where there is room."""
     is_full = Path(folder).is_dir() and shutil.disk_usage(folder).free < _LEAST
     return full_disk(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), where) if is_full else None
 
@@ -92,9 +100,7 @@ def _full(folder: Path | str, where: str) -> OutsideError | None:
 def _unreadable(job: Job, error: Exception) -> Unreadable:
     """The error of a library as one sentence: its first cause, which says most."""
     logger.debug("%s", job.key, exc_info=error)
-    cause: BaseException = error
-    while (deeper := cause.__cause__ or cause.__context__) is not None:
-        cause = deeper
+    *_, cause = causes(error)
     words = (str(cause).strip().splitlines() or [""])[0][:300]
     sources = " and ".join(dict.fromkeys(name_of(source.href) for source in job.inputs[:2]))
     more = f" and {len(job.inputs) - 2} more" if len(job.inputs) > 2 else ""  # noqa: PLR2004

@@ -94,9 +94,8 @@ class Line:
         try:
             return int(os.sendfile(self._socket.fileno(), file, first, size))
         except BlockingIOError:
-            if not _is_ready(self._socket, _SLICE, write=True):
-                raise TimeoutError from None
-        return self._sendfile(file, first, size)
+            _is_ready(self._socket, _SLICE, write=True)
+            raise TimeoutError from None  # the caller looks at the clock, and tries again
 
     def receive(self) -> bytes:
         """What came, at least a byte; none where the other side let go."""

@@ -1,4 +1,4 @@
-"""What strangers' files may make this machine ask over HTTP: public addresses, and hosts that a person named.
+"""Limits HTTP for strangers' files to public addresses, and to hosts that a person named.
 
 Addresses are judged after they are resolved and when the connection is made, that of each redirect too: no spelling of
 an address (``127.1``, ``0x7f.1``) and no second answer of a name server gets round it. Private, loopback, link-local

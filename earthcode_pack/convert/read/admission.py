@@ -1,4 +1,4 @@
-"""Whether an input may be looked at: said before any of its bytes are hashed, or a library sees it."""
+"""Refusal of inputs before any of their bytes are hashed, or a library sees them."""
 
 from __future__ import annotations
 

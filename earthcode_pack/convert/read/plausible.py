@@ -1,4 +1,4 @@
-"""What a header may claim: sizes that its bytes can hold, places on the Earth, text, and numbers that unpack.
+"""Refusal of headers that claim what cannot be: sizes, places, text, and numbers that do not unpack.
 
 Everything here is metadata, and said before a value is read.
 """
