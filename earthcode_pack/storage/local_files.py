@@ -37,15 +37,22 @@ def matches(pattern: str) -> list[str]:
 
 
 def _folders(top: str, seen: set[tuple[int, int]]) -> Iterator[str]:
-    """A folder and all visible ones below it, those behind links included, each once."""
-    for folder, below, _ in os.walk(top, followlinks=True):
+    """Yields a folder and all visible ones below it."""
+    for folder, below, _ in _walk(top, seen):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        yield folder
+
+
+def _walk(top: str | Path, seen: set[tuple[int, int]] | None = None) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walks as ``os.walk``, through links too, into each folder once: so circles of links end."""
+    seen = set() if seen is None else seen
+    for folder, below, names in os.walk(top, followlinks=True):
         here = os.stat(folder)  # noqa: PTH116
         if (here.st_dev, here.st_ino) in seen:
             below.clear()
             continue
         seen.add((here.st_dev, here.st_ino))
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        yield folder
+        yield folder, below, names
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -53,15 +60,7 @@ def files_below(folder: Path) -> list[Path]:
 
     Raises ``Unreadable`` for what is no file: a pipe, which would be waited for, or a device, which may never end.
     """
-    found: list[Path] = []
-    seen: set[tuple[int, int]] = set()
-    for top, below, names in os.walk(folder, followlinks=True):
-        here = os.stat(top)  # noqa: PTH116
-        if (here.st_dev, here.st_ino) in seen:
-            below.clear()
-            continue
-        seen.add((here.st_dev, here.st_ino))
-        found += [Path(top) / name for name in names]
+    found = [Path(top) / name for top, _, names in _walk(folder) for name in names]
     for path in found:
         refuse_special(path, f"{folder.name}: {path.relative_to(folder).as_posix()}")
     return sorted(found)
@@ -86,19 +85,8 @@ def refuse_links_that_leave(path: Path, follow: Sequence[str] = ()) -> None:
 
 def _links(folder: Path) -> Iterator[Path]:
     """The links in a folder, of files and of folders, those behind links that lead elsewhere included."""
-    pending, seen = [os.fspath(folder)], set[tuple[int, int]]()
-    while pending:
-        top = pending.pop()
-        here = os.stat(top)  # noqa: PTH116
-        if (here.st_dev, here.st_ino) in seen:
-            continue
-        seen.add((here.st_dev, here.st_ino))
-        with os.scandir(top) as entries:
-            for entry in entries:
-                if entry.is_symlink():
-                    yield Path(entry.path)
-                if entry.is_dir():
-                    pending.append(entry.path)
+    for top, below, names in _walk(folder):
+        yield from (path for path in (Path(top, name) for name in (*below, *names)) if path.is_symlink())
 
 
 def _refuse_leaving(link: Path, folder: Path, within: Iterable[str]) -> None:
