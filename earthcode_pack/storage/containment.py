@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.storage.identity import marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,12 +30,11 @@ def refuse_values_elsewhere(path: Path) -> None:
 
     Reads metadata alone, once for each state of a file. Raises ``Unreadable`` that names the object and the other file.
     """
-    found = path.stat()
-    _refuse_values_elsewhere(path, found.st_size, found.st_mtime_ns)
+    _refuse_values_elsewhere(path, marks(path.stat()))
 
 
 @lru_cache(maxsize=1024)
-def _refuse_values_elsewhere(path: Path, _size: int, _changed: int) -> None:
+def _refuse_values_elsewhere(path: Path, _state: tuple[int, ...]) -> None:
     import h5py  # noqa: PLC0415 - heavy
 
     with h5py.File(path, "r") as file:

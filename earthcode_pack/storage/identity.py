@@ -54,17 +54,17 @@ class IdentityCache:
                 raise Unreadable(f"{path}: a pipe, device or folder, not a file", "write it to a file")
             with self._lock:
                 entry = self._entries.get(key)
-            if entry is not None and entry[:4] == _marks(before) and _is_settled(entry):
+            if entry is not None and entry[:4] == marks(before) and _is_settled(entry):
                 return entry[1], entry[4]
             moment = self._clock()
             with open(path, "rb") as file:  # noqa: PTH123
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if _marks(os.stat(path)) != _marks(before):  # noqa: PTH116
+            if marks(os.stat(path)) != marks(before):  # noqa: PTH116
                 raise changed(path)
         except OSError as error:
             raise Unreadable(f"{path}: cannot be read ({error.strerror})", "check the file") from error
         with self._lock:
-            self._entries[key] = (*_marks(before), digest, moment)
+            self._entries[key] = (*marks(before), digest, moment)
         return before.st_size, digest
 
     def has_moved(self, path: str) -> bool:
@@ -72,7 +72,7 @@ class IdentityCache:
         with self._lock:
             entry = self._entries.get(os.path.abspath(path))  # noqa: PTH100
         try:
-            return entry is not None and entry[:3] != _marks(os.stat(path))[:3]  # noqa: PTH116
+            return entry is not None and entry[:3] != marks(os.stat(path))[:3]  # noqa: PTH116
         except OSError:
             return True
 
@@ -162,7 +162,8 @@ def _is_settled(entry: _Entry) -> bool:
     return max(entry[2:4]) + _SETTLED <= entry[5]
 
 
-def _marks(found: os.stat_result) -> tuple[int, int, int, int]:
+def marks(found: os.stat_result) -> tuple[int, int, int, int]:
+    """Inode, size, mtime and ctime: a file in which one of them differs may be another one."""
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
+from earthcode_pack.storage.identity import marks
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -52,9 +54,7 @@ def open_hdf5(path: Path, build: Callable[[H5NetCDFStore], xr.Dataset]) -> xr.Da
         build: makes the dataset from xarray's store.
 
     """
-    stat = path.stat()
-    identity = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-    return _structure(path, build, identity).borrow()
+    return _structure(path, build, marks(path.stat())).borrow()
 
 
 @lru_cache(maxsize=_FILES)
