@@ -30,6 +30,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
+from earthcode_pack.convert.read.foreign import AGAIN
 from earthcode_pack.errors import EarthcodePackError, Unreadable
 from earthcode_pack.parallel import cores, pool
 from earthcode_pack.storage import granted
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MB = 10**6
-AGAIN = "fetch or write the file again, or leave it out of source.href"
 _SECONDS, _MB_A_SECOND = 10, 1  # processor time of any call, and bytes of input for each further second
 _MEMORY, _TIMES = 512 * 2**20, 200  # bytes that opening may take, and further ones for each byte of the input
 _SILENT = 600  # seconds without an answer, beyond ten times the processor time, as of storage that does not answer
