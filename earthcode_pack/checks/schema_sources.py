@@ -9,6 +9,7 @@ import json
 import os
 from functools import lru_cache
 from http import HTTPStatus
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -76,9 +77,18 @@ def _relative(url: str) -> Path:
 
 @lru_cache(maxsize=1)
 def _bundled() -> dict[str, dict[str, Any]]:
-    from pystac.validation.local_validator import get_local_schema_cache  # noqa: PLC0415 - heavy
+    """The core schemas of pystac's wheel by URL, read as its data: its validator would need jsonschema.
 
-    return dict(get_local_schema_cache())
+    The URL comes from the file's name, since ``$id`` of some differs from what the other schemas refer to.
+    """
+    folder = files("pystac.validation.jsonschemas")
+    found = {f"https://geojson.org/schema/{file.name}": file for file in (folder / "geojson").iterdir()}
+    for version in (folder / "stac-spec").iterdir():
+        for file in version.iterdir():
+            part = file.name.removesuffix(".json")
+            spec = part if part in {"catalog", "collection"} else "item"
+            found[f"https://schemas.stacspec.org/{version.name}/{spec}-spec/json-schema/{file.name}"] = file
+    return {url: json.loads(file.read_bytes()) for url, file in found.items()}
 
 
 def _parse(raw: bytes, url: str) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+from pystac.validation.local_validator import get_local_schema_cache
 
 from earthcode_pack.checks import schema, schema_sources
 from earthcode_pack.checks.schema import SchemaBook, schema_urls
@@ -115,6 +117,15 @@ def test_the_users_cache_comes_before_the_network(tmp_path):
     kept.parent.mkdir(parents=True)
     kept.write_text(json.dumps({"type": "object"}))
     assert load_schema("https://example.org/s.json", tmp_path) == {"type": "object"}
+
+
+def test_the_core_schemas_are_those_pystac_validates_with_and_need_no_jsonschema(monkeypatch):
+    expected = get_local_schema_cache()
+    monkeypatch.setitem(sys.modules, "jsonschema", None)  # which the core does not install
+    monkeypatch.delitem(sys.modules, "pystac.validation.local_validator")
+    schema_sources._bundled.cache_clear()
+    assert len(expected) > 10
+    assert {url: load_schema(url, None) for url in expected} == expected
 
 
 @pytest.mark.parametrize(
