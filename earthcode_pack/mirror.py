@@ -18,9 +18,9 @@ from pydantic import TypeAdapter
 from earthcode_pack.bundle import sha256, write_atomic
 from earthcode_pack.model import Artifact, File, Plan
 from earthcode_pack.storage import Folder, each
-from earthcode_pack.storage.claim import Claim
+from earthcode_pack.storage.error_messages import safe_key, shown
+from earthcode_pack.storage.remote_lock import Claim
 from earthcode_pack.storage.scratch import SCRATCH, standing_for
-from earthcode_pack.storage.words import safe_key, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,8 +8,8 @@ from earthcode_pack.convert.afar import BASE
 from earthcode_pack.convert.work import Sent
 from earthcode_pack.mirror import JOBS
 from earthcode_pack.storage import each
+from earthcode_pack.storage.error_messages import safe_key
 from earthcode_pack.storage.scratch import pack, unpack
-from earthcode_pack.storage.words import safe_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,7 +16,7 @@ from earthcode_pack.mirror_jobs import JobThere, said_there
 from earthcode_pack.model import Artifact, File, Job
 from earthcode_pack.portable import locked
 from earthcode_pack.storage import IdentityCache, each
-from earthcode_pack.storage.words import safe_key
+from earthcode_pack.storage.error_messages import safe_key
 from earthcode_pack.workdir import bundle_in, mirror_of
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from earthcode_pack.errors import OutsideError
 from earthcode_pack.parallel import carried
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import Folder, each, fetch, glob, open_reader, open_store
-from earthcode_pack.storage.granted import Grant, granted, in_force
+from earthcode_pack.storage.credentials import Grant, granted, in_force
+from earthcode_pack.storage.reader_config import Window
 from earthcode_pack.storage.s3_access import access, whereabouts
 from earthcode_pack.storage.sigv4 import Keys
-from earthcode_pack.storage.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable

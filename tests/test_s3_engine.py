@@ -22,10 +22,10 @@ from clockless import LONG, until
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.profile.rate import bytes_per_second
-from earthcode_pack.storage.pace import Pace
+from earthcode_pack.storage.concurrency_limit import Pace
 from earthcode_pack.storage.retry import Damaged, Patience, Refused, is_busy, is_passing, persist
 from earthcode_pack.storage.s3_access import access
-from earthcode_pack.storage.s3_calls import Calls
+from earthcode_pack.storage.s3_client import Calls
 from earthcode_pack.storage.sigv4 import EMPTY, Keys, Signer, path_of, query_of
 from earthcode_pack.storage.wire import Request, Timeouts, Wire
 

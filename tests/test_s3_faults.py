@@ -28,7 +28,7 @@ from services.s3 import client
 from earthcode_pack.errors import EarthcodePackError, OutsideError, UserError
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import Begun, Folder, LocalStore
-from earthcode_pack.storage.pace import Pace
+from earthcode_pack.storage.concurrency_limit import Pace
 from earthcode_pack.storage.retry import Patience
 from earthcode_pack.storage.s3 import S3Store, Settings
 from earthcode_pack.storage.wire import Timeouts

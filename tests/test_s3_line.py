@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earthcode_pack.storage.answers import Answer, read_answer
+from earthcode_pack.storage.cancellation import Stopped
+from earthcode_pack.storage.cancellation import until as stopping_until
 from earthcode_pack.storage.line import Line
-from earthcode_pack.storage.stopping import Stopped
-from earthcode_pack.storage.stopping import until as stopping_until
 from earthcode_pack.storage.wire import Request, Wire
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from services.odd import Odd
 
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.storage.crew import by_crew, each
 from earthcode_pack.storage.retry import Patience
 from earthcode_pack.storage.s3 import S3Store, Settings
 from earthcode_pack.storage.sigv4 import Keys
+from earthcode_pack.storage.thread_pool import by_crew, each
 from earthcode_pack.storage.wire import Request, Stretch, Timeouts, Wire
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from services.rgw import Rgw
 
-    from earthcode_pack.storage.stores import Begun
+    from earthcode_pack.storage.base import Begun
 
 MB = 2**20
 KEYS = Keys("someone", "n0t-to-be-shown")

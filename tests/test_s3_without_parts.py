@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from services.rgw import Rgw
 
-    from earthcode_pack.storage.stores import Begun
+    from earthcode_pack.storage.base import Begun
 
 SIZE = 6 * 2**20 + 5
 SETTINGS = Settings(large=2**20, part=5 * 2**20, patience=Patience(seconds=LONG, attempts=3, first=0.01))

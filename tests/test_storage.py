@@ -19,8 +19,8 @@ from earthcode_pack import storage
 from earthcode_pack.errors import OutsideError, Unreadable, UserError
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import IdentityCache, LocalStore, identify, open_reader, open_store, s3
+from earthcode_pack.storage.error_messages import in_words
 from earthcode_pack.storage.retry import Patience
-from earthcode_pack.storage.words import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from earthcode_pack.errors import UserError
 from earthcode_pack.model import PartSums
 from earthcode_pack.pipeline import open_bundle, prepare, publish
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.storage import Begun, LocalStore, s3_parts
+from earthcode_pack.storage import Begun, LocalStore, multipart
 from earthcode_pack.storage.s3 import S3Store
 from earthcode_pack.sums import part_size, sums
 
@@ -97,9 +97,9 @@ def test_a_run_takes_them_for_the_upload(
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The stretches of files that were read to be hashed."""
     seen: list[Any] = []
-    real = s3_parts.digests
-    monkeypatch.setattr(s3_parts, "digests", lambda stretch, *kinds: (seen.append(stretch), real(stretch, *kinds))[1])
-    monkeypatch.setattr(s3_parts, "read", lambda stretch: pytest.fail(f"{stretch} is read"))
+    real = multipart.digests
+    monkeypatch.setattr(multipart, "digests", lambda stretch, *kinds: (seen.append(stretch), real(stretch, *kinds))[1])
+    monkeypatch.setattr(multipart, "read", lambda stretch: pytest.fail(f"{stretch} is read"))
     return seen
 
 
@@ -170,7 +170,7 @@ def test_only_parts_that_are_there_and_right_stay(rgw: Rgw, rgw_bucket: str, tmp
     for number, data in ((1, noise(LARGE)[:PART]), (2, bytes(PART))):
         (tmp_path / "part").write_bytes(data)
         query = {"partNumber": str(number), "uploadId": upload}
-        store._calls.put("data", s3_parts.Stretch(tmp_path / "part", 0, PART), sha(data), query=query)
+        store._calls.put("data", multipart.Stretch(tmp_path / "part", 0, PART), sha(data), query=query)
     proxy.seen.clear()
     put(store, path, digest, of_parts(noise(LARGE)), begun=Begun(upload_id=upload, part_size=PART))
     sent = sorted(seen.request.partition("partNumber=")[2][0] for seen in proxy.seen if "partNumber=" in seen.request)

@@ -25,7 +25,7 @@ from earthcode_pack.errors import Locked, OutsideError, ProfileError, UserError
 from earthcode_pack.mirror import Mirror
 from earthcode_pack.pipeline import dry_run, open_bundle, prepare, publish, summarise
 from earthcode_pack.storage import Folder
-from earthcode_pack.storage.claim import Claim
+from earthcode_pack.storage.remote_lock import Claim
 from earthcode_pack.workdir import bundle_in
 from earthcode_pack.workspace import Workspace
 
@@ -169,7 +169,7 @@ def _watched(monkeypatch: pytest.MonkeyPatch, url: str) -> list[dict[str, bytes]
             seen.append(product(url))
 
         monkeypatch.setattr(Folder, name, watched)
-    monkeypatch.setattr("earthcode_pack.storage.crew._FEW", 1)
+    monkeypatch.setattr("earthcode_pack.storage.thread_pool._FEW", 1)
     return seen
 
 
@@ -344,14 +344,14 @@ def test_run_that_dies_there_goes_on_anywhere(
 
     with monkeypatch.context() as patch:
         patch.setattr(f"earthcode_pack.{moment}", die)
-        patch.setattr("earthcode_pack.storage.claim.Claim._release", lambda _: None)
+        patch.setattr("earthcode_pack.storage.remote_lock.Claim._release", lambda _: None)
         with pytest.raises(Killed):
             prepare(make(raw), work)
     machine(where)
     left = open_bundle(f"{work}/demo/v1.0")
     assert left.digest is None
     folder = Folder(left.name)
-    monkeypatch.setattr("earthcode_pack.storage.claim._began", lambda _: "another")  # the process has ended
+    monkeypatch.setattr("earthcode_pack.storage.remote_lock._began", lambda _: "another")  # the process has ended
     bundle = prepare(make(raw), work)
     assert product(bundle.name) == every_file(expected.product)
     assert not [key for key in folder.listing() if "jobs/" in key or "held" in key]
@@ -380,11 +380,11 @@ def test_parts_that_were_done_elsewhere_are_not_done_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(Workspace, "keep_record", keep)
-        patch.setattr("earthcode_pack.storage.claim.Claim._release", lambda _: None)
+        patch.setattr("earthcode_pack.storage.remote_lock.Claim._release", lambda _: None)
         with pytest.raises(Killed):
             prepare(profile, work)
     machine("second")
-    monkeypatch.setattr("earthcode_pack.storage.claim._began", lambda _: "another")  # the process has ended
+    monkeypatch.setattr("earthcode_pack.storage.remote_lock._began", lambda _: "another")  # the process has ended
     again: list[int] = []
     monkeypatch.setattr(Workspace, "keep_record", lambda self, job, r: (real(self, job, r), again.append(r.number)))
     bundle = prepare(profile, work)

@@ -13,7 +13,7 @@ from earthcode_pack.describe.stac import SOFTWARE, as_json, extensions, link
 from earthcode_pack.geo.box import union
 from earthcode_pack.geo.outline import box_geometry
 from earthcode_pack.model import rfc3339
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.error_messages import shown
 
 if TYPE_CHECKING:
     from earthcode_pack.describe.assets import Thumbnail

@@ -16,7 +16,7 @@ from earthcode_pack.register.items import Catalogued, Form, Forms, Item, each
 from earthcode_pack.register.published import hrefs_of, unpublished
 from earthcode_pack.register.refusals import refusal, refused_finding
 from earthcode_pack.register.web import Unanswered, Web, waits
-from earthcode_pack.storage.stores import now
+from earthcode_pack.storage.base import now
 from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:

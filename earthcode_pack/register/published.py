@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin
 
 from earthcode_pack.register import rules
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.error_messages import shown
 from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:

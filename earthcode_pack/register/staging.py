@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.register.gateway import product_key
-from earthcode_pack.storage.crew import each
+from earthcode_pack.storage.thread_pool import each
 from earthcode_pack.waiting import seconds_of
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 
 from earthcode_pack.bundle import write_atomic
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.storage.error_messages import shown
 from earthcode_pack.storage.inputs import Tree, local_path, tree
-from earthcode_pack.storage.words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from earthcode_pack.storage.stopping import go_on
+from earthcode_pack.storage.cancellation import go_on
 from earthcode_pack.waiting import is_over, moved
 
 if TYPE_CHECKING:

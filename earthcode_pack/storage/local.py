@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.model import PartSums, Receipt
-from earthcode_pack.storage.blocks import checked_blocks
-from earthcode_pack.storage.stores import Listed, Stored, now
-from earthcode_pack.storage.words import in_words, outside, safe_key
+from earthcode_pack.storage.base import Listed, Stored, now
+from earthcode_pack.storage.error_messages import in_words, outside, safe_key
+from earthcode_pack.storage.file_slice import checked_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from earthcode_pack.storage.stores import Begun
+    from earthcode_pack.storage.base import Begun
 
 _MOST = 8  # threads
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{12}\.part")

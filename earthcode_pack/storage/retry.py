@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from earthcode_pack.storage.stopping import go_on, wait
+from earthcode_pack.storage.cancellation import go_on, wait
 from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import PartSums, Receipt
 from earthcode_pack.profile.rate import bytes_per_second
-from earthcode_pack.storage.blocks import digests, refuse_changed
-from earthcode_pack.storage.pace import MOST, Pace
+from earthcode_pack.storage.base import Begun, Listed, Stored, now
+from earthcode_pack.storage.concurrency_limit import MOST, Pace
+from earthcode_pack.storage.error_messages import outside, safe_key
+from earthcode_pack.storage.file_slice import digests, refuse_changed
+from earthcode_pack.storage.multipart import NoParts, Sending, etag_of_parts, put_parts, unless_changed
+from earthcode_pack.storage.preflight import Trial
 from earthcode_pack.storage.retry import BadAnswer, Damaged, Patience, Refused
 from earthcode_pack.storage.s3_access import access
-from earthcode_pack.storage.s3_calls import Calls
-from earthcode_pack.storage.s3_parts import NoParts, Sending, etag_of_parts, put_parts, unless_changed
-from earthcode_pack.storage.s3_trial import Trial
+from earthcode_pack.storage.s3_client import Calls
 from earthcode_pack.storage.sigv4 import Signer
-from earthcode_pack.storage.stores import Begun, Listed, Stored, now
 from earthcode_pack.storage.wire import Stretch, Timeouts, Wire
-from earthcode_pack.storage.words import outside, safe_key
 from earthcode_pack.sums import LARGE, PART, part_size
 from earthcode_pack.waiting import seconds_of
 

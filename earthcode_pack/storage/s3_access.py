@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.errors import OutsideError, UserError
-from earthcode_pack.storage.granted import granted
+from earthcode_pack.storage.credentials import granted
+from earthcode_pack.storage.error_messages import outside
 from earthcode_pack.storage.sigv4 import Keys
-from earthcode_pack.storage.words import outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from earthcode_pack.profile.model import StoreSpec
-    from earthcode_pack.storage.granted import Grant
+    from earthcode_pack.storage.credentials import Grant
 
 _DEFAULT_REGION = "us-east-1"
 

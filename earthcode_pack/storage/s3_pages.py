@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_plus
 from xml.etree import ElementTree as ET
 
+from earthcode_pack.storage.base import Listed
 from earthcode_pack.storage.retry import BadAnswer
-from earthcode_pack.storage.stores import Listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from earthcode_pack.storage.words import safe_key
+from earthcode_pack.storage.error_messages import safe_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Value
 from earthcode_pack.storage import open_store
-from earthcode_pack.storage.crew import each
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.error_messages import shown
+from earthcode_pack.storage.thread_pool import each
 from earthcode_pack.upload.entries import Entry, product_entries, published_prefix
 from earthcode_pack.upload.ledger import ledger_path, read_ledger
 from earthcode_pack.upload.stages import COLLECTION

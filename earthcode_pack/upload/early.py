@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from earthcode_pack.errors import EarthcodePackError
 from earthcode_pack.model import rfc3339
 from earthcode_pack.storage import Stored
-from earthcode_pack.storage.stopping import until
+from earthcode_pack.storage.cancellation import until
 from earthcode_pack.upload.compare import agree, identity, listing, place_name, place_of, store_of
 from earthcode_pack.upload.ledger import Ledger, ledger_path
 from earthcode_pack.upload.nodes import entry_of, merge, remember

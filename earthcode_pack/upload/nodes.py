@@ -14,7 +14,7 @@ from earthcode_pack.bundle import media_type
 from earthcode_pack.errors import OutsideError, UserError, VersionTaken
 from earthcode_pack.model import rfc3339
 from earthcode_pack.storage import each
-from earthcode_pack.storage.stores import now
+from earthcode_pack.storage.base import now
 from earthcode_pack.upload.compare import agree, is_right, listing, place_of
 from earthcode_pack.upload.entries import Entry, product_entries
 from earthcode_pack.upload.ledger import Ledger, Row, State, ledger_path

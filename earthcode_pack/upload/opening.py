@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from earthcode_pack.model import Finding
-    from earthcode_pack.storage.window import Window
+    from earthcode_pack.storage.reader_config import Window
 
 _ROOTS = {"zarr.json", ".zgroup", ".zarray"}
 

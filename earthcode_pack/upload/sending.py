@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.model import Receipt, rfc3339
-from earthcode_pack.storage.crew import by_crew, each
-from earthcode_pack.storage.stores import now
+from earthcode_pack.storage.base import now
+from earthcode_pack.storage.thread_pool import by_crew, each
 from earthcode_pack.upload.compare import agree, is_right, is_same_file, listing, place_of
 from earthcode_pack.upload.entries import Entry, product_entries
 from earthcode_pack.upload.ledger import Ledger, Row, State, ledger_path

@@ -13,9 +13,9 @@ from earthcode_pack.errors import UserError
 from earthcode_pack.model import Finding, Level
 from earthcode_pack.redact import is_signed, shown
 from earthcode_pack.storage import Reader, open_reader, open_store
-from earthcode_pack.storage.crew import each
 from earthcode_pack.storage.inputs import local_path
-from earthcode_pack.storage.window import Window
+from earthcode_pack.storage.reader_config import Window
+from earthcode_pack.storage.thread_pool import each
 from earthcode_pack.upload.entries import Entry, entries_of, product_entries, published_prefix
 from earthcode_pack.upload.opening import belongs, open_finding, openable
 from earthcode_pack.upload.stages import COLLECTION, MANIFEST

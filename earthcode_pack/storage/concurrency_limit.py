@@ -12,7 +12,7 @@ from threading import Condition
 from typing import TYPE_CHECKING
 
 from earthcode_pack.parallel import cores as count_of_cores
-from earthcode_pack.storage import stopping
+from earthcode_pack.storage import cancellation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.process_time,
         cores: int | None = None,
-        sleep: Callable[[float], None] = stopping.wait,
+        sleep: Callable[[float], None] = cancellation.wait,
     ) -> None:
         self.most = most
         self._limit = float(start)
@@ -134,5 +134,5 @@ class Pace:
 
 def _until(changed: Condition, condition: Callable[[], bool]) -> None:
     """Waits for requests before this one, each of which has a bound; raises ``Stopped`` where nobody waits any more."""
-    while not changed.wait_for(condition, stopping.LOOK):
-        stopping.go_on()
+    while not changed.wait_for(condition, cancellation.LOOK):
+        cancellation.go_on()

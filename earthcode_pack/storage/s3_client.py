@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from xml.etree import ElementTree as ET
 
     from earthcode_pack.storage.answers import Answer
-    from earthcode_pack.storage.pace import Pace
-    from earthcode_pack.storage.stores import Listed
+    from earthcode_pack.storage.base import Listed
+    from earthcode_pack.storage.concurrency_limit import Pace
     from earthcode_pack.storage.wire import Buffer, Stretch
 
 T = TypeVar("T")

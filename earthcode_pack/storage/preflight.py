@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.storage.retry import Patience, Refused, is_damaged, persist
-from earthcode_pack.storage.s3_calls import date_of
+from earthcode_pack.storage.s3_client import date_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from earthcode_pack.storage.s3_calls import Calls
+    from earthcode_pack.storage.s3_client import Calls
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from earthcode_pack.parallel import carried
-from earthcode_pack.storage.stopping import until
+from earthcode_pack.storage.cancellation import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

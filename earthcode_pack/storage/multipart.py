@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack.errors import UserError
 from earthcode_pack.parallel import carried
-from earthcode_pack.storage.blocks import digests, read, refuse_changed, refuse_changed_file, unreadable
+from earthcode_pack.storage.base import Begun
+from earthcode_pack.storage.cancellation import go_on, until
+from earthcode_pack.storage.file_slice import digests, read, refuse_changed, refuse_changed_file, unreadable
 from earthcode_pack.storage.retry import Damaged, Refused, is_damaged
-from earthcode_pack.storage.stopping import go_on, until
-from earthcode_pack.storage.stores import Begun
 from earthcode_pack.storage.wire import Stretch
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from earthcode_pack.model import PartSums
-    from earthcode_pack.storage.s3_calls import Calls, Part
+    from earthcode_pack.storage.s3_client import Calls, Part
 
 _SENDERS = 16  # threads
 _NO_PARTS = (405, 501)  # MethodNotAllowed, NotImplemented

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from earthcode_pack.errors import Locked, OutsideError
 from earthcode_pack.model import Moment, Value, rfc3339
-from earthcode_pack.storage.stores import now
+from earthcode_pack.storage.base import now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

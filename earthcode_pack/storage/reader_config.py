@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from earthcode_pack.profile.model import StoreSpec
+from earthcode_pack.storage.error_messages import safe_key
 from earthcode_pack.storage.inputs import filesystem, local_path
-from earthcode_pack.storage.words import safe_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

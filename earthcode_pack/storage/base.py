@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Moment, PartSums, Receipt, Value
 from earthcode_pack.profile.model import StoreSpec
+from earthcode_pack.storage.error_messages import outside, safe_key
 from earthcode_pack.storage.inputs import BLOCK, ask, filesystem, local_path
-from earthcode_pack.storage.words import outside, safe_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
