@@ -169,7 +169,7 @@ def _watched(monkeypatch: pytest.MonkeyPatch, url: str) -> list[dict[str, bytes]
             seen.append(product(url))
 
         monkeypatch.setattr(Folder, name, watched)
-    monkeypatch.setattr("earthcode_pack.storage.thread_pool._FEW", 1)
+    monkeypatch.setattr("earthcode_pack.storage.concurrency._FEW", 1)
     return seen
 
 

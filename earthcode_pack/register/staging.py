@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.register.gateway import product_key
-from earthcode_pack.storage.thread_pool import each
+from earthcode_pack.storage.concurrency import each
 from earthcode_pack.waiting import seconds_of
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Staging:
 
     def fill(self, files: Iterable[Staged]) -> None:
         """Puts what is not there as it should be. Raises ``OutsideError`` where the storage fails."""
-        each(self._put, files, lambda: self._store.most)
+        each(self._put, files, self._store.max_concurrency)
 
     def sweep(self, files: Iterable[Staged]) -> None:
         """Removes what lies there although the archive has it: of two attempts the gateway took one."""
@@ -134,8 +134,8 @@ def open_staging(prr: Prr, account: Account) -> Staging:
 
     Files go there in one request each; with ``store.prr.part_size`` larger ones in parts of that size.
     """
+    from earthcode_pack.storage.credentials import Keys  # noqa: PLC0415
     from earthcode_pack.storage.s3 import S3Store, Settings  # noqa: PLC0415 - heavy
-    from earthcode_pack.storage.sigv4 import Keys  # noqa: PLC0415
 
     spec = prr.storage.model_copy(update={"href": f"s3://{prr.bucket or account.bucket}"})
     keys = Keys(account.user, account.password)

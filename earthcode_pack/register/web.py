@@ -13,30 +13,29 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from urllib3 import PoolManager, ProxyManager, Retry, Timeout
+from urllib3 import Retry, Timeout
 from urllib3.exceptions import HTTPError, SSLError
 
 from earthcode_pack.errors import OutsideError, UserError
-from earthcode_pack.storage.error_messages import shown
-from earthcode_pack.storage.links import refused
-from earthcode_pack.storage.retry import Patience
+from earthcode_pack.storage.connection import CONNECT, IDLE, urllib3_pool
+from earthcode_pack.storage.error_messages import refused, shown
+from earthcode_pack.storage.retry import RetryPolicy
 from earthcode_pack.waiting import DEFAULT_SECONDS, Wait, bounded, moved, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from urllib3 import BaseHTTPResponse
+    from urllib3 import BaseHTTPResponse, PoolManager
 
     from earthcode_pack.register.settings import Account
 
-PATIENCE = Patience(attempts=6, first=0.5)
-_CONNECT, _ANSWER, _INGESTED = 10.0, 60.0, 600.0  # s; the gateway moves a batch's files before it answers
+PATIENCE = RetryPolicy(attempts=6, first=0.5)
+_INGESTED = 600.0  # s; the gateway moves a batch's files before it answers
 _SETTING = "store.wait"
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REFUSING = frozenset({400, 401, 403})
-_CONNECTIONS = 8
+CONNECTIONS = 8
 _BLOCK = 2**20
 _OK, _NOT_FOUND = 200, 404
 
@@ -73,8 +72,7 @@ class Web:
 
     def __init__(self, ca_bundle: str | None = None, wait: float = DEFAULT_SECONDS) -> None:
         self._ca, self.wait = ca_bundle, wait
-        self._pools: dict[str | None, PoolManager] = {}
-        self._proxies: dict[tuple[str, str], str | None] = {}  # by scheme and host: to ask the environment takes longer
+        self._pools: dict[tuple[str, str], PoolManager] = {}  # by scheme and host
 
     def json(self, url: str) -> dict[str, Any] | None:
         """The JSON object at a URL; None where there is none (404)."""
@@ -139,18 +137,18 @@ class Web:
                     raise OutsideError(failure.message, failure.remedy)
                 time.sleep(max(pause, wait))
 
-    def _one(self, method: str, url: str, seconds: float = _ANSWER, **more: Any) -> BaseHTTPResponse:
+    def _one(self, method: str, url: str, seconds: float = IDLE, **more: Any) -> BaseHTTPResponse:
         """One attempt; questions follow redirections, a POST none: its password is for this server.
 
         An answer that trickles in is given up like none; the body of a file may take longer.
         """
         seconds = min(seconds, self.wait)
-        more["timeout"] = Timeout(connect=min(_CONNECT, self.wait), read=seconds)
+        more["timeout"] = Timeout(connect=min(CONNECT, self.wait), read=seconds)
         once = Retry(
             connect=0, read=0, status=0, other=0, redirect=0 if method == "POST" else 3, raise_on_redirect=False
         )
         request = partial(self._pool(url).request, method, url, retries=once, **more)
-        wait = Wait(f"{_host(url)} to answer", min(seconds + _CONNECT, self.wait), _SETTING)
+        wait = Wait(f"{_host(url)} to answer", min(seconds + CONNECT, self.wait), _SETTING)
         try:
             return bounded(request, wait, "run again: it resumes")
         except HTTPError as error:
@@ -160,17 +158,10 @@ class Web:
 
     def _pool(self, url: str) -> PoolManager:
         """Connections straight there, or through the proxy that the environment names."""
-        parts = urlsplit(url)
-        proxy = self._proxy(parts.scheme, parts.netloc)
-        if proxy not in self._pools:
-            settings: dict[str, Any] = {"ca_certs": self._ca, "maxsize": _CONNECTIONS, "num_pools": _CONNECTIONS}
-            self._pools[proxy] = ProxyManager(proxy, **settings) if proxy else PoolManager(**settings)
-        return self._pools[proxy]
-
-    def _proxy(self, scheme: str, host: str) -> str | None:
-        if (scheme, host) not in self._proxies:
-            self._proxies[scheme, host] = None if proxy_bypass(host) else getproxies().get(scheme)
-        return self._proxies[scheme, host]
+        server = urlsplit(url)[:2]
+        if server not in self._pools:
+            self._pools[server] = urllib3_pool(url, self._ca, CONNECTIONS)
+        return self._pools[server]
 
 
 def _refusal(url: str, answer: BaseHTTPResponse) -> OutsideError:

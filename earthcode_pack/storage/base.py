@@ -64,9 +64,7 @@ class Reader(Protocol):
 class Store(Reader, Protocol):
     """Where objects can be put: many at once, from the threads of whoever calls."""
 
-    @property
-    def most(self) -> int:
-        """How many calls at once are worth it, now: more while the storage keeps up (see ``crew``)."""
+    max_concurrency: int  # calls at once that may be worth it
 
     def put(
         self,

@@ -12,10 +12,10 @@ from earthcode_pack.bundle import sha256
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage.base import Store, UrlReader
+from earthcode_pack.storage.concurrency import each
 from earthcode_pack.storage.error_messages import code_of, outside, safe_key, shown
 from earthcode_pack.storage.inputs import ask, aws_environment, filesystem
 from earthcode_pack.storage.local import LocalStore
-from earthcode_pack.storage.thread_pool import each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from earthcode_pack.errors import EarthcodePackError, OutsideError, Unreadable, UserError
 from earthcode_pack.redact import is_signed
+from earthcode_pack.storage.connection import Timeouts, botocore_options
 from earthcode_pack.storage.credentials import granted, mark
 from earthcode_pack.storage.error_messages import in_words, outside, safe_key, shown
 from earthcode_pack.storage.local_files import files_below, matches, refuse_special
@@ -31,23 +32,12 @@ BLOCK = 8 * 2**20
 INSTEAD_OF_SIGNED = "fetch what it leads to and name the copy, or its plain URL, with credentials in the environment"
 _ABSENT = frozenset({404, 410})
 
-# Listings of s3fs go stale under a long run; botocore's own checksums fail on Ceph over TLS.
+# Listings of s3fs go stale under a long run.
 _S3_OPTIONS: dict[str, Any] = {
     "use_listings_cache": False,
     "skip_instance_cache": True,
-    "config_kwargs": {
-        "request_checksum_calculation": "when_required",
-        "response_checksum_validation": "when_required",
-        "connect_timeout": 10,
-        "read_timeout": 30,
-        "retries": {"max_attempts": 1},  # s3fs itself asks five times
-    },
+    "config_kwargs": botocore_options(Timeouts(request=30)),  # s3fs itself asks five times
 }
-_HTTP_SECONDS: dict[str, Any] = {
-    "sock_connect": 10,
-    "sock_read": 60,
-    "total": None,
-}  # aiohttp's own: five minutes for a whole file
 
 
 @dataclass(frozen=True)
@@ -232,16 +222,8 @@ def filesystem(href: str) -> tuple[Any, str]:
 def _options(href: str) -> dict[str, Any]:
     """Options of fsspec for a URL, or for the links of a chain by their protocol."""
     place = href.rpartition("::")[2]
-    http = http_options(place) or _timeouts(place)
+    http = http_options(place)
     return {"s3": _s3_options(granted(place)), "http": http, "https": http} if "::" in href else http
-
-
-def _timeouts(url: str) -> dict[str, Any]:
-    if not url.startswith(("http://", "https://")):
-        return {}
-    from aiohttp import ClientTimeout  # noqa: PLC0415 - heavy
-
-    return {"client_kwargs": {"timeout": ClientTimeout(**_HTTP_SECONDS)}}
 
 
 @lru_cache(maxsize=4)

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
     from earthcode_pack.storage.base import Begun
 
-_MOST = 8  # threads
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{12}\.part")
 
 
 class LocalStore:
     """A folder: so that everything can be tried without a server."""
+
+    max_concurrency = 8
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
@@ -35,11 +36,6 @@ class LocalStore:
 
     def __repr__(self) -> str:
         return f"LocalStore({self._root})"
-
-    @property
-    def most(self) -> int:
-        """As ``Store.most``."""
-        return _MOST
 
     def put(
         self,

@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from earthcode_pack.storage.cancellation import go_on, wait
+from earthcode_pack.storage.concurrency import check_cancelled, pause
 from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class BadAnswer(Damaged):
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """No attempt begins once nothing useful came for ``seconds``, nor are there more than ``attempts``.
 
     Waits between them grow from ``first`` to ``longest`` seconds. ``setting`` is the key of the profile that says so.
@@ -55,7 +55,7 @@ class Patience:
     setting: str = ""
 
     @classmethod
-    def within(cls, seconds: float, setting: str = "") -> Patience:
+    def within(cls, seconds: float, setting: str = "") -> RetryPolicy:
         """With as many attempts as fit into a time, for pauses are half of ``longest`` on average."""
         return cls(seconds, attempts=8 + int(2 * seconds / cls.longest), setting=setting)
 
@@ -87,11 +87,11 @@ def is_busy(error: BaseException) -> bool:
 
 def persist[T](
     attempt: Callable[[], T],
-    patience: Patience,
+    patience: RetryPolicy,
     *,
     what: str = "the storage",
     failed: Callable[[BaseException], None] = lambda _error: None,
-    sleep: Callable[[float], None] = wait,
+    sleep: Callable[[float], None] = pause,
 ) -> T:
     """What an attempt gives; one that fails in passing is made again. ``failed`` is told of each failure.
 
@@ -101,7 +101,7 @@ def persist[T](
     """
     with waiting(f"{what} to answer", patience.seconds, patience.setting) as told:
         for number in range(1, patience.attempts):
-            go_on()
+            check_cancelled()
             try:
                 return attempt()
             except Exception as error:

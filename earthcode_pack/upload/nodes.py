@@ -46,7 +46,7 @@ def upload_part(bundle: Bundle, store: Store, keys: Iterable[str], *, node: str 
         sender = Sender(bundle.product, place, ledger, bundle.part_sums())
         missing = missing_of(sender, listed, entries)
         with sender.planned(missing):
-            sent = each(sender.send, missing, lambda: store.most)
+            sent = each(sender.send, missing, store.max_concurrency)
         sender.sweep(row.key for row in sent)
         return receipts_of(ledger, entries)
 
