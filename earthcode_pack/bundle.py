@@ -167,7 +167,7 @@ def open_bundle(path: str | Path) -> Bundle:
     if not (root / "profile.yaml").is_file():
         raise UserError(f"{root}: no bundle (it holds no profile.yaml)", "name the folder that `run` printed")
     try:
-        refuse_links(root, str(root))
+        refuse_links(root, name=str(root))
     except Unreadable as error:  # a link would be published as what it leads to, or written through
         raise UserError(error.message, error.remedy) from None
     return Bundle(root)

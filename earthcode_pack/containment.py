@@ -1,6 +1,6 @@
-"""Folders that lead out of themselves: refused by name before a value of them is read.
+"""Links and special files of folders: what leads out, or never ends, is refused by name before a value is read.
 
-Whoever hands a file over chooses what its links name, and could have any file of this machine read.
+Whoever hands a folder over chooses what its links name, and could have any file of this machine read.
 """
 
 from __future__ import annotations
@@ -13,39 +13,73 @@ from typing import TYPE_CHECKING
 from earthcode_pack.errors import Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-_REMEDY = "put the data themselves there: copy with cp -rL, or write the file again"
+_KINDS = {
+    stat.S_IFIFO: "a named pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
+}  # fmt: skip
 
 
-def refuse_links(folder: Path, name: str) -> None:
-    """Refuses a folder in which a symbolic link leads out, or something is neither file nor folder.
+def walk(top: str | Path, seen: set[tuple[int, int]] | None = None) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walks as ``os.walk``, through links too, into each folder once: so circles of links end."""
+    seen = set() if seen is None else seen
+    for folder, below, names in os.walk(top, followlinks=True):
+        here = os.stat(folder)  # noqa: PTH116
+        if (here.st_dev, here.st_ino) in seen:
+            below.clear()
+            continue
+        seen.add((here.st_dev, here.st_ino))
+        yield folder, below, names
+
+
+def refuse_links(folder: Path, follow: Sequence[str] | None = None, name: str | None = None) -> None:
+    """Refuses a folder in which a link leads out, or something is neither file nor folder. Opens nothing.
 
     Args:
         folder: a Zarr store, or the product of a bundle; it may itself be a link.
-        name: how the message calls it.
+        follow: folders to which links may lead besides, ``source.follow`` of the profile; None where none can be
+            allowed.
+        name: what the error calls the folder, its own name by default.
 
     Raises:
-        Unreadable: names the first such entry and where it leads.
+        Unreadable: names the first such entry, and where the link leads.
 
     """
-    root = folder.resolve()
-    for entry in _entries(root):
-        key = Path(entry.path).relative_to(root).as_posix()
-        if entry.is_symlink():
-            target = Path(entry.path).resolve()
-            if not target.is_relative_to(root):
-                raise Unreadable(f"{name}: {key} is a link to {Path(entry.path).readlink()}, outside of it", _REMEDY)
-            mode = target.stat().st_mode if target.exists() else stat.S_IFREG
-        else:
-            mode = entry.stat(follow_symlinks=False).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise Unreadable(f"{name}: {key} is a pipe, a socket or a device", "remove it")
+    within = [os.path.realpath(top) for top in (str(folder), *(follow or ()))]
+    for top, below, names in walk(folder):
+        for path in (Path(top, name) for name in (*below, *names)):
+            what = f"{name or folder.name}: {path.relative_to(folder).as_posix()}"
+            if not path.is_symlink():
+                _refuse_kind(path.lstat().st_mode, what)
+                continue
+            target = os.path.realpath(path)
+            if not any(target == root or target.startswith(root.rstrip("/") + os.sep) for root in within):
+                allow = "" if follow is None else f", or allow it: source.follow: [{Path(target).parent}]"
+                raise Unreadable(
+                    f"{what} is a link that leaves it, to {target}",
+                    f"put the files themselves there, such as with `cp -rL`{allow}",
+                )
+            refuse_special(path, what)
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            yield entry
-            if entry.is_dir(follow_symlinks=False):
-                yield from _entries(Path(entry.path))
+def refuse_special(path: Path, name: str | None = None) -> None:
+    """Refuses what is neither file nor folder: a pipe, a device, a link that leads nowhere or in a circle.
+
+    ``name`` is what the error calls it, the path itself by default. Raises ``Unreadable``.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        what = "a link to a file that is not there" if path.is_symlink() else "no such file"
+        raise Unreadable(f"{name or path}: {what}", "correct source.href, or fetch the file") from None
+    except OSError as error:
+        raise Unreadable(
+            f"{name or path}: cannot be read ({error.strerror})", "check its permissions and links"
+        ) from None
+    _refuse_kind(mode, name or str(path))
+
+
+def _refuse_kind(mode: int, name: str) -> None:
+    kind = _KINDS.get(stat.S_IFMT(mode))
+    if kind is not None:
+        raise Unreadable(f"{name}: {kind}, and no file", "remove it, or leave it out of source.href")

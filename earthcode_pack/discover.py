@@ -12,10 +12,10 @@ from earthcode_pack import storage
 from earthcode_pack.convert.read.admission import refuse_what_cannot_be_read
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.read.header import header_of, most_decoded
-from earthcode_pack.convert.read.isolated import for_opening, isolated, ready
 from earthcode_pack.convert.read.open import load_libraries
 from earthcode_pack.convert.read.plausible import printable
 from earthcode_pack.errors import OutsideError, ProfileError, SourceError, Unreadable
+from earthcode_pack.isolated import for_opening, isolated, ready
 from earthcode_pack.model import Failure, Source, Sources
 from earthcode_pack.parallel import carried
 from earthcode_pack.storage.inputs import local_path

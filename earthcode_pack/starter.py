@@ -113,7 +113,7 @@ def _look(href: str, pattern: str | None) -> _Look | SourceError:
     """The header by the reader that a run uses, asked without what the file may lack, then with it."""
     try:
         from earthcode_pack.convert.read.admission import refuse_what_cannot_be_read  # noqa: PLC0415 - brings xarray
-        from earthcode_pack.convert.read.isolated import for_opening, isolated  # noqa: PLC0415
+        from earthcode_pack.isolated import for_opening, isolated  # noqa: PLC0415
 
         refuse_what_cannot_be_read(href)
         with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:

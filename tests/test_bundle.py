@@ -144,7 +144,7 @@ def test_a_link_out_of_a_bundle_is_refused_and_neither_read_nor_written(
     path.symlink_to(secret)
     for code, said in commands(handed, capfd):
         assert code == 2
-        assert f"{key} is a link to {secret}" in said.replace("\n", "")
+        assert f"{key} is a link that leaves it, to {secret}" in said.replace("\n", "")
         assert "hunter2" not in said
     assert secret.read_text() == "hunter2"
     assert not (tmp_path / "pub").exists()

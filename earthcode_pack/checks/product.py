@@ -78,7 +78,7 @@ def product_findings(place: Place, book: SchemaBook, *, deep: bool) -> Iterator[
     """
     root = place.root
     try:
-        refuse_links(root, root.name)
+        refuse_links(root)
     except Unreadable as error:
         yield rules.HREF_OUTSIDE.finding(root.name, error.message)
         return

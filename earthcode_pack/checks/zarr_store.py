@@ -89,7 +89,7 @@ def open_store(href: str) -> Iterator[Any]:
         with ZipStore(href, mode="r") as store:
             yield store
     else:
-        refuse_links(Path(href), Path(href).name)
+        refuse_links(Path(href))
         refuse_codecs_that_run_code(local_documents(Path(href)), Path(href).name)
         yield LocalStore(href, read_only=True)
 

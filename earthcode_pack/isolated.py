@@ -30,8 +30,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
-from earthcode_pack.convert.read.foreign import AGAIN
-from earthcode_pack.errors import EarthcodePackError, Unreadable
+from earthcode_pack.errors import AGAIN, EarthcodePackError, Unreadable
 from earthcode_pack.parallel import cores, pool
 from earthcode_pack.storage import granted
 
