@@ -52,7 +52,7 @@ def check_profile(profile: Profile) -> None:
     if profile.product.preview is not None:
         named_colormap(profile.product.preview.colormap)
     if profile.catalog is not None:
-        from earthcode_pack.handoff import check_ids, open_catalog  # noqa: PLC0415 - only where there is a catalogue
+        from earthcode_pack.catalogs.osc import check_ids, open_catalog  # noqa: PLC0415 - only where there is a catalogue
 
         with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:
             check_ids(profile, open_catalog(profile.catalog.metadata, Path(folder)))
@@ -145,7 +145,7 @@ def may_publish(bundle: Bundle, *, allow_incomplete: bool = False) -> bool:
 
 def _blocking(bundle: Bundle) -> list[Finding]:
     """The errors that stand; what the PRR answered to an earlier registration is asked anew."""
-    from earthcode_pack.register import ANSWERED  # noqa: PLC0415
+    from earthcode_pack.catalogs.prr import ANSWERED  # noqa: PLC0415
 
     return [finding for finding in bundle.standing_errors() if finding.rule not in ANSWERED]
 
@@ -173,7 +173,7 @@ def _upload(workspace: Workspace, receipts: Iterable[Receipt], progress: Progres
 
 def _register(bundle: Bundle, progress: Progress) -> str | None:
     """Where the PRR's Collection is; None where an Item is not registered as it is here, which the findings tell."""
-    from earthcode_pack.register import ANSWERED, register  # noqa: PLC0415
+    from earthcode_pack.catalogs.prr import ANSWERED, register  # noqa: PLC0415
 
     found = register(bundle, progress=partial(progress, "register"))
     kept = [finding for finding in bundle.findings() if finding.rule not in ANSWERED]
@@ -184,8 +184,8 @@ def _register(bundle: Bundle, progress: Progress) -> str | None:
 
 def _hand_over(bundle: Bundle) -> list[str]:
     """The documents of the PRR's hand-over route; the letter is needed before the Collection is there."""
-    from earthcode_pack.handoff import open_catalog  # noqa: PLC0415
-    from earthcode_pack.register import hand_over  # noqa: PLC0415
+    from earthcode_pack.catalogs.osc import open_catalog  # noqa: PLC0415
+    from earthcode_pack.catalogs.prr import hand_over  # noqa: PLC0415
 
     profile = bundle.profile()
     if profile.catalog is None:
@@ -200,9 +200,9 @@ def hand_off(bundle: Bundle) -> list[str]:
 
     Returns their paths relative to the bundle. Raises what opening the catalogue and ``check_ids`` raise.
     """
-    from earthcode_pack.handoff import hand_off as write_change_set  # noqa: PLC0415
-    from earthcode_pack.handoff import open_catalog  # noqa: PLC0415
-    from earthcode_pack.register import hand_over  # noqa: PLC0415
+    from earthcode_pack.catalogs.osc import hand_off as write_change_set  # noqa: PLC0415
+    from earthcode_pack.catalogs.osc import open_catalog  # noqa: PLC0415
+    from earthcode_pack.catalogs.prr import hand_over  # noqa: PLC0415
 
     profile = bundle.profile()
     if profile.catalog is None:

@@ -42,7 +42,7 @@ def bundle_findings(bundle: Bundle, book: SchemaBook, *, deep: bool) -> Iterator
     yield from product_findings(Place(bundle.product, urls), book, deep=deep)
     yield from closed_findings(bundle, profile)
     if store is not None and store.prr is not None:
-        from earthcode_pack.register import hand_over_findings  # noqa: PLC0415 - only where the PRR is the store
+        from earthcode_pack.catalogs.prr import hand_over_findings  # noqa: PLC0415 - only where the PRR is the store
 
         yield from hand_over_findings(bundle)
 

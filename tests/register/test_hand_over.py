@@ -10,9 +10,9 @@ import osc_bundles as made
 import pystac
 import pytest
 
-from earthcode_pack.register import hand_over
-from earthcode_pack.register.handover import handed_over
-from earthcode_pack.register.letter import letter
+from earthcode_pack.catalogs.prr import hand_over
+from earthcode_pack.catalogs.prr.handover import handed_over
+from earthcode_pack.catalogs.prr.letter import letter
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.bundle import to_json
-from earthcode_pack.handoff.catalog import Catalog, Kind, path_of, title_in
-from earthcode_pack.handoff.jsontext import edit_json
-from earthcode_pack.handoff.links import Link, link, merged_links, with_link, without_link
+from earthcode_pack.catalogs.osc.catalog import Catalog, Kind, path_of, title_in
+from earthcode_pack.catalogs.osc.jsontext import edit_json
+from earthcode_pack.catalogs.osc.links import Link, link, merged_links, with_link, without_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from earthcode_pack.register import rules
-from earthcode_pack.register.ingested import item_differences
-from earthcode_pack.register.items import Catalogued, Form, Forms, each
-from earthcode_pack.register.published import Href, damage, hrefs_of, unpublished
-from earthcode_pack.register.web import Web
+from earthcode_pack.catalogs.prr import rules
+from earthcode_pack.catalogs.prr.ingested import item_differences
+from earthcode_pack.catalogs.prr.items import Catalogued, Form, Forms, each
+from earthcode_pack.catalogs.prr.published import Href, damage, hrefs_of, unpublished
+from earthcode_pack.catalogs.prr.web import Web
 
 if TYPE_CHECKING:
     from earthcode_pack.bundle import Bundle
+    from earthcode_pack.catalogs.prr.items import Item
+    from earthcode_pack.catalogs.prr.settings import Prr
     from earthcode_pack.model import Finding
-    from earthcode_pack.register.items import Item
-    from earthcode_pack.register.settings import Prr
 
 
 def differences(bundle: Bundle, prr: Prr) -> list[Finding]:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from earthcode_pack.bundle import Bundle, write_atomic
+from earthcode_pack.catalogs.osc.catalog import Catalog
+from earthcode_pack.catalogs.osc.changes import change_set, stale_items
+from earthcode_pack.catalogs.osc.ids import check_ids
+from earthcode_pack.catalogs.osc.opening import open_catalog
+from earthcode_pack.catalogs.osc.patch import patch
+from earthcode_pack.catalogs.osc.request import measured_facts, request
 from earthcode_pack.entry import moment_of
 from earthcode_pack.errors import UserError
-from earthcode_pack.handoff.catalog import Catalog
-from earthcode_pack.handoff.changes import change_set, stale_items
-from earthcode_pack.handoff.ids import check_ids
-from earthcode_pack.handoff.opening import open_catalog
-from earthcode_pack.handoff.patch import patch
-from earthcode_pack.handoff.request import measured_facts, request
 
 __all__ = ["Catalog", "change_set", "check_ids", "hand_off", "open_catalog"]
 

@@ -10,7 +10,7 @@ from earthcode_pack.errors import ProfileError, UnknownId, UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from earthcode_pack.handoff.catalog import Catalog, Kind
+    from earthcode_pack.catalogs.osc.catalog import Catalog, Kind
     from earthcode_pack.profile import Profile
 
 _NEEDED = ("title", "description", "website", "technical_officer", "start", "end")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from urllib3 import BaseHTTPResponse
 
-    from earthcode_pack.register.settings import Account
+    from earthcode_pack.catalogs.prr.settings import Account
 
 PATIENCE = Patience(attempts=6, first=0.5)
 _CONNECT, _ANSWER, _INGESTED = 10.0, 60.0, 600.0  # s; the gateway moves a batch's files before it answers

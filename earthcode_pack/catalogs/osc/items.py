@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urljoin
 
-from earthcode_pack.handoff.catalog import path_of
-from earthcode_pack.handoff.extent import osc_box
-from earthcode_pack.handoff.links import Link, link, self_link
+from earthcode_pack.catalogs.osc.catalog import path_of
+from earthcode_pack.catalogs.osc.extent import osc_box
+from earthcode_pack.catalogs.osc.links import Link, link, self_link
 
 LARGEST = 600  # beyond that Items stay out of the catalogue's repository
 

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from earthcode_pack.register import rules
-from earthcode_pack.register.closed import without_store_access
+from earthcode_pack.catalogs.prr import rules
+from earthcode_pack.catalogs.prr.closed import without_store_access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

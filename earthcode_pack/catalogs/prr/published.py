@@ -6,15 +6,15 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin
 
-from earthcode_pack.register import rules
+from earthcode_pack.catalogs.prr import rules
 from earthcode_pack.storage.words import shown
 from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from earthcode_pack.catalogs.prr.web import Web
     from earthcode_pack.model import Finding
-    from earthcode_pack.register.web import Web
 
 POLL = 2.0  # s between two looks at what is not there yet
 

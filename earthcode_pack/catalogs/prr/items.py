@@ -7,19 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.bundle import read_json
+from earthcode_pack.catalogs.prr.answers import digest_of
+from earthcode_pack.catalogs.prr.collection import public_folder
+from earthcode_pack.catalogs.prr.gateway import gateway_item
+from earthcode_pack.catalogs.prr.staging import Files, Staged
+from earthcode_pack.catalogs.prr.web import Web, waits
 from earthcode_pack.errors import UserError
-from earthcode_pack.register.answers import digest_of
-from earthcode_pack.register.collection import public_folder
-from earthcode_pack.register.gateway import gateway_item
-from earthcode_pack.register.staging import Files, Staged
-from earthcode_pack.register.web import Web, waits
 from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from earthcode_pack.bundle import Bundle
-    from earthcode_pack.register.settings import Prr
+    from earthcode_pack.catalogs.prr.settings import Prr
 
 Item = dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.handoff.catalog import PREFIXES, Kind, path_of
+from earthcode_pack.catalogs.osc.catalog import PREFIXES, Kind, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

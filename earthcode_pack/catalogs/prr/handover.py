@@ -11,9 +11,9 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.bundle import to_json, write_atomic
-from earthcode_pack.register.closed import without_store_access
-from earthcode_pack.register.collection import own_collection, prr_id, public_folder
-from earthcode_pack.register.gateway import gateway_item, product_key
+from earthcode_pack.catalogs.prr.closed import without_store_access
+from earthcode_pack.catalogs.prr.collection import own_collection, prr_id, public_folder
+from earthcode_pack.catalogs.prr.gateway import gateway_item, product_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.catalogs.prr.collection import prr_id, public_folder
+from earthcode_pack.catalogs.prr.handover import MANY
 from earthcode_pack.entry import size_in_words
-from earthcode_pack.register.collection import prr_id, public_folder
-from earthcode_pack.register.handover import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.catalogs.osc.catalog import Kind, path_of
+from earthcode_pack.catalogs.osc.extent import osc_extent
+from earthcode_pack.catalogs.osc.links import JSON, Link, child, link, related, self_link
 from earthcode_pack.entry import (
     access_href,
     cf_parameters,
@@ -16,14 +19,11 @@ from earthcode_pack.entry import (
     themes_field,
 )
 from earthcode_pack.errors import ProfileError
-from earthcode_pack.handoff.catalog import Kind, path_of
-from earthcode_pack.handoff.extent import osc_extent
-from earthcode_pack.handoff.links import JSON, Link, child, link, related, self_link
 from earthcode_pack.model import rfc3339
 from earthcode_pack.period import parse_period
 
 if TYPE_CHECKING:
-    from earthcode_pack.handoff.draft import Draft
+    from earthcode_pack.catalogs.osc.draft import Draft
     from earthcode_pack.profile import Profile
     from earthcode_pack.profile.model import Experiment, NewEntry
 

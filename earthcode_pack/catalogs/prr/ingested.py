@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.register import rules
+from earthcode_pack.catalogs.prr import rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

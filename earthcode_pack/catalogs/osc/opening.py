@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from earthcode_pack.catalogs.osc.catalog import Catalog, catalog_in
 from earthcode_pack.errors import OutsideError, ProfileError, UserError
-from earthcode_pack.handoff.catalog import Catalog, catalog_in
 from earthcode_pack.redact import shown
 from earthcode_pack.waiting import Wait, bounded, waiting
 

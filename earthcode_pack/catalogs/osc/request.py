@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.catalogs.osc.items import LARGEST
 from earthcode_pack.entry import cf_parameters, published_collection, size_in_words
-from earthcode_pack.handoff.items import LARGEST
 from earthcode_pack.model import Finding, Level, ManifestEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from earthcode_pack.handoff.catalog import Catalog
+    from earthcode_pack.catalogs.osc.catalog import Catalog
     from earthcode_pack.profile import Profile
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path  # noqa: TC003 - of a NamedTuple
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from earthcode_pack.catalogs.prr.gateway import product_key
 from earthcode_pack.errors import OutsideError
-from earthcode_pack.register.gateway import product_key
 from earthcode_pack.storage.crew import each
 from earthcode_pack.waiting import seconds_of
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from earthcode_pack import storage
     from earthcode_pack.bundle import Bundle
-    from earthcode_pack.register.settings import Account, Prr
+    from earthcode_pack.catalogs.prr.settings import Account, Prr
 
 logger = logging.getLogger("earthcode_pack")
 

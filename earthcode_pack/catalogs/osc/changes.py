@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from earthcode_pack.entry import osc_variables, published_at
-from earthcode_pack.handoff.catalog import PREFIXES, Catalog, Kind, path_of
-from earthcode_pack.handoff.draft import Draft
-from earthcode_pack.handoff.ids import check_ids, is_new_project
-from earthcode_pack.handoff.items import LARGEST, catalog_item, item_folder
-from earthcode_pack.handoff.links import Link, child
-from earthcode_pack.handoff.records import (
+from earthcode_pack.catalogs.osc.catalog import PREFIXES, Catalog, Kind, path_of
+from earthcode_pack.catalogs.osc.draft import Draft
+from earthcode_pack.catalogs.osc.ids import check_ids, is_new_project
+from earthcode_pack.catalogs.osc.items import LARGEST, catalog_item, item_folder
+from earthcode_pack.catalogs.osc.links import Link, child
+from earthcode_pack.catalogs.osc.records import (
     experiment_record,
     item_file,
     mission_record,
@@ -24,6 +23,7 @@ from earthcode_pack.handoff.records import (
     variable_record,
     workflow_record,
 )
+from earthcode_pack.entry import osc_variables, published_at
 from earthcode_pack.profile.model import NewEntries
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.catalogs.prr import rules
 from earthcode_pack.errors import EarthcodePackError, OutsideError
-from earthcode_pack.register import rules
 
 if TYPE_CHECKING:
+    from earthcode_pack.catalogs.prr.settings import Prr
+    from earthcode_pack.catalogs.prr.web import Reply
     from earthcode_pack.model import Finding
-    from earthcode_pack.register.settings import Prr
-    from earthcode_pack.register.web import Reply
 
 _LONGEST = 500  # characters of a stranger's words
 

@@ -7,15 +7,15 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.catalogs.prr import rules
+from earthcode_pack.catalogs.prr.answers import CREATED, Answer, Answers
+from earthcode_pack.catalogs.prr.ingested import item_differences
+from earthcode_pack.catalogs.prr.items import Catalogued, Form, Forms, Item, each
+from earthcode_pack.catalogs.prr.published import hrefs_of, unpublished
+from earthcode_pack.catalogs.prr.refusals import refusal, refused_finding
+from earthcode_pack.catalogs.prr.web import Unanswered, Web, waits
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.model import Finding, Level, Receipt
-from earthcode_pack.register import rules
-from earthcode_pack.register.answers import CREATED, Answer, Answers
-from earthcode_pack.register.ingested import item_differences
-from earthcode_pack.register.items import Catalogued, Form, Forms, Item, each
-from earthcode_pack.register.published import hrefs_of, unpublished
-from earthcode_pack.register.refusals import refusal, refused_finding
-from earthcode_pack.register.web import Unanswered, Web, waits
 from earthcode_pack.storage.stores import now
 from earthcode_pack.waiting import waiting
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from earthcode_pack.bundle import Bundle
-    from earthcode_pack.register.settings import Account, Prr
-    from earthcode_pack.register.staging import Staging
+    from earthcode_pack.catalogs.prr.settings import Account, Prr
+    from earthcode_pack.catalogs.prr.staging import Staging
 
 logger = logging.getLogger("earthcode_pack")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+from earthcode_pack.catalogs.prr import rules
+from earthcode_pack.catalogs.prr.closed import is_closed, without_store_access
 from earthcode_pack.entry import (
     cf_parameters,
     citation_link,
@@ -15,8 +17,6 @@ from earthcode_pack.entry import (
     published_at,
     themes_field,
 )
-from earthcode_pack.register import rules
-from earthcode_pack.register.closed import is_closed, without_store_access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
