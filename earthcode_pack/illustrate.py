@@ -9,22 +9,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.bundle import read_json, sha256, to_json, write_atomic
-from earthcode_pack.compute import mapper
 from earthcode_pack.describe.assets import Thumbnail
 from earthcode_pack.describe.renders import chosen, wish_of
 from earthcode_pack.errors import Unreadable, UserError
-from earthcode_pack.execute import counted
+from earthcode_pack.execution.mapper import mapper
 from earthcode_pack.model import File
-from earthcode_pack.workspace import Workspace
+from earthcode_pack.run.execute import counted
+from earthcode_pack.run.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from earthcode_pack.bundle import Bundle
+    from earthcode_pack.bundle.packed import Packed
     from earthcode_pack.describe.preview import Drawing
     from earthcode_pack.model import Artifact, WrittenVariable
-    from earthcode_pack.packed import Packed
     from earthcode_pack.profile import Profile
     from earthcode_pack.profile.model import Preview
 

@@ -279,7 +279,7 @@ def leave(path: Path, size: int) -> None:
 
 
 def test_clean_waits_for_no_run(call, bundle):
-    from earthcode_pack.workspace import Workspace
+    from earthcode_pack.run.workspace import Workspace
 
     with Workspace(bundle).held():
         code, out, _ = call("clean", bundle.root, "--json")

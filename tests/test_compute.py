@@ -22,9 +22,10 @@ import pytest
 from clockless import LONG, until
 from distributed import LocalCluster
 
-from earthcode_pack import compute, dask_cluster, dask_mapper
-from earthcode_pack.compute import cores, mapper, serial, threads
 from earthcode_pack.errors import Contradiction, OutsideError, SourceError, UserError
+from earthcode_pack.execution import dask_cluster, dask_mapper
+from earthcode_pack.execution import mapper as compute
+from earthcode_pack.execution.mapper import cores, mapper, serial, threads
 from earthcode_pack.profile.model import Compute
 
 LOCAL = Compute(cluster_class="distributed.LocalCluster", cluster_kwargs={"n_workers": 2, "threads_per_worker": 1})
@@ -376,7 +377,7 @@ def test_what_a_worker_waits_for_is_said_by_the_run(caplog):
 def _wait_a_moment(number):
     import time
 
-    from earthcode_pack import waiting
+    from earthcode_pack.execution import waiting
 
     waiting.FIRST_SECONDS = 0.1
     with waiting.spoken(waiting.Wait("the tide")):

@@ -22,12 +22,12 @@ from making import SECRET, cube_profile, every_file, moments, profile_of, write_
 
 from earthcode_pack import cli, pipeline
 from earthcode_pack.errors import Locked, OutsideError, ProfileError, UserError
-from earthcode_pack.mirror import Mirror
 from earthcode_pack.pipeline import dry_run, open_bundle, prepare, publish, summarise
+from earthcode_pack.remote.mirror import Mirror
+from earthcode_pack.remote.workdir import bundle_in
+from earthcode_pack.run.workspace import Workspace
 from earthcode_pack.storage import Folder
 from earthcode_pack.storage.claim import Claim
-from earthcode_pack.workdir import bundle_in
-from earthcode_pack.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

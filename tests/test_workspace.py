@@ -10,8 +10,8 @@ from making import profile_of, write_tif
 from earthcode_pack.bundle import Bundle
 from earthcode_pack.errors import Locked, ProfileError
 from earthcode_pack.pipeline import prepare
+from earthcode_pack.run.workspace import Workspace, bundle_of, remove_strays
 from earthcode_pack.storage import IdentityCache
-from earthcode_pack.workspace import Workspace, bundle_of, remove_strays
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -151,7 +151,7 @@ def check(
     """Check conformance, whoever made it."""
     from earthcode_pack.cli.findings import accepted_by, judged  # noqa: PLC0415
     from earthcode_pack.conformance import check as look  # noqa: PLC0415
-    from earthcode_pack.workdir import on_disk  # noqa: PLC0415
+    from earthcode_pack.remote.workdir import on_disk  # noqa: PLC0415
 
     near = on_disk(target)
     return judged(target, look(near, deep=deep, schemas=schemas), accepted_by(near), as_json=as_json)
@@ -168,8 +168,8 @@ def verify(
 ) -> Outcome:
     """Compare what is published with its manifest: presence, size and checksum."""
     from earthcode_pack.cli.findings import accepted_by, judged  # noqa: PLC0415
+    from earthcode_pack.remote.workdir import on_disk  # noqa: PLC0415
     from earthcode_pack.upload import verify as compare  # noqa: PLC0415
-    from earthcode_pack.workdir import on_disk  # noqa: PLC0415
 
     near = on_disk(target, data=False)
     return judged(target, compare(near, read or sample is not None, sample=sample), accepted_by(near), as_json=as_json)
@@ -179,8 +179,8 @@ def verify(
 def handoff(bundle: BundlePath, as_json: Json = False) -> Outcome:
     """Write the catalogue's change set again, for a catalogue that has moved on, and the documents for the PRR."""
     from earthcode_pack.cli.folder import changing, handed_off  # noqa: PLC0415
-    from earthcode_pack.publishing import hand_off  # noqa: PLC0415
-    from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
+    from earthcode_pack.remote.workdir import open_bundle  # noqa: PLC0415
+    from earthcode_pack.run.publish import hand_off  # noqa: PLC0415
 
     opened = open_bundle(bundle)
     with changing(opened):
@@ -196,7 +196,7 @@ def status(
 ) -> Outcome:
     """Show where a bundle stands, and its upload."""
     from earthcode_pack.cli.folder import standing  # noqa: PLC0415
-    from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
+    from earthcode_pack.remote.workdir import open_bundle  # noqa: PLC0415
 
     return standing(open_bundle(bundle), offline=offline, as_json=as_json)
 
@@ -205,8 +205,8 @@ def status(
 def report(bundle: BundlePath, as_json: Json = False) -> Outcome:
     """Write report.html, which a person reads."""
     from earthcode_pack.cli.folder import changing  # noqa: PLC0415
+    from earthcode_pack.remote.workdir import open_bundle  # noqa: PLC0415
     from earthcode_pack.report import write_report  # noqa: PLC0415
-    from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
 
     opened = open_bundle(bundle)
     with changing(opened):
@@ -222,7 +222,7 @@ def clean(bundle: BundlePath, as_json: Json = False) -> Outcome:
     only when it has ended.
     """
     from earthcode_pack.cli.folder import cleaned  # noqa: PLC0415
-    from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
+    from earthcode_pack.remote.workdir import open_bundle  # noqa: PLC0415
 
     return cleaned(open_bundle(bundle), as_json=as_json)
 

@@ -14,7 +14,7 @@ from earthcode_pack.cli.outcome import Outcome
 from earthcode_pack.cli.words import bytes_of, counted, facts, heading, levels, near, told_difference
 from earthcode_pack.errors import EarthcodePackError
 from earthcode_pack.model import Level
-from earthcode_pack.workdir import mirror_of
+from earthcode_pack.remote.workdir import mirror_of
 
 LEFTOVERS = (".part", ".tmp")  # how files and stores are named until they are whole
 
@@ -67,7 +67,7 @@ def _made_there(bundle: Bundle) -> set[str]:
 @contextmanager
 def changing(bundle: Bundle) -> Iterator[None]:
     """Holds a bundle at a URL, so that what is written goes there; a folder is written at once."""
-    from earthcode_pack.workspace import Workspace  # noqa: PLC0415 - brings the converters
+    from earthcode_pack.run.workspace import Workspace  # noqa: PLC0415 - brings the converters
 
     with Workspace(bundle).held() if bundle.url else nullcontext():
         yield
@@ -121,8 +121,8 @@ def cleaned(bundle: Bundle, *, as_json: bool) -> Outcome:
     In the store: open uploads, temporary files, and objects of this version that the ledger knows, as long as its
     Collection is not there. Raises ``Locked`` where a run holds the bundle, ``OutsideError`` where the storage fails.
     """
+    from earthcode_pack.run.workspace import Workspace  # noqa: PLC0415 - brings the converters
     from earthcode_pack.upload import clean_store  # noqa: PLC0415 - only for this command
-    from earthcode_pack.workspace import Workspace  # noqa: PLC0415 - brings the converters
 
     files = [(path, _size(path)) for path in _unfinished_files(bundle.root)]
     workspace = Workspace(bundle)

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from earthcode_pack.catalogs.osc.catalog import Catalog, catalog_in
 from earthcode_pack.errors import OutsideError, ProfileError, UserError
+from earthcode_pack.execution.waiting import Wait, bounded, waiting
 from earthcode_pack.redact import shown
-from earthcode_pack.waiting import Wait, bounded, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

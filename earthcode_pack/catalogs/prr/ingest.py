@@ -15,9 +15,9 @@ from earthcode_pack.catalogs.prr.published import hrefs_of, unpublished
 from earthcode_pack.catalogs.prr.refusals import refusal, refused_finding
 from earthcode_pack.catalogs.prr.web import Unanswered, Web, waits
 from earthcode_pack.errors import OutsideError
+from earthcode_pack.execution.waiting import waiting
 from earthcode_pack.model import Finding, Level, Receipt
 from earthcode_pack.storage.stores import now
-from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

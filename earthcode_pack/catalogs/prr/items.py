@@ -13,7 +13,7 @@ from earthcode_pack.catalogs.prr.gateway import gateway_item
 from earthcode_pack.catalogs.prr.staging import Files, Staged
 from earthcode_pack.catalogs.prr.web import Web, waits
 from earthcode_pack.errors import UserError
-from earthcode_pack.waiting import waiting
+from earthcode_pack.execution.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin
 
 from earthcode_pack.catalogs.prr import rules
+from earthcode_pack.execution.waiting import waiting
 from earthcode_pack.storage.words import shown
-from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from earthcode_pack.entry import PRR_STAC
 from earthcode_pack.errors import OutsideError, UserError
-from earthcode_pack.waiting import seconds_of
+from earthcode_pack.execution.waiting import seconds_of
 
 if TYPE_CHECKING:
     from earthcode_pack.profile import Profile

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.catalogs.prr.gateway import product_key
 from earthcode_pack.errors import OutsideError
+from earthcode_pack.execution.waiting import seconds_of
 from earthcode_pack.storage.crew import each
-from earthcode_pack.waiting import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

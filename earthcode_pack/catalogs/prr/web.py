@@ -19,10 +19,10 @@ from urllib3 import PoolManager, ProxyManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, SSLError
 
 from earthcode_pack.errors import OutsideError, UserError
+from earthcode_pack.execution.waiting import DEFAULT_SECONDS, Wait, bounded, moved, waiting
 from earthcode_pack.storage.links import refused
 from earthcode_pack.storage.retry import Patience
 from earthcode_pack.storage.words import shown
-from earthcode_pack.waiting import DEFAULT_SECONDS, Wait, bounded, moved, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from earthcode_pack import bundle as bundles
 from earthcode_pack.bundle import Bundle
 from earthcode_pack.errors import OutsideError, ProfileError, UserError
-from earthcode_pack.mirror import Mirror
+from earthcode_pack.files import locked
 from earthcode_pack.model import File
-from earthcode_pack.portable import locked
+from earthcode_pack.remote.mirror import Mirror
 from earthcode_pack.storage import Folder
 from earthcode_pack.storage.scratch import mirrors, stands_here
 from earthcode_pack.storage.words import shown

@@ -15,9 +15,9 @@ from earthcode_pack.convert.read.header import header_of, most_decoded
 from earthcode_pack.convert.read.open import load_libraries
 from earthcode_pack.convert.read.plausible import printable
 from earthcode_pack.errors import OutsideError, ProfileError, SourceError, Unreadable
-from earthcode_pack.isolated import for_opening, isolated, ready
+from earthcode_pack.execution.child_process import for_opening, isolated, ready
+from earthcode_pack.execution.threads import carried
 from earthcode_pack.model import Failure, Source, Sources
-from earthcode_pack.parallel import carried
 from earthcode_pack.storage.inputs import local_path
 
 if TYPE_CHECKING:

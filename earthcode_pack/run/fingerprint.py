@@ -15,11 +15,11 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from earthcode_pack.assemble import public_name
+from earthcode_pack.bundle.assemble import public_name
 from earthcode_pack.describe.stac import FINGERPRINT
 from earthcode_pack.errors import OutsideError, VersionTaken
+from earthcode_pack.execution.waiting import seconds_of
 from earthcode_pack.plan import fingerprint as job_fingerprint
-from earthcode_pack.waiting import seconds_of
 
 if TYPE_CHECKING:
     from earthcode_pack.bundle import Bundle

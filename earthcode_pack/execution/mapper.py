@@ -9,9 +9,9 @@ from contextvars import copy_context
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from earthcode_pack.dask_mapper import DaskMapper
 from earthcode_pack.errors import SourceError
-from earthcode_pack.parallel import cores
+from earthcode_pack.execution.dask_mapper import DaskMapper
+from earthcode_pack.execution.threads import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

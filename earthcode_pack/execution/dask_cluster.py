@@ -13,9 +13,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.errors import EarthcodePackError, MissingExtra, OutsideError, UserError
-from earthcode_pack.parallel import allow
-from earthcode_pack.waiting import Wait, bounded, seconds_of
-from earthcode_pack.waiting import logger as waits
+from earthcode_pack.execution.threads import allow
+from earthcode_pack.execution.waiting import Wait, bounded, seconds_of
+from earthcode_pack.execution.waiting import logger as waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

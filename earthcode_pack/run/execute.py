@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack import convert, storage
-from earthcode_pack.compute import mapper
+from earthcode_pack.bundle.packed import Packed, pack
 from earthcode_pack.convert.work import Record
 from earthcode_pack.errors import OutsideError, SourceError, UserError
+from earthcode_pack.execution.mapper import mapper
 from earthcode_pack.model import Artifact, Failure
-from earthcode_pack.packed import Packed, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from earthcode_pack.convert.work import Part, Sent
     from earthcode_pack.model import Job, Plan
     from earthcode_pack.profile import Profile
+    from earthcode_pack.run.workspace import Workspace
     from earthcode_pack.storage import IdentityCache
-    from earthcode_pack.workspace import Workspace
 
 
 class Converted(NamedTuple):

@@ -8,12 +8,13 @@ from itertools import product as combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from earthcode_pack import starter_text, storage
+from earthcode_pack import storage
 from earthcode_pack.errors import SourceError, UserError
 from earthcode_pack.period import TimePattern
 from earthcode_pack.redact import is_signed, shown
-from earthcode_pack.starter_names import guessed_pattern
-from earthcode_pack.starter_text import DECIDE
+from earthcode_pack.starter import text as starter_text
+from earthcode_pack.starter.names import guessed_pattern
+from earthcode_pack.starter.text import DECIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +114,7 @@ def _look(href: str, pattern: str | None) -> _Look | SourceError:
     """The header by the reader that a run uses, asked without what the file may lack, then with it."""
     try:
         from earthcode_pack.convert.read.admission import refuse_what_cannot_be_read  # noqa: PLC0415 - brings xarray
-        from earthcode_pack.isolated import for_opening, isolated  # noqa: PLC0415
+        from earthcode_pack.execution.child_process import for_opening, isolated  # noqa: PLC0415
 
         refuse_what_cannot_be_read(href)
         with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:

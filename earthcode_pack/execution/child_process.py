@@ -31,7 +31,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import psutil
 
 from earthcode_pack.errors import AGAIN, EarthcodePackError, Unreadable
-from earthcode_pack.parallel import cores, pool
+from earthcode_pack.execution.threads import cores, pool
 from earthcode_pack.storage import granted
 
 if TYPE_CHECKING:

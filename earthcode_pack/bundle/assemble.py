@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from earthcode_pack.bundle import PARTS, Bundle, media_type, part_sums, sha256, to_json, values_to_json, write_atomic
 from earthcode_pack.model import Artifact, ManifestEntry
+from earthcode_pack.run.workspace import Workspace, remove_strays
 from earthcode_pack.storage.words import shown
 from earthcode_pack.table import Rows
-from earthcode_pack.workspace import Workspace, remove_strays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from earthcode_pack.convert.afar import BASE
 from earthcode_pack.convert.work import Sent
-from earthcode_pack.mirror import JOBS
+from earthcode_pack.remote.mirror import JOBS
 from earthcode_pack.storage import each
 from earthcode_pack.storage.scratch import pack, unpack
 from earthcode_pack.storage.words import safe_key
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from earthcode_pack.convert.work import Part, Record
-    from earthcode_pack.mirror import Mirror
     from earthcode_pack.model import File
+    from earthcode_pack.remote.mirror import Mirror
 
 
 SENT = "sent"  # in the folder of a job: what workers said before they put data into a store

@@ -9,15 +9,15 @@ from contextlib import suppress
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from earthcode_pack.dask_cluster import connected
 from earthcode_pack.errors import EarthcodePackError, OutsideError, SourceError
-from earthcode_pack.waiting import Wait, bounded, seconds_of, spoken
+from earthcode_pack.execution.dask_cluster import connected
+from earthcode_pack.execution.waiting import Wait, bounded, seconds_of, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import ExitStack
 
-    from earthcode_pack.dask_cluster import Connection
+    from earthcode_pack.execution.dask_cluster import Connection
     from earthcode_pack.profile.model import Compute
 
 A = TypeVar("A")

@@ -12,12 +12,12 @@ from pydantic import TypeAdapter
 from earthcode_pack.bundle import values_to_json, write_atomic
 from earthcode_pack.convert.work import Record, Sent
 from earthcode_pack.errors import EarthcodePackError, Locked, OutsideError, UserError
-from earthcode_pack.mirror_jobs import JobThere, said_there
+from earthcode_pack.files import locked
 from earthcode_pack.model import Artifact, File, Job
-from earthcode_pack.portable import locked
+from earthcode_pack.remote.jobs import JobThere, said_there
+from earthcode_pack.remote.workdir import bundle_in, mirror_of
 from earthcode_pack.storage import IdentityCache, each
 from earthcode_pack.storage.words import safe_key
-from earthcode_pack.workdir import bundle_in, mirror_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from earthcode_pack.bundle import Bundle
     from earthcode_pack.convert.work import Part
-    from earthcode_pack.mirror import Mirror
     from earthcode_pack.model import ManifestEntry
     from earthcode_pack.profile import Profile
+    from earthcode_pack.remote.mirror import Mirror
 
 
 _SENT = TypeAdapter(list[Sent])
