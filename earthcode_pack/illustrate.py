@@ -15,7 +15,6 @@ from earthcode_pack.errors import Unreadable, UserError
 from earthcode_pack.execution.mapper import mapper
 from earthcode_pack.model import File
 from earthcode_pack.run.execute import counted
-from earthcode_pack.run.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -165,7 +164,7 @@ def _draw(
         logger.warning("%s: no preview (%s)", artifact.item, error)
         return None
     if (bundle.product / key).is_file():
-        Workspace(bundle).withdraw()
+        bundle.withdraw()
     write_atomic(bundle.product / key, drawing.png)
     return drawing
 

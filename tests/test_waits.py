@@ -14,7 +14,7 @@ from clockless import LONG
 from making import profile_of, write_tif
 from services import hostile
 
-from earthcode_pack.catalogs.prr.web import Web
+from earthcode_pack.catalogs.prr.http_client import Web
 from earthcode_pack.errors import OutsideError, ProfileError, Unreadable, UserError
 from earthcode_pack.execution import waiting
 from earthcode_pack.pipeline import prepare

@@ -131,6 +131,11 @@ class Bundle:
             with path.open(encoding="utf-8") as file:
                 yield from file
 
+    def withdraw(self) -> None:
+        """Removes the manifest and the findings: the product is about to change, and not whole until assembled again."""
+        for path in (self.product / "manifest.json", self.root / "findings.json"):
+            path.unlink(missing_ok=True)
+
     def standing_errors(self) -> tuple[Finding, ...]:
         """Findings that block publishing: errors that the profile does not accept."""
         accepted = self.profile().accept
@@ -266,3 +271,12 @@ def sha256(path: Path) -> str:
     """The hex digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_strays(folder: Path, keys: set[str]) -> None:
+    """Removes each file below a folder whose key (relative POSIX path) is not among these, and empty folders."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_file() and path.relative_to(folder).as_posix() not in keys:
+            path.unlink()
+        elif path.is_dir() and not any(path.iterdir()):
+            path.rmdir()

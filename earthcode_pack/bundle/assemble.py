@@ -6,9 +6,18 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earthcode_pack.bundle import PARTS, Bundle, media_type, part_sums, sha256, to_json, values_to_json, write_atomic
+from earthcode_pack.bundle import (
+    PARTS,
+    Bundle,
+    media_type,
+    part_sums,
+    remove_strays,
+    sha256,
+    to_json,
+    values_to_json,
+    write_atomic,
+)
 from earthcode_pack.model import Artifact, ManifestEntry
-from earthcode_pack.run.workspace import Workspace, remove_strays
 from earthcode_pack.storage.words import shown
 from earthcode_pack.table import Rows
 
@@ -66,7 +75,7 @@ class StacWriter:
 
     def _withdraw(self) -> None:
         if not self._is_withdrawn:
-            Workspace(self._bundle).withdraw()
+            self._bundle.withdraw()
         self._is_withdrawn = True
 
 

@@ -70,7 +70,7 @@ def execute(
             forward.tell(artifact)
     run = _Execution(workspace, [job for job in planned.jobs if job.key not in done], forward, cache)
     if run.jobs:
-        workspace.withdraw()  # from here on the product is not what its manifest says
+        workspace.bundle.withdraw()  # from here on the product is not what its manifest says
         run.run(profile, progress)
     artifacts = done | run.made
     return Converted(

@@ -93,11 +93,6 @@ class Workspace:
         if not self.bundle.receipts():  # a second run leaves every file as it is
             cache.save()
 
-    def withdraw(self) -> None:
-        """What follows changes the product: it is not whole until there is a new manifest, nor checked."""
-        for path in (self.bundle.product / "manifest.json", self.bundle.root / "findings.json"):
-            path.unlink(missing_ok=True)
-
     def folder(self, job: Job) -> Path:
         """Where the parts of a job are made."""
         return self.root / "jobs" / job.fingerprint[:32]
@@ -257,12 +252,3 @@ def _unwritable(bundle: Bundle, error: OSError) -> EarthcodePackError:
     if isinstance(error, NotADirectoryError | FileExistsError):
         return UserError(what, remedy)
     return OutsideError(what, f"{remedy}, or allow writing there")
-
-
-def remove_strays(product: Path, keys: set[str]) -> None:
-    """Removes every file of the product that no longer belongs to it, and folders that became empty."""
-    for path in sorted(product.rglob("*"), reverse=True):
-        if path.is_file() and path.relative_to(product).as_posix() not in keys:
-            path.unlink()
-        elif path.is_dir() and not any(path.iterdir()):
-            path.rmdir()

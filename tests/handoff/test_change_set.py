@@ -13,7 +13,7 @@ import pytest
 
 from earthcode_pack.catalogs.osc import Catalog, change_set, check_ids, hand_off, open_catalog
 from earthcode_pack.catalogs.osc.catalog import FILES
-from earthcode_pack.catalogs.osc.jsontext import edit_json
+from earthcode_pack.catalogs.osc.json_edit import edit_json
 from earthcode_pack.catalogs.osc.links import with_link
 from earthcode_pack.errors import ProfileError, UnknownId, UserError
 from earthcode_pack.profile import load_profile

@@ -10,7 +10,7 @@ import pytest
 from making import cube_profile, profile_of, write_cube, write_tif
 
 from earthcode_pack.catalogs.prr import hand_over
-from earthcode_pack.catalogs.prr.closed import without_store_access
+from earthcode_pack.catalogs.prr.gateway import without_store_access
 from earthcode_pack.pipeline import prepare
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ import pystac
 import pytest
 
 from earthcode_pack.catalogs.prr import hand_over
-from earthcode_pack.catalogs.prr.handover import handed_over
-from earthcode_pack.catalogs.prr.letter import letter
+from earthcode_pack.catalogs.prr.hand_over import handed_over, letter
 
 if TYPE_CHECKING:
     from pathlib import Path

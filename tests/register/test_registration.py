@@ -316,12 +316,12 @@ def test_a_slow_gateway_that_is_given_up_and_works_on(
     bundle: Bundle, prr: Gateway, storage: StageIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second posting meets the first: 409, or the files have gone."""
-    monkeypatch.setattr("earthcode_pack.catalogs.prr.web._INGESTED", 0.3)
+    monkeypatch.setattr("earthcode_pack.catalogs.prr.http_client._INGESTED", 0.3)
     prr.slow = 0.6
 
     def soon_fast(_number: int, _request: str) -> None:
         if prr.line.count("POST"):
-            monkeypatch.setattr("earthcode_pack.catalogs.prr.web._INGESTED", LONG)  # for those after the first
+            monkeypatch.setattr("earthcode_pack.catalogs.prr.http_client._INGESTED", LONG)  # for those after the first
         prr.slow = prr.slow if prr.line.count("POST") < 2 else 0
 
     prr.line.watch = soon_fast

@@ -1,4 +1,4 @@
-"""The Open Science Catalog: the only place that knows it. From a bundle to a change set a data steward can merge.
+"""The Open Science Catalog, which no other package knows: from a bundle to a change set that a data steward can merge.
 
 Sources: github ESA-EarthCODE/open-science-catalog-metadata and ESA-EarthCODE/open-science-catalog-validation.
 """
@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from earthcode_pack.bundle import Bundle, write_atomic
-from earthcode_pack.catalogs.osc.catalog import Catalog
+from earthcode_pack.bundle import Bundle, remove_strays, write_atomic
+from earthcode_pack.catalogs.osc.catalog import Catalog, open_catalog
 from earthcode_pack.catalogs.osc.changes import change_set, stale_items
 from earthcode_pack.catalogs.osc.ids import check_ids
-from earthcode_pack.catalogs.osc.opening import open_catalog
-from earthcode_pack.catalogs.osc.patch import patch
-from earthcode_pack.catalogs.osc.request import measured_facts, request
+from earthcode_pack.catalogs.osc.pull_request import measured_facts, patch, request
 from earthcode_pack.entry import moment_of
 from earthcode_pack.errors import UserError
 
@@ -25,12 +22,23 @@ _SOFTWARE = ("software", "versions", "packages", "python", "platform")  # of the
 
 
 def hand_off(bundle: Bundle, catalog: Catalog | None = None) -> list[str]:
-    """Writes ``osc/``, ``osc.patch`` and ``pull_request.md`` into the bundle; returns their paths relative to it.
+    """Writes ``osc/``, ``osc.patch`` and ``pull_request.md`` into the bundle.
 
-    Without ``catalog`` the one that the profile names is opened. The same bundle and catalogue give the same bytes;
-    files in ``osc/`` that an earlier hand-off left and this one does not need are removed.
+    The same bundle and catalogue give the same bytes. Files in ``osc/`` that an earlier hand-off wrote and this one
+    does not are removed.
 
-    Raises ``UserError`` where the profile names no catalogue, and what ``open_catalog`` and ``check_ids`` raise.
+    Args:
+        bundle: a prepared bundle.
+        catalog: the catalogue; by default the one that the profile names is opened.
+
+    Returns:
+        The paths written, relative to the bundle.
+
+    Raises:
+        UserError: the profile names no catalogue, or what it names is not the catalogue.
+        UnknownId: the catalogue lacks an id of the profile.
+        OutsideError: the catalogue cannot be fetched or read.
+
     """
     if catalog is not None:
         return _hand_off(bundle, catalog)
@@ -49,25 +57,10 @@ def _hand_off(bundle: Bundle, catalog: Catalog) -> list[str]:
     count = sum(1 for _ in bundle.items())
     facts = measured_facts(profile, collection, count, bundle.manifest(), bundle.digest)
     texts = {f"osc/{path}": text for path, text in changes.items()}
-    texts["osc.patch"] = patch(_differences(catalog, changes, deleted))
+    after: dict[str, str | None] = {**changes, **dict.fromkeys(deleted)}
+    texts["osc.patch"] = patch((path, catalog.text(path), new) for path, new in sorted(after.items()))
     texts["pull_request.md"] = request(profile, catalog, changes, deleted, facts=facts, findings=bundle.findings())
-    _only(bundle.root / "osc", set(changes))
+    remove_strays(bundle.root / "osc", set(changes))
     for path, text in texts.items():
         write_atomic(bundle.root / path, text)
     return list(texts)
-
-
-def _differences(
-    catalog: Catalog, changes: dict[str, str], deleted: list[str]
-) -> list[tuple[str, str | None, str | None]]:
-    paths: dict[str, Any] = {**changes, **dict.fromkeys(deleted)}
-    return [(path, catalog.text(path), new) for path, new in sorted(paths.items())]
-
-
-def _only(folder: Path, wanted: set[str]) -> None:
-    """Removes what an earlier hand-off left."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_file() and path.relative_to(folder).as_posix() not in wanted:
-            path.unlink()
-        elif path.is_dir() and not any(path.iterdir()):
-            path.rmdir()

@@ -11,8 +11,7 @@ from earthcode_pack.bundle import Bundle, to_json, values_to_json, write_atomic
 from earthcode_pack.catalogs.prr import rules
 from earthcode_pack.catalogs.prr.collection import collection_findings, prr_collection, prr_id, public_folder
 from earthcode_pack.catalogs.prr.gateway import about, format_findings, gateway_findings, gateway_item, product_key
-from earthcode_pack.catalogs.prr.handover import write_zip
-from earthcode_pack.catalogs.prr.letter import letter
+from earthcode_pack.catalogs.prr.hand_over import letter, write_zip
 from earthcode_pack.model import Level
 
 if TYPE_CHECKING:
@@ -107,10 +106,10 @@ def register(bundle: Bundle, *, progress: Callable[[int, int], None] | None = No
     Raises ``UserError`` where the profile or the Collection is wrong, ``OutsideError`` where credentials lack, or
     storage, gateway or catalogue fail.
     """
-    from earthcode_pack.catalogs.prr.ingest import Ingestion  # noqa: PLC0415 - and its clients only where they are used
+    from earthcode_pack.catalogs.prr.http_client import Web  # noqa: PLC0415
+    from earthcode_pack.catalogs.prr.registration import Ingestion  # noqa: PLC0415 - and its clients only where they are used
     from earthcode_pack.catalogs.prr.settings import account, prr_of  # noqa: PLC0415
     from earthcode_pack.catalogs.prr.staging import open_staging  # noqa: PLC0415
-    from earthcode_pack.catalogs.prr.web import Web  # noqa: PLC0415
 
     prr = prr_of(bundle.profile())
     wrong = [finding for finding in hand_over_findings(bundle) if finding.level is Level.ERROR]
@@ -131,7 +130,7 @@ def difference(bundle: Bundle) -> tuple[Finding, ...]:
     Errors are other files, warnings other metadata; an Item that is not there is no difference. Raises as ``register``,
     but needs no credentials.
     """
-    from earthcode_pack.catalogs.prr.look import differences  # noqa: PLC0415
+    from earthcode_pack.catalogs.prr.catalogued import differences  # noqa: PLC0415
     from earthcode_pack.catalogs.prr.settings import prr_of  # noqa: PLC0415
 
     return _ordered(differences(bundle, prr_of(bundle.profile())))
@@ -143,7 +142,7 @@ def verify(bundle: Bundle, read: bool = False) -> tuple[Finding, ...]:
     With ``read`` every byte is fetched and hashed. Nothing found is all right. Sends nothing, needs no credentials;
     raises as ``register``.
     """
-    from earthcode_pack.catalogs.prr.look import registered  # noqa: PLC0415
+    from earthcode_pack.catalogs.prr.catalogued import registered  # noqa: PLC0415
     from earthcode_pack.catalogs.prr.settings import prr_of  # noqa: PLC0415
 
     return _ordered(registered(bundle, prr_of(bundle.profile()), read=read))

@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.catalogs.prr import rules
-from earthcode_pack.catalogs.prr.closed import is_closed, without_store_access
+from earthcode_pack.catalogs.prr.gateway import is_closed, without_store_access
 from earthcode_pack.entry import (
     cf_parameters,
     citation_link,

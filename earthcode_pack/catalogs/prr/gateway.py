@@ -11,13 +11,42 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from earthcode_pack.catalogs.prr import rules
-from earthcode_pack.catalogs.prr.closed import without_store_access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from earthcode_pack.model import Finding, JsonValue
     from earthcode_pack.rule import Rule
+
+_EXTENSIONS = ("/authentication/", "/storage/", "/alternate-assets/")
+_STORE_FIELDS = ("auth:", "storage:")
+
+Record = dict[str, Any]
+
+
+def is_closed(stac: Record) -> bool:
+    """Whether an Item or Collection says how readers with keys get into its store."""
+    return any(part in url for url in stac.get("stac_extensions", ()) for part in _EXTENSIONS[:2])
+
+
+def without_store_access(stac: Record) -> Record:
+    """An Item or Collection without schemes, references to them, and alternates at another store."""
+    if not is_closed(stac):
+        return stac
+    kept = [url for url in stac["stac_extensions"] if not any(part in url for part in _EXTENSIONS)]
+    holders: Record = {
+        name: {key: _plain(holder) for key, holder in stac[name].items()}
+        for name in ("assets", "item_assets")
+        if name in stac
+    }
+    own = {"properties": _plain(stac["properties"])} if "properties" in stac else {}
+    links = [_plain(link) for link in stac.get("links", ())]
+    return {**_plain(stac), **own, **holders, "stac_extensions": kept, "links": links}
+
+
+def _plain(fields: Record) -> Record:
+    return {key: value for key, value in fields.items() if not key.startswith(_STORE_FIELDS) and key != "alternate"}
+
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _FIELDS: dict[str, type] = {"href": str, "type": str, "roles": list, "file:size": int}

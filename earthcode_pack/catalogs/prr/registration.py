@@ -1,30 +1,47 @@
-"""A bundle's Items through the PRR's gateway: asked for, staged, posted, seen; each step may be the last of a run."""
+"""Registers a bundle's Items at the PRR's gateway: stage, post, keep the answer, see the files published.
+
+Statuses and reasons of refusals: github EOEPCA/reg-api, server. The answers in `prr/answers/` and the catalogue are all
+that an interrupted run needs to resume.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
+from earthcode_pack.bundle import write_atomic
 from earthcode_pack.catalogs.prr import rules
-from earthcode_pack.catalogs.prr.answers import CREATED, Answer, Answers
-from earthcode_pack.catalogs.prr.ingested import item_differences
-from earthcode_pack.catalogs.prr.items import Catalogued, Form, Forms, Item, each
-from earthcode_pack.catalogs.prr.published import hrefs_of, unpublished
-from earthcode_pack.catalogs.prr.refusals import refusal, refused_finding
-from earthcode_pack.catalogs.prr.web import Unanswered, Web, waits
-from earthcode_pack.errors import OutsideError
+from earthcode_pack.catalogs.prr.catalogued import (
+    Catalogued,
+    Form,
+    Forms,
+    Item,
+    each,
+    hrefs_of,
+    item_differences,
+    unpublished,
+)
+from earthcode_pack.catalogs.prr.http_client import Unanswered, Web, waits
+from earthcode_pack.errors import EarthcodePackError, OutsideError
 from earthcode_pack.execution.waiting import waiting
-from earthcode_pack.model import Finding, Level, Receipt
+from earthcode_pack.model import Finding, Level, Moment, Receipt, Value
 from earthcode_pack.storage.stores import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from earthcode_pack.bundle import Bundle
+    from earthcode_pack.catalogs.prr.http_client import Reply
     from earthcode_pack.catalogs.prr.settings import Account, Prr
     from earthcode_pack.catalogs.prr.staging import Staging
+    from earthcode_pack.model import Finding
 
 logger = logging.getLogger("earthcode_pack")
 
@@ -214,3 +231,104 @@ def _speaks_of_another(body: Item) -> bool:
     """Whether a refusal may come of an earlier attempt that succeeded."""
     reason = str(body.get("failure_reason"))
     return "already exists" in reason or "staging area" in reason
+
+
+_LONGEST = 500  # characters of a stranger's words
+
+_REMEDIES = {  # by words of the reason
+    "staging area": "set store.prr.bucket to the stage-in bucket that the operator linked to the Collection",
+    "already exists": "publish again: the catalogue is asked first",
+    "does not match": "publish again: the file is staged anew",
+    "Catalogue refused": "the PRR's operator must look at its catalogue",
+    "Failed to store": "the PRR's operator must look: the Item may be in the catalogue without its files",
+}
+
+
+def refused_finding(item: str, reason: str) -> Finding:
+    """That the gateway did not take an Item (409, 422), and why."""
+    remedy = next((told for words, told in _REMEDIES.items() if words in reason), None)
+    return rules.REFUSED.finding(item, f"the gateway refuses the Item: {reason[:_LONGEST]}", remedy=remedy)
+
+
+def refusal(prr: Prr, answer: Reply) -> EarthcodePackError:
+    """The error for an answer that is about no Item."""
+    said = _detail(answer.body)
+    if answer.status == 401 and "collection" in said.lower():  # noqa: PLR2004
+        return OutsideError(
+            f"{prr.items}: the user of RAPI_USERNAME may not write to the Collection {prr.collection}",
+            "have the PRR's operator authorise the user (prr/letter.md), or correct store.prr.collection",
+        )
+    elsewhere = "correct store.prr.api: it ends before /collections"
+    remedy = {
+        **dict.fromkeys((301, 302, 307, 308, 404, 405), elsewhere),
+        401: "correct RAPI_USERNAME and RAPI_PASSWORD",
+        403: "have the PRR's operator authorise the user (prr/letter.md)",
+        413: "set store.prr.batch to fewer Items",
+    }.get(answer.status, "run again; where it stays, ask the PRR's operator")
+    return OutsideError(f"{prr.items}: answers {answer.status}{f' ({said})' if said else ''}", remedy)
+
+
+def _detail(body: Any) -> str:
+    """What FastAPI, or the gateway, says about the request as a whole."""
+    if not isinstance(body, dict):
+        return ""
+    return str(body.get("detail") or body.get("failure_reason") or "")[:_LONGEST]
+
+
+CREATED = 201  # the only status of an Item that was taken
+
+
+class Answer(Value):
+    """The last that is known of an Item: ``status`` is the gateway's, None where the catalogue had the Item already.
+
+    ``posted`` is the sha256 of the Item as it is posted; ``published`` is when every file was seen at its href.
+    """
+
+    item: str
+    posted: str
+    status: int | None
+    body: Any
+    answered: Moment
+    published: Moment | None = None
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the catalogue has the Item, as the gateway or it itself said."""
+        return self.status in (None, CREATED)
+
+
+class Answers:
+    """The answers in a bundle. What is unreadable is as good as none: the catalogue is asked anyway."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._folder = bundle.root / "prr" / "answers"
+
+    def of(self, name: str, posted: str) -> Answer | None:
+        """The answer to this very form of an Item."""
+        try:
+            found = Answer.from_json(self._path(name).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        return found if found.posted == posted else None
+
+    def keep(self, answer: Answer) -> None:
+        """Writes an answer, whole or not at all."""
+        write_atomic(self._path(answer.item), answer.to_json())
+
+    def forget(self, name: str) -> None:
+        """Removes the answer about an Item that is not, or not as it is here, in the catalogue."""
+        self._path(name).unlink(missing_ok=True)
+
+    def sweep(self, names: set[str]) -> None:
+        """Removes the answers about Items that are no more."""
+        for path in self._folder.glob("*.json"):
+            if path.stem not in names:
+                path.unlink()
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+
+def digest_of(item: dict[str, Any]) -> str:
+    """The sha256 of an Item, whatever the order of its members."""
+    return hashlib.sha256(json.dumps(item, sort_keys=True).encode()).hexdigest()
