@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from earthcode_pack.bundle import read_json, sha256, to_json, write_atomic
+from earthcode_pack.bundle import read_json
 from earthcode_pack.describe.assets import Thumbnail
 from earthcode_pack.describe.renders import chosen, wish_of
 from earthcode_pack.errors import Unreadable, UserError
-from earthcode_pack.execution.mapper import mapper
+from earthcode_pack.execution.mapper import mapper, reported
+from earthcode_pack.files import sha256, to_json, write_atomic
 from earthcode_pack.model import File
-from earthcode_pack.run.execute import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -73,7 +73,7 @@ def illustrate(
     drawn: dict[str, Drawn] = {}
     with mapper(profile.compute) as run:
         results = run(partial(draw_item, profile, bundle), subjects)
-        for index, result in counted(results, len(items), progress):
+        for index, result in reported(results, len(items), progress):
             if isinstance(result, UserError):
                 raise result
             if isinstance(result, Exception):

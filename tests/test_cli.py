@@ -14,11 +14,12 @@ import pytest
 from clockless import LONG
 
 from earthcode_pack import cli
-from earthcode_pack.bundle import Bundle, to_json, values_to_json
+from earthcode_pack.bundle import Bundle, values_to_json
 from earthcode_pack.cli import progress
 from earthcode_pack.cli.schemas import schemas_of
 from earthcode_pack.cli.summary import packaged
 from earthcode_pack.errors import OutsideError
+from earthcode_pack.files import to_json
 from earthcode_pack.model import (
     Failure,
     Finding,

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from making import profile_of
 
-from earthcode_pack.bundle import Bundle, to_json
+from earthcode_pack.bundle import Bundle
 from earthcode_pack.fair import Forecast, Offer, expected_record, forecast, offer_of, record_of
+from earthcode_pack.files import to_json
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 RECORD: dict[str, Any] = {

@@ -12,9 +12,10 @@ import pytest
 from making import moments, profile_of, write_tif
 
 from benchmarks.describing import artifact
-from earthcode_pack.bundle import Bundle, to_json, values_to_json
+from earthcode_pack.bundle import Bundle, values_to_json
 from earthcode_pack.bundle.assemble import StacWriter, assemble
 from earthcode_pack.describe import Describing
+from earthcode_pack.files import to_json
 from earthcode_pack.model import Finding, Level
 from earthcode_pack.pipeline import prepare
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import filecmp
-import hashlib
 import json
-import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -16,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from earthcode_pack.containment import refuse_links
-from earthcode_pack.errors import Unreadable, UserError, full_disk
+from earthcode_pack.errors import Unreadable, UserError
+from earthcode_pack.files import refuse_links, sha256
 from earthcode_pack.model import File, Finding, Level, ManifestEntry, PartSums, Plan, Receipt, Value
 
 if TYPE_CHECKING:
@@ -132,7 +129,7 @@ class Bundle:
                 yield from file
 
     def withdraw(self) -> None:
-        """Removes the manifest and the findings: the product is about to change, and not whole until assembled again."""
+        """Removes the manifest and the findings: the product is about to change, and is not whole till then."""
         for path in (self.product / "manifest.json", self.root / "findings.json"):
             path.unlink(missing_ok=True)
 
@@ -217,39 +214,6 @@ def read_json(path: Path) -> dict[str, Any]:
         return found
 
 
-def write_atomic(path: Path, data: str | bytes | Iterable[str]) -> None:
-    """Writes a file whole or not at all; one that holds these bytes already is left alone.
-
-    ``data`` in pieces never stands in memory as a whole. Raises ``OutsideError`` where the disk is full.
-    """
-    raw = data.encode() if isinstance(data, str) else data
-    if isinstance(raw, bytes) and path.is_file() and path.read_bytes() == raw:
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(raw, bytes):
-            temporary.write_bytes(raw)
-        else:
-            with temporary.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(raw)
-        if path.is_file() and not isinstance(raw, bytes) and filecmp.cmp(path, temporary, shallow=False):
-            temporary.unlink()
-        else:
-            temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if full := full_disk(error, str(path)):
-            raise full from error
-        raise
-
-
-def to_json(data: Any) -> str:
-    """Two-space JSON, UTF-8, with a final newline; NaN is refused (RFC 8259, section 6)."""
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
 def plan_to_json(plan: Plan) -> Iterator[str]:
     """The text of ``plan.json`` job by job, as ``to_json`` writes it."""
     before, _, after = plan.model_copy(update={"jobs": ()}).to_json().partition('"jobs": []')
@@ -265,12 +229,6 @@ def values_to_json(values: Iterable[Value]) -> str:
     """A list of values as JSON, as ``to_json`` writes it; NaN and infinities in measured values become strings."""
     parts = [indent(value.model_dump_json(indent=2), "  ") for value in values]
     return "[\n" + ",\n".join(parts) + "\n]\n" if parts else "[]\n"
-
-
-def sha256(path: Path) -> str:
-    """The hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_strays(folder: Path, keys: set[str]) -> None:

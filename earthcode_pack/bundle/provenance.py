@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.bundle import to_json
+from earthcode_pack.files import to_json
 from earthcode_pack.model import rfc3339
 from earthcode_pack.storage.words import shown
 

@@ -18,8 +18,8 @@ from earthcode_pack.checks.limits import OPENED
 from earthcode_pack.checks.metadata import is_data
 from earthcode_pack.checks.remote import probe_for
 from earthcode_pack.checks.single import document_findings
-from earthcode_pack.containment import refuse_links
 from earthcode_pack.errors import Unreadable, UserError
+from earthcode_pack.files import refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

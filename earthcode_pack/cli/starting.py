@@ -4,10 +4,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from earthcode_pack.bundle import write_atomic
 from earthcode_pack.cli.outcome import Outcome
 from earthcode_pack.cli.words import counted, facts
 from earthcode_pack.errors import UserError
+from earthcode_pack.files import write_atomic
 from earthcode_pack.starter import DECIDE, starter_profile
 
 

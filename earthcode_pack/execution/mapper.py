@@ -104,3 +104,12 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
     finally:
         for key in ours:
             os.environ.pop(key, None)
+
+
+def reported[T](
+    results: Iterator[tuple[int, T]], total: int, progress: Callable[[int, int], None]
+) -> Iterator[tuple[int, T]]:
+    """Yields results as they come, and calls ``progress`` with done and all after each."""
+    for done, result in enumerate(results, start=1):
+        yield result
+        progress(done, total)

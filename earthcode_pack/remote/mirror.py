@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import TypeAdapter
 
-from earthcode_pack.bundle import sha256, write_atomic
+from earthcode_pack.files import sha256, write_atomic
 from earthcode_pack.model import Artifact, File, Plan
 from earthcode_pack.storage import Folder, each
 from earthcode_pack.storage.claim import Claim

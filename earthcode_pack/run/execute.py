@@ -10,11 +10,11 @@ from earthcode_pack import convert, storage
 from earthcode_pack.bundle.packed import Packed, pack
 from earthcode_pack.convert.work import Record
 from earthcode_pack.errors import OutsideError, SourceError, UserError
-from earthcode_pack.execution.mapper import mapper
+from earthcode_pack.execution.mapper import mapper, reported
 from earthcode_pack.model import Artifact, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from earthcode_pack.convert.work import Part, Sent
     from earthcode_pack.model import Job, Plan
@@ -99,7 +99,7 @@ class _Execution:
         for part in parts:
             self.waiting[part.job.key].add(part.number)
         with mapper(profile.compute) as run:
-            for index, result in counted(run(self.forward.write, parts), len(parts), progress):
+            for index, result in reported(run(self.forward.write, parts), len(parts), progress):
                 self._take(parts[index], result)
         self._take_back_what_changed()
         self._reconcile()
@@ -218,12 +218,3 @@ def _failure_of(job: Job, result: Failure | Exception) -> Failure:
         error=f"{job.key}: {type(result).__name__}: {result}",
         remedy="run again: it goes on from here",
     )
-
-
-def counted[T](
-    results: Iterator[tuple[int, T]], total: int, progress: Callable[[int, int], None]
-) -> Iterator[tuple[int, T]]:
-    """The results as they come, each told to ``progress``."""
-    for done, result in enumerate(results, start=1):
-        yield result
-        progress(done, total)

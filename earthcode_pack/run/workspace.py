@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from earthcode_pack.bundle import values_to_json, write_atomic
+from earthcode_pack.bundle import values_to_json
 from earthcode_pack.convert.work import Record, Sent
 from earthcode_pack.errors import EarthcodePackError, Locked, OutsideError, UserError
-from earthcode_pack.files import locked
+from earthcode_pack.files import locked, write_atomic
 from earthcode_pack.model import Artifact, File, Job
 from earthcode_pack.remote.jobs import JobThere, said_there
 from earthcode_pack.remote.workdir import bundle_in, mirror_of

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earthcode_pack.catalogs.osc.records import osc_boxes
+from earthcode_pack.catalogs.osc.links import osc_boxes
 from earthcode_pack.geo import clusters
 from earthcode_pack.geo.box import Box, union
 from earthcode_pack.geo.clusters import MOST, extent_boxes

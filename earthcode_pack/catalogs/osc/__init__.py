@@ -8,13 +8,14 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from earthcode_pack.bundle import Bundle, remove_strays, write_atomic
+from earthcode_pack.bundle import Bundle, remove_strays
 from earthcode_pack.catalogs.osc.catalog import Catalog, open_catalog
 from earthcode_pack.catalogs.osc.changes import change_set, stale_items
 from earthcode_pack.catalogs.osc.ids import check_ids
 from earthcode_pack.catalogs.osc.pull_request import measured_facts, patch, request
 from earthcode_pack.entry import moment_of
 from earthcode_pack.errors import UserError
+from earthcode_pack.files import write_atomic
 
 __all__ = ["Catalog", "change_set", "check_ids", "hand_off", "open_catalog"]
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from earthcode_pack.bundle import to_json
 from earthcode_pack.catalogs.osc.catalog import PREFIXES, Catalog, Kind, path_of, title_in
 from earthcode_pack.catalogs.osc.ids import check_ids, is_new_project
 from earthcode_pack.catalogs.osc.json_edit import edit_json
@@ -35,6 +34,7 @@ from earthcode_pack.catalogs.osc.records import (
     workflow_record,
 )
 from earthcode_pack.entry import osc_variables, published_at
+from earthcode_pack.files import to_json
 from earthcode_pack.profile.model import NewEntries
 
 if TYPE_CHECKING:

@@ -1,20 +1,26 @@
-"""Links and Items in the form of the Open Science Catalog, and the merge of a record's old and new links."""
+"""Links, boxes and Items in the form of the Open Science Catalog, and the merge of a record's old and new links."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urljoin
 
 from earthcode_pack.catalogs.osc.catalog import PREFIXES, Kind, path_of
-from earthcode_pack.catalogs.osc.records import osc_box
+from earthcode_pack.geo.box import HALF, cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from earthcode_pack.geo.box import Box
 
 JSON = "application/json"
 PUBLIC = "https://esa-earthcode.github.io/open-science-catalog-metadata/"
 
 Link = dict[str, Any]
+
+LARGEST = 600  # beyond that Items stay out of the catalogue's repository
+
+_STRUCTURE = {"root", "parent", "collection", "self", "items", "item", "child"}
 
 
 def link(rel: str, href: str, title: str | None = None, media_type: str | None = JSON) -> Link:
@@ -105,9 +111,39 @@ def _access_first(links: list[Link]) -> list[Link]:
     return [*rest[: vias[0]], links[access], *rest[vias[0] :]]
 
 
-LARGEST = 600  # beyond that Items stay out of the catalogue's repository
+def osc_extent(extent: dict[str, Any]) -> dict[str, Any]:
+    """A Collection's extent with boxes in the catalogue's form."""
+    return {
+        "spatial": {"bbox": osc_boxes(extent["spatial"]["bbox"])},
+        "temporal": {"interval": extent["temporal"]["interval"]},
+    }
 
-_STRUCTURE = {"root", "parent", "collection", "self", "items", "item", "child"}
+
+def osc_boxes(boxes: list[list[float]]) -> list[list[float]]:
+    """Boxes of a Collection as (west, south, east, north) in degrees, none across the antimeridian.
+
+    A box across it becomes all longitudes, followed by the true boxes cut at the antimeridian: RFC 7946's west > east
+    stands in the STAC that is published; whether the catalogue's validator takes it is unknown. The result is one box
+    or at least three, as STAC 1.1 demands of ``extent.spatial.bbox``.
+
+    >>> osc_boxes([[170, -20, -170, -10]])
+    [[-180.0, -20, 180.0, -10], [170, -20, 180.0, -10], [-180.0, -20, -170, -10]]
+    """
+    overall, *parts = map(_without_heights, boxes)
+    pieces = [list(piece) for box in parts or [overall] for piece in cut(cast("Box", tuple(box)))]
+    if not parts and len(pieces) == 1:
+        return pieces
+    return [osc_box(overall), *pieces] if len(pieces) > 1 else [osc_box(overall)]
+
+
+def osc_box(box: list[float]) -> list[float]:
+    """The box of an Item, which has one: all longitudes where it crosses the antimeridian."""
+    west, south, east, north = _without_heights(box)
+    return [-HALF, south, HALF, north] if west > east else [west, south, east, north]
+
+
+def _without_heights(box: list[float]) -> list[float]:
+    return [*box[:2], *box[3:5]] if len(box) == 6 else list(box)  # noqa: PLR2004 - RFC 7946, section 5
 
 
 def catalog_item(

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.bundle import Bundle, to_json, values_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, values_to_json
 from earthcode_pack.catalogs.prr import rules
 from earthcode_pack.catalogs.prr.collection import collection_findings, prr_collection, prr_id, public_folder
 from earthcode_pack.catalogs.prr.gateway import about, format_findings, gateway_findings, gateway_item, product_key
 from earthcode_pack.catalogs.prr.hand_over import letter, write_zip
+from earthcode_pack.files import to_json, write_atomic
 from earthcode_pack.model import Level
 
 if TYPE_CHECKING:

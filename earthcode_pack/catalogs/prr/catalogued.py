@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 
+CLOCKS = frozenset({"created", "updated", "published", "processing:datetime"})  # they differ from run to run
 _THREADS = 8  # questions at once
 
 
@@ -99,11 +100,6 @@ class Catalogued:
                 time.sleep(wait)
                 found = self.item(name)
         return found
-
-
-CLOCKS = frozenset({"created", "updated", "published", "processing:datetime"})  # they differ from run to run
-
-Item = dict[str, Any]
 
 
 def item_differences(posted: Item, ingested: Item) -> Iterator[Finding]:

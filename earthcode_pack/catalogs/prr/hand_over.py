@@ -7,10 +7,10 @@ import json
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.bundle import to_json, write_atomic
 from earthcode_pack.catalogs.prr.collection import own_collection, prr_id, public_folder
 from earthcode_pack.catalogs.prr.gateway import gateway_item, product_key, without_store_access
 from earthcode_pack.entry import size_in_words
+from earthcode_pack.files import to_json, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

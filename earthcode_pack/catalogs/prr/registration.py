@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from earthcode_pack.bundle import write_atomic
 from earthcode_pack.catalogs.prr import rules
 from earthcode_pack.catalogs.prr.catalogued import (
     Catalogued,
@@ -30,6 +29,7 @@ from earthcode_pack.catalogs.prr.catalogued import (
 from earthcode_pack.catalogs.prr.http_client import Unanswered, Web, waits
 from earthcode_pack.errors import EarthcodePackError, OutsideError
 from earthcode_pack.execution.waiting import waiting
+from earthcode_pack.files import write_atomic
 from earthcode_pack.model import Finding, Level, Moment, Receipt, Value
 from earthcode_pack.storage.stores import now
 
