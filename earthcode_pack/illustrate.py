@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from earthcode_pack.bundle import Bundle
-    from earthcode_pack.bundle.packed import Packed
+    from earthcode_pack.bundle import Bundle, Packed
     from earthcode_pack.describe.preview import Drawing
     from earthcode_pack.model import Artifact, WrittenVariable
     from earthcode_pack.profile import Profile

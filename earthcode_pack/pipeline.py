@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
 from earthcode_pack import __version__, storage
-from earthcode_pack.bundle import Bundle, plan_to_json, remove_strays, values_to_json
+from earthcode_pack.bundle import Bundle, Packed, pack, plan_to_json, remove_strays, values_to_json
 from earthcode_pack.bundle.assemble import Known, StacWriter, assemble
-from earthcode_pack.bundle.packed import Packed, pack
 from earthcode_pack.bundle.provenance import Seen, Stopwatch, measured, provenance, provenance_json
 from earthcode_pack.describe import Describing
 from earthcode_pack.errors import EarthcodePackError, ProfileError

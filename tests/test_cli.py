@@ -16,8 +16,7 @@ from clockless import LONG
 from earthcode_pack import cli
 from earthcode_pack.bundle import Bundle, values_to_json
 from earthcode_pack.cli import progress
-from earthcode_pack.cli.schemas import schemas_of
-from earthcode_pack.cli.summary import packaged
+from earthcode_pack.cli.results import packaged, schemas_of
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.files import to_json
 from earthcode_pack.model import (

@@ -23,7 +23,7 @@ from clockless import LONG, until
 from distributed import LocalCluster
 
 from earthcode_pack.errors import Contradiction, OutsideError, SourceError, UserError
-from earthcode_pack.execution import dask_cluster, dask_mapper
+from earthcode_pack.execution import dask_cluster
 from earthcode_pack.execution import mapper as compute
 from earthcode_pack.execution.mapper import cores, mapper, serial, threads
 from earthcode_pack.profile.model import Compute
@@ -237,10 +237,10 @@ BRIEF = 4  # s of compute.wait
 @pytest.fixture
 def hasty(monkeypatch):
     """What takes half a minute at work."""
-    monkeypatch.setattr(dask_mapper, "SILENT_SECONDS", 3.0)
-    monkeypatch.setattr(dask_mapper, "SCALE_SECONDS", 1.0)
+    monkeypatch.setattr(compute, "SILENT_SECONDS", 3.0)
+    monkeypatch.setattr(compute, "SCALE_SECONDS", 1.0)
     monkeypatch.setattr(dask_cluster, "CLOSE_SECONDS", 3.0)
-    monkeypatch.setattr(dask_mapper, "_CANCEL_SECONDS", 1.0)
+    monkeypatch.setattr(compute, "_CANCEL_SECONDS", 1.0)
 
 
 @contextmanager

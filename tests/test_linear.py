@@ -14,8 +14,7 @@ from builders import make_nc, np
 from making import profile_of
 
 from benchmarks.describing import artifact
-from earthcode_pack.bundle import Bundle, plan_to_json
-from earthcode_pack.bundle.packed import Packed, pack
+from earthcode_pack.bundle import Bundle, Packed, pack, plan_to_json
 from earthcode_pack.bundle.provenance import measured, provenance_json
 from earthcode_pack.checks.cf import cf_findings, open_raw
 from earthcode_pack.convert.read.kept import Kept

@@ -21,7 +21,7 @@ from clockless import LONG, until
 
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.profile.rate import bytes_per_second
+from earthcode_pack.profile.rules import bytes_per_second
 from earthcode_pack.storage.pace import Pace
 from earthcode_pack.storage.retry import Damaged, Patience, Refused, is_busy, is_passing, persist
 from earthcode_pack.storage.s3_access import access

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import zlib
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from textwrap import indent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from pydantic import TypeAdapter
 
@@ -20,6 +22,7 @@ from earthcode_pack.model import File, Finding, Level, ManifestEntry, PartSums, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from earthcode_pack.model import Value
     from earthcode_pack.profile import Profile
 
 _MEDIA_TYPES = {
@@ -238,3 +241,36 @@ def remove_strays(folder: Path, keys: set[str]) -> None:
             path.unlink()
         elif path.is_dir() and not any(path.iterdir()):
             path.rmdir()
+
+
+class Packed[V: Value](Sequence[V]):
+    """A sequence of values, each held as compressed JSON of about a kilobyte (``pack``).
+
+    Every access makes the value anew: go through it in one pass where that is possible.
+    """
+
+    def __init__(self, kind: type[V], held: Iterable[bytes]) -> None:
+        self._kind, self._held = kind, list(held)
+
+    def picked(self, places: Iterable[int]) -> Packed[V]:
+        """The values at some places, in the order of ``places``."""
+        return Packed(self._kind, (self._held[place] for place in places))
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @overload
+    def __getitem__(self, index: int) -> V: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[V]: ...
+
+    def __getitem__(self, index: int | slice) -> V | Sequence[V]:
+        if isinstance(index, slice):
+            return Packed(self._kind, self._held[index])
+        return self._kind.from_json(zlib.decompress(self._held[index]))
+
+
+def pack(value: Value) -> bytes:
+    """A value as ``Packed`` holds it."""
+    return zlib.compress(value.model_dump_json().encode(), 1)

@@ -1,4 +1,4 @@
-"""The threads of this process: one pool for whatever is done inside a part of a job, whoever does the part."""
+"""Threads of this process: one pool for the work inside the parts of jobs, and a budget of bytes in memory."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ _ALLOWED: list[int] = []  # set by a Dask worker, whose threads are what its sch
 
 
 def cores() -> int:
-    """The cores that this process may use, which in a container or a batch job are fewer than the machine's."""
+    """Counts the cores that this process may use: in a container or a batch job fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def allow(threads: int) -> None:
-    """Bounds the pool of this process. For workers, before they begin."""
+    """Bounds the pool of this process; for Dask workers, before their first task."""
     _ALLOWED[:] = [threads]
     pool.cache_clear()
 
 
 @lru_cache(maxsize=1)
 def pool() -> ThreadPoolExecutor:
-    """The pool for pieces of work that release the GIL and wait for no other piece."""
+    """Returns the pool for pieces of work that release the GIL and wait for no other piece."""
     return ThreadPoolExecutor(_ALLOWED[0] if _ALLOWED else cores(), "earthcode-pack-pool")
 
 
 def in_pool[A, R](work: Callable[[A], R], items: Iterable[A]) -> list[R]:
-    """``work`` on each item in the pool, in their order. Raises what the first of them raises."""
+    """Runs ``work`` on each item in the pool; results are in order. Raises the exception of the first that fails."""
     return list(pool().map(work, items))
 
 
 def collect_seldom() -> None:
-    """For a process that runs one command: it makes many values, few of them in cycles, and ends.
+    """Makes garbage collection rarer, for a process that runs one command and ends.
 
-    Python's default looks for cycles after each 700 new objects: a tenth of an upload of 2,000.
+    Python's default looks for cycles after each 700 new objects: a tenth of the time of an upload of 2,000.
     """
     gc.set_threshold(50_000, 20, 20)
 
 
 def carried[A, R](work: Callable[[A], R]) -> Callable[[A], R]:
-    """``work`` as it is in the present context, for other threads: they begin without."""
+    """Binds ``work`` to the present context variables, for other threads, which start with none."""
     context = copy_context()
     return lambda item: context.copy().run(work, item)
 
 
 class Budget:
-    """Bytes that parts have in hand at once in this process: big ones wait for each other, small ones do not."""
+    """Limit of the bytes that parts hold in memory at once in this process."""
 
     def __init__(self, limit: int) -> None:
         self._limit, self._taken = limit, 0

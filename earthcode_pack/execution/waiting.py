@@ -1,6 +1,6 @@
-"""Waits that speak and end.
+"""Waits with a bound, which log what they wait for.
 
-What is waited for is logged after 5 s and then every 30 s, to the logger ``earthcode_pack.waiting`` (standard error of
+A wait is logged after 5 s and then every 30 s, to the logger ``earthcode_pack.waiting`` (standard error of
 the command line, the run's log in Prefect). A wait has a bound, from ``compute.wait`` or ``store.wait`` of the profile.
 """
 
@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, copy_context
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from earthcode_pack.errors import OutsideError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("earthcode_pack.waiting")
 
-FIRST_SECONDS, AGAIN_SECONDS = 5.0, 30.0  # of silence, before the first word and between two
+FIRST_SECONDS, AGAIN_SECONDS = 5.0, 30.0  # of waiting before the first log line, and between two
 DEFAULT_SECONDS = 600.0  # of compute.wait and store.wait
 LEFT_BEHIND = threading.Event()  # a call was left at its bound: the process must not wait for it when it ends
 
@@ -33,7 +34,7 @@ _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
 def seconds_of(duration: str | float) -> float:
-    """Seconds of a duration; a bare number is one of seconds.
+    """Parses a duration into seconds; a bare number is a number of seconds.
 
     Raises ``ValueError`` for what is no duration above 0.
 
@@ -47,7 +48,7 @@ def seconds_of(duration: str | float) -> float:
 
 
 def in_words(seconds: float) -> str:
-    """A duration for people.
+    """Formats a duration in seconds for people.
 
     >>> in_words(35.2), in_words(600), in_words(5400), in_words(90000)
     ('35 s', '10 min', '1 h 30 min', '1 d 1 h')
@@ -60,43 +61,43 @@ def in_words(seconds: float) -> str:
 
 
 class Wait:
-    """Something that is waited for: in words, with its bound in seconds and the setting of the profile that sets it.
+    """One wait: what for, the bound in seconds, and the profile setting of the bound.
 
-    ``limit`` is None where whoever is called keeps a bound of its own.
+    ``limit`` is None where the function that is called has a bound of its own.
     """
 
     def __init__(self, what: str, limit: float | None = None, setting: str = "") -> None:
         self.what, self.limit, self.setting = what, limit, setting
         self.detail = ""
         self._since = time.monotonic()
-        self._context = copy_context()  # of who waits: its log lines find their Prefect run
+        self._context = copy_context()  # of the caller, so that log lines find their Prefect run
 
     @property
     def seconds(self) -> float:
-        """How long nothing has come."""
+        """Seconds since the last progress."""
         return time.monotonic() - self._since
 
     @property
     def is_over(self) -> bool:
-        """Whether the bound is reached."""
+        """True once the bound is reached."""
         return self.limit is not None and self.seconds >= self.limit
 
     def moved(self) -> None:
-        """Something came: the time counts from now. Not during retries, which count from the first failure."""
+        """Notes progress: the time counts from now, except during retries, which count from the first failure."""
         if not self.detail:
             self._since = time.monotonic()
 
     def tell(self, detail: str) -> None:
-        """What is known of the trouble, such as the number of the attempt and the last failure."""
+        """Notes a detail for log lines, such as the number of the attempt and the last failure."""
         self.detail = detail
 
     def restart(self) -> None:
-        """Begins anew."""
+        """Starts the wait again from zero."""
         self.detail = ""
         self._since = time.monotonic()
 
     def say(self) -> None:
-        """Logs what is waited for."""
+        """Logs the wait."""
         bound = f", at most {in_words(self.limit)}" if self.limit is not None else ""
         setting = f" ({self.setting})" if self.setting else ""
         detail = f"; {self.detail}" if self.detail else ""
@@ -104,7 +105,7 @@ class Wait:
         self._context.copy().run(logger.info, "%s", text)
 
     def over(self, remedy: str, message: str = "") -> OutsideError:
-        """The error that ends the wait: ``message``, else what was waited for, and the remedy."""
+        """Makes the error that ends the wait: ``message``, or else what was waited for, and the remedy."""
         detail = f" ({self.detail})" if self.detail else ""
         more = f", or raise {self.setting}" if self.setting else ""
         waited = in_words(self.limit if self.limit is not None else self.seconds)
@@ -113,7 +114,7 @@ class Wait:
 
 
 class _Speaker:
-    """One thread that speaks for all waits of this process: one line for all that wait for the same."""
+    """Thread that logs all waits of this process: one line for all that wait for the same."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -144,23 +145,19 @@ class _Speaker:
             time.sleep(min(_TICK, FIRST_SECONDS))
 
     def _due(self, now: float) -> list[Wait]:
-        """For each thing that is waited for: the wait that speaks, where nothing moved, or attempts fail."""
+        """Picks, for each thing that is waited for, the wait to log: a failing one, else the most recent."""
         waiting: dict[str, list[Wait]] = {}
         for wait in self._waits:
             waiting.setdefault(wait.what, []).append(wait)
-        due = []
+        due, age = [], attrgetter("seconds")
         for what, waits in waiting.items():
             failing = [wait for wait in waits if wait.detail]
-            wait = max(failing, key=_seconds) if failing else min(waits, key=_seconds)
+            wait = max(failing, key=age) if failing else min(waits, key=age)
             if wait.seconds >= FIRST_SECONDS and now - self._said.get(what, -AGAIN_SECONDS) >= AGAIN_SECONDS:
                 self._said[what] = now
                 due.append(wait)
         self._said = {what: said for what, said in self._said.items() if now - said < AGAIN_SECONDS}
         return due
-
-
-def _seconds(wait: Wait) -> float:
-    return wait.seconds
 
 
 _speaker = _Speaker()
@@ -178,7 +175,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def spoken(wait: Wait) -> Iterator[Wait]:
-    """In here the wait speaks."""
+    """Logs the wait inside the context."""
     token = _CURRENT.set(wait)
     _speaker.add(wait)
     try:
@@ -189,27 +186,37 @@ def spoken(wait: Wait) -> Iterator[Wait]:
 
 
 def waiting(what: str, limit: float | None = None, setting: str = "") -> AbstractContextManager[Wait]:
-    """A new wait, which speaks in here."""
+    """Starts a wait that is logged inside the context."""
     return spoken(Wait(what, limit, setting))
 
 
 def moved() -> None:
-    """Something came of what the present context waits for, such as bytes."""
+    """Notes progress, such as bytes received, of the wait of the present context."""
     wait = _CURRENT.get()
     if wait is not None:
         wait.moved()
 
 
 def is_over() -> bool:
-    """Whether the bound is reached of what the present context waits for."""
+    """True once the wait of the present context has reached its bound."""
     wait = _CURRENT.get()
     return wait is not None and wait.is_over
 
 
 def bounded[T](work: Callable[[], T], wait: Wait, remedy: str) -> T:
-    """What ``work`` returns: a call that cannot be interrupted, in a thread that is left behind at the bound.
+    """Calls a function that cannot be interrupted, in a thread that is abandoned at the bound of the wait.
 
-    Raises ``OutsideError`` at the bound, with the remedy, and what ``work`` raises.
+    Args:
+        work: the function.
+        wait: the wait, with its bound.
+        remedy: of the error at the bound.
+
+    Returns:
+        What ``work`` returns.
+
+    Raises:
+        OutsideError: at the bound; besides, whatever ``work`` raises.
+
     """
     outcome: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack import convert, storage
-from earthcode_pack.bundle.packed import Packed, pack
+from earthcode_pack.bundle import Packed, pack
 from earthcode_pack.convert.work import Record
 from earthcode_pack.errors import OutsideError, SourceError, UserError
 from earthcode_pack.execution.mapper import mapper, reported

@@ -14,7 +14,7 @@ from earthcode_pack.convert.work import Record, Sent
 from earthcode_pack.errors import EarthcodePackError, Locked, OutsideError, UserError
 from earthcode_pack.files import locked, write_atomic
 from earthcode_pack.model import Artifact, File, Job
-from earthcode_pack.remote.jobs import JobThere, said_there
+from earthcode_pack.remote.mirror import JobThere, said_there
 from earthcode_pack.remote.workdir import bundle_in, mirror_of
 from earthcode_pack.storage import IdentityCache, each
 from earthcode_pack.storage.words import safe_key

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from earthcode_pack.errors import UserError
 from earthcode_pack.execution.waiting import seconds_of
 from earthcode_pack.model import PartSums, Receipt
-from earthcode_pack.profile.rate import bytes_per_second
+from earthcode_pack.profile.rules import bytes_per_second
 from earthcode_pack.storage.blocks import digests, refuse_changed
 from earthcode_pack.storage.pace import MOST, Pace
 from earthcode_pack.storage.retry import BadAnswer, Damaged, Patience, Refused

@@ -26,7 +26,7 @@ from earthcode_pack.execution.waiting import waiting
 from earthcode_pack.files import locked
 from earthcode_pack.model import File, Value
 from earthcode_pack.profile.model import StoreSpec  # noqa: TC001 - pydantic reads it
-from earthcode_pack.remote.jobs import SENT
+from earthcode_pack.remote.mirror import SENT
 from earthcode_pack.storage import Folder, each, open_store
 from earthcode_pack.storage.inputs import local_path
 from earthcode_pack.storage.scratch import mirrors

@@ -1,15 +1,20 @@
-"""What ``plan``, ``run`` and ``publish`` tell: the object of contract 4.1, and its words."""
+"""Results of `init`, `plan`, `run`, `publish`, `check`, `verify` and `schema`: JSON, words and exit code."""
 
+from collections.abc import Iterable, Mapping
 from math import prod
+from pathlib import Path
+from typing import Any
 
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.text import Text
 
-from earthcode_pack.bundle import Bundle
+from earthcode_pack.bundle import Bundle, open_bundle
 from earthcode_pack.cli.outcome import Outcome
 from earthcode_pack.cli.words import (
     MOST,
     bytes_of,
+    clipped,
     counted,
     facts,
     heading,
@@ -22,7 +27,12 @@ from earthcode_pack.cli.words import (
     told_difference,
 )
 from earthcode_pack.contents import contents
-from earthcode_pack.model import Input, Job, Plan, Summary, Variable
+from earthcode_pack.errors import UserError
+from earthcode_pack.files import write_atomic
+from earthcode_pack.model import Finding, Input, Job, Level, ManifestEntry, Plan, Receipt, Summary, Variable
+from earthcode_pack.profile import Profile
+from earthcode_pack.redact import shown
+from earthcode_pack.starter import DECIDE, starter_profile
 
 DONE, SOMETHING_FAILED = 0, 1
 
@@ -129,3 +139,90 @@ def _next(bundle: Bundle, summary: Summary) -> str:
     if bundle.profile().store is None:
         return "set store.href in the profile, to publish"
     return f"earthcode-pack publish {near(bundle.name)} --approve {summary.digest}"
+
+
+def start_profile(sources: list[str], output: Path | None, *, force: bool, as_json: bool) -> Outcome:
+    """Looks at the files, then writes. Raises ``UserError`` rather than replace a person's profile unasked."""
+    if output is not None and output.exists() and not force:
+        raise UserError(f"{output} is there already", "name another file, or replace it with --force")
+    base = output.parent if output is not None else Path.cwd()
+    text = starter_profile(sources, base)
+    if output is not None:
+        write_atomic(output, text)
+    data = {"profile": str(output) if output else None, "decide": text.count(DECIDE), "text": text}
+    return Outcome(data, lambda console: _show_start(console, output, text), as_json=as_json)
+
+
+def _show_start(console: Console, output: Path | None, text: str) -> None:
+    if output is None:
+        console.out(text, end="")
+        return
+    facts(
+        console,
+        [
+            ("Wrote", output),
+            ("Decide", f"{counted(text.count(DECIDE), 'line')} marked with `{DECIDE}`"),
+            ("Next", f"earthcode-pack plan {output}"),
+        ],
+    )
+
+
+def accepted_by(target: str) -> Mapping[str, str]:
+    """The rules that the profile of a bundle accepts; none where the target is something else."""
+    return open_bundle(target).profile().accept if (Path(target) / "profile.yaml").is_file() else {}
+
+
+def judged(target: str, findings: Iterable[Finding], accepted: Mapping[str, str], *, as_json: bool) -> Outcome:
+    """Exit code 1 where an error stands that is not accepted."""
+    found, target = tuple(findings), shown(target)
+    stands = any(finding.level is Level.ERROR and finding.rule not in accepted for finding in found)
+    data = {"target": target, "findings": found}
+    return Outcome(data, lambda console: _show_judged(console, target, found, accepted), int(stands), as_json)
+
+
+def _show_judged(console: Console, target: str, found: tuple[Finding, ...], accepted: Mapping[str, str]) -> None:
+    counts = {level.value: sum(finding.level is level for finding in found) for level in Level}
+    heading(console, f"{clipped(near(target), 200)}: {levels(counts) if found else 'nothing found'}")
+    show_findings(console, found, accepted, most=None)
+
+
+_KINDS: dict[str, Any] = {
+    "profile": Profile,
+    "summary": Summary,
+    "plan": Plan,
+    "finding": Finding,
+    "manifest": tuple[ManifestEntry, ...],
+    "receipts": tuple[Receipt, ...],
+}
+
+
+def schemas_of(name: str | None = None) -> dict[str, Any]:
+    """All of them by name, or the one named. Raises ``UserError`` where there is no such."""
+    if name is None:
+        return {key: schemas_of(key) for key in (*_KINDS, "findings", "error")}
+    if name == "findings":
+        return _findings()
+    if name == "error":
+        return _error()
+    if name not in _KINDS:
+        raise UserError(f"there is no schema {name!r}", f"name one of {', '.join([*_KINDS, 'findings', 'error'])}")
+    kind = _KINDS[name]
+    mode: Any = "validation" if kind is Profile else "serialization"
+    return TypeAdapter(kind).json_schema(mode=mode, by_alias=True)
+
+
+def _findings() -> dict[str, Any]:
+    """What ``check`` and ``verify`` write."""
+    schema = TypeAdapter(list[Finding]).json_schema(mode="serialization")
+    definitions = schema.pop("$defs")
+    return _object({"target": {"type": "string"}, "findings": schema}) | {"$defs": definitions}
+
+
+def _error() -> dict[str, Any]:
+    """What any command writes that ends with exit code 2 or 3."""
+    text = {"type": "string"}
+    return _object({"error": _object({"type": text, "message": text, "remedy": text})})
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
