@@ -17,8 +17,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -53,7 +52,7 @@ PREFIXES: dict[Kind, str] = {
 
 
 def path_of(kind: Kind, entry: str) -> str:
-    """Where an entry lies, relative to the catalogue's root.
+    """Returns the path of an entry, relative to the catalogue's root.
 
     >>> path_of("eo-missions", "sentinel-3")
     'eo-missions/sentinel-3/catalog.json'
@@ -62,38 +61,35 @@ def path_of(kind: Kind, entry: str) -> str:
 
 
 def title_in(record: dict[str, Any]) -> str:
-    """The title of a STAC object or of a Record, which keeps it among its properties."""
+    """Returns the title of a STAC object, or of a Record, which has it among its properties."""
     holder = record.get("properties", {}) if record.get("type") == "Feature" else record
     return str(holder.get("title") or record.get("id", ""))
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """The catalogue by its folder. Files are read when they are asked for; paths are relative to ``root``."""
+    """The catalogue in a folder. Files are read on demand; paths are relative to ``root``."""
 
     root: Path
-
-    @cached_property
-    def _ids(self) -> dict[str, tuple[str, ...]]:
-        return {}
+    _ids: dict[Kind, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def ids(self, kind: Kind) -> tuple[str, ...]:
-        """The ids of one kind, sorted: the folders that hold its file."""
+        """Returns the ids of one kind, sorted: the folders that hold its file."""
         if kind not in self._ids:
             found = (self.root / kind).glob(f"*/{FILES[kind]}")
             self._ids[kind] = tuple(sorted(path.parent.name for path in found))
         return self._ids[kind]
 
     def has(self, kind: Kind, entry: str) -> bool:
-        """Whether the entry exists; upper and lower case differ, as they do in the catalogue's links."""
+        """Tells if the entry exists; upper and lower case differ, as they do in the catalogue's links."""
         return entry in self.ids(kind)
 
     def title(self, kind: Kind, entry: str) -> str:
-        """The title as the entry itself states it."""
+        """Returns the title that the entry itself states."""
         return title_in(self.read(path_of(kind, entry)))
 
     def text(self, path: str) -> str | None:
-        """A file as it is, line ends and all; None where there is none, or where a link leads out of the catalogue."""
+        """Returns the text of a file, line ends as they are; None where it is absent or a link that leads outside."""
         file = self.root / path
         try:
             if not file.resolve().is_relative_to(self.root.resolve()):
@@ -103,10 +99,7 @@ class Catalog:
             raise OutsideError(f"{file}: cannot be read ({error})", "look at the catalogue's copy") from error
 
     def read(self, path: str) -> dict[str, Any]:
-        """A file as JSON.
-
-        Raises ``OutsideError`` where it is missing or is no JSON object.
-        """
+        """Reads a file as JSON; raises ``OutsideError`` where it is absent or no JSON object."""
         text = self.text(path)
         try:
             return dict(json.loads((text or "").removeprefix("\ufeff")))
@@ -116,20 +109,17 @@ class Catalog:
             ) from error
 
     def record(self, kind: Kind, entry: str) -> dict[str, Any] | None:
-        """The record of an entry; None where the catalogue has none."""
+        """Reads the record of an entry; None where the catalogue has none."""
         return self.read(path_of(kind, entry)) if self.has(kind, entry) else None
 
     def paths(self) -> Iterator[str]:
-        """Every JSON file, sorted."""
+        """Yields the path of every JSON file, sorted."""
         for path in sorted(self.root.rglob("*.json")):
             yield path.relative_to(self.root).as_posix()
 
 
 def catalog_in(folder: Path) -> Catalog:
-    """The catalogue in a folder.
-
-    Raises ``UserError`` where the folder holds something else.
-    """
+    """Opens the catalogue in a folder; raises ``UserError`` where the folder holds something else."""
     missing = [f"{kind}/catalog.json" for kind in FILES if not (folder / kind / "catalog.json").is_file()]
     if missing or not (folder / "catalog.json").is_file():
         lacking = ", ".join(missing or ["catalog.json"])
@@ -150,18 +140,25 @@ _CLONE_SECONDS = 600
 
 
 def open_catalog(metadata: str, workdir: Path) -> Catalog:
-    """The catalogue that ``metadata`` names: a checkout, a .tar.gz or .zip archive (any fsspec URL), or a git URL.
+    """Opens the catalogue that ``catalog.metadata`` of a profile names.
 
-    Archives are unpacked and repositories cloned below ``workdir``; a checkout is read where it is.
+    Args:
+        metadata: a checkout, a .tar.gz or .zip archive (any fsspec URL), or a git URL.
+        workdir: the folder below which archives are unpacked and repositories cloned; a checkout is read in place.
 
-    Raises ``ProfileError`` where there is no such thing, ``OutsideError`` where it cannot be had, ``UserError`` where
-    it is not the Open Science Catalog or its archive would write outside its folder.
+    Raises:
+        ProfileError: ``metadata`` is none of these.
+        OutsideError: it cannot be fetched.
+        UserError: it is not the Open Science Catalog, or its archive would write outside its folder.
+
     """
-    if Path(metadata).is_dir() and not _is_bare(Path(metadata)):
-        return catalog_in(Path(metadata))
+    folder = Path(metadata)
+    is_bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()  # a git repository without a checkout
+    if folder.is_dir() and not is_bare:
+        return catalog_in(folder)
     if _ARCHIVE.search(urlsplit(metadata).path):
         return catalog_in(_unpacked(metadata, workdir))
-    if _GIT.match(metadata) or Path(metadata).is_dir():
+    if _GIT.match(metadata) or folder.is_dir():
         return catalog_in(_cloned(metadata, workdir))
     raise ProfileError(
         f"catalog.metadata: {metadata} is no folder, archive or git URL",
@@ -169,12 +166,8 @@ def open_catalog(metadata: str, workdir: Path) -> Catalog:
     )
 
 
-def _is_bare(folder: Path) -> bool:
-    return (folder / "HEAD").is_file() and (folder / "objects").is_dir()
-
-
 def _cloned(url: str, workdir: Path) -> Path:
-    """A fresh clone; the one before goes, for the catalogue moves on."""
+    """Clones a repository anew in place of an earlier clone, since the catalogue moves on."""
     target = workdir / f"catalog-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
     shutil.rmtree(target, ignore_errors=True)
     workdir.mkdir(parents=True, exist_ok=True)
@@ -185,54 +178,49 @@ def _cloned(url: str, workdir: Path) -> Path:
         with waiting(f"git to clone {shown(url)}", _CLONE_SECONDS):
             subprocess.run(command, check=True, capture_output=True, timeout=_CLONE_SECONDS, env=environment)  # noqa: S603
     except (OSError, subprocess.SubprocessError) as error:
+        stderr = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip()
+        reason = stderr.splitlines()[-1] if stderr else error
         raise OutsideError(
-            f"catalog.metadata: {url} cannot be cloned ({_reason(error)})",
+            f"catalog.metadata: {url} cannot be cloned ({reason})",
             "see that git is installed and may read it, or name a checkout or an archive",
         ) from error
     return target
 
 
-def _reason(error: Exception) -> str:
-    stderr = getattr(error, "stderr", None)
-    lines = stderr.decode(errors="replace").strip().splitlines() if stderr else []
-    return lines[-1] if lines else str(error)
-
-
 def _unpacked(href: str, workdir: Path) -> Path:
-    """The archive's files in a folder named by its content, so that a second run unpacks nothing."""
+    """Unpacks an archive into a folder named by its content, so that a second run unpacks nothing."""
     workdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=workdir) as scratch:
         archive = Path(scratch) / "archive"
-        digest = _fetched(href, archive)
-        target = workdir / f"catalog-{digest[:16]}"
+        _fetch(href, archive)
+        with archive.open("rb") as file:
+            target = workdir / f"catalog-{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
         if not target.is_dir():
             files = Path(scratch) / "files"
             _unpack(href, archive, files)
-            _inner(files).rename(target)
+            inside = list(files.iterdir())  # archives of repositories have one folder at their top
+            (inside[0] if len(inside) == 1 and inside[0].is_dir() else files).rename(target)
     return target
 
 
-def _fetched(href: str, target: Path) -> str:
-    """Copies an archive here; returns its sha256."""
+def _fetch(href: str, target: Path) -> None:
     import fsspec  # noqa: PLC0415 - keeps the import of this module light
 
     def copy() -> None:
-        with fsspec.open(href, "rb") as source, target.open("wb") as copy:
-            _copy(href, source, copy, _LARGEST)
+        with fsspec.open(href, "rb") as source, target.open("wb") as file:
+            _copy(href, source, file, _LARGEST)
 
     if "://" not in href and not Path(href).is_file():
         raise OutsideError(f"catalog.metadata: {href} cannot be read (it is no file)", "name one that can be read")
+    wait = Wait(f"the archive of the catalogue, {shown(href)},", _CLONE_SECONDS)
     try:
-        bounded(
-            copy, Wait(f"the archive of the catalogue, {shown(href)},", _CLONE_SECONDS), "name one that can be read"
-        )
+        bounded(copy, wait, "name one that can be read")
     except (OSError, ValueError, ImportError) as error:
         raise OutsideError(f"catalog.metadata: {href} cannot be read ({error})", "name one that can be read") from error
-    with target.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _unpack(href: str, archive: Path, folder: Path) -> None:
+    """Unpacks the members into a folder; names, kinds and sizes are checked before each is written."""
     room = _LARGEST
     folder.mkdir()
     try:
@@ -243,13 +231,16 @@ def _unpack(href: str, archive: Path, folder: Path) -> None:
             _refuse(href, name, f"one of more than {_MOST}", wrong=number >= _MOST)
             _refuse(href, name, "a path outside the archive", wrong=_leaves(name))
             _refuse(href, name, f"more than {_LARGEST} bytes", wrong=room < 0)
-            _write(href, folder / name, content, size)
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                _copy(href, content, file, size)
     except (OSError, EOFError, RuntimeError, zlib.error, tarfile.TarError, zipfile.BadZipFile) as error:
         raise OutsideError(f"catalog.metadata: {href} is no whole archive ({error})", "fetch it again") from error
 
 
 def _inflated(href: str, archive: Path) -> Path:
-    """The archive without gzip around it, of which no more is unpacked than an archive may have."""
+    """Returns the archive without gzip around it, inflated no further than an archive may be large."""
     with archive.open("rb") as file:
         if file.read(2) != b"\x1f\x8b":
             return archive
@@ -265,24 +256,15 @@ def _refuse(href: str, name: str, what: str, *, wrong: bool) -> None:
 
 
 def _leaves(name: str) -> bool:
-    if (
-        "\0" in name
-        or len(name) > _LONGEST
-        or any(len(part.encode(errors="replace")) > _PART for part in name.split("/"))
-    ):
-        return True
+    """Tells if a member would be written outside the folder, or under a name that no file can have."""
+    too_long = len(name) > _LONGEST or any(len(part.encode(errors="replace")) > _PART for part in name.split("/"))
     path = PurePosixPath(name.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts[:1])
-
-
-def _write(href: str, path: Path, content: IO[bytes], size: int) -> None:
-    """Takes no more bytes than the archive's index promised, block by block."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        _copy(href, content, file, size)
+    drive = any(":" in part for part in path.parts[:1])
+    return "\0" in name or too_long or path.is_absolute() or ".." in path.parts or drive
 
 
 def _copy(href: str, source: IO[bytes] | gzip.GzipFile, target: IO[bytes], most: int) -> None:
+    """Copies a stream block by block, and stops with an error beyond ``most`` bytes."""
     copied = 0
     while block := source.read(_BLOCK):
         copied += len(block)
@@ -303,14 +285,7 @@ def _tar_members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
 def _zip_members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     with zipfile.ZipFile(archive) as packed:
         for member in packed.infolist():
-            link = stat.S_ISLNK(member.external_attr >> 16)
-            _refuse(archive.name, member.filename, "a link", wrong=link)
+            _refuse(archive.name, member.filename, "a link", wrong=stat.S_ISLNK(member.external_attr >> 16))
             if not member.is_dir():
                 with packed.open(member) as content:
                     yield member.filename, member.file_size, content
-
-
-def _inner(folder: Path) -> Path:
-    """The folder itself, or the one folder in it that archives of repositories have at their top."""
-    inside = list(folder.iterdir())
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder

@@ -21,7 +21,6 @@ from earthcode_pack.catalogs.osc.links import (
     link,
     merged_links,
     with_link,
-    without_link,
 )
 from earthcode_pack.catalogs.osc.records import (
     experiment_record,
@@ -38,7 +37,7 @@ from earthcode_pack.files import to_json
 from earthcode_pack.profile.model import NewEntries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from earthcode_pack.profile import Profile
 
@@ -54,19 +53,31 @@ def change_set(
     *,
     environment: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
-    """Path relative to the catalogue's root → new text, for every file that is new or changes; writes nothing.
+    """Computes the new text of every file of the catalogue that is new or changes; writes nothing.
 
-    ``collection`` and ``items`` are the bundle's STAC, ``now`` an RFC 3339 time for ``created`` and ``updated``,
-    ``environment`` what the experiment's ``environment.yaml`` says of the software. Existing files keep every byte
-    that need not change. Beyond 600 Items, and where the PRR serves them, Items stay out.
+    Existing files keep every byte that need not change. Beyond 600 Items, and where the PRR serves them, Items stay
+    out.
 
-    Raises what ``check_ids`` raises.
+    Args:
+        profile: of the product.
+        collection: the bundle's STAC Collection.
+        items: the bundle's STAC Items.
+        catalog: the catalogue as it is.
+        now: RFC 3339 time for ``created`` and ``updated``.
+        environment: the software, for the experiment's ``environment.yaml``.
+
+    Returns:
+        The texts by path, relative to the catalogue's root.
+
+    Raises:
+        UnknownId: as ``check_ids``, whose other errors are raised too.
+
     """
     check_ids(profile, catalog)
     draft = Draft(catalog)
     _add_new_entries(draft, profile, collection, now)
-    copied = _catalogued(profile, items)
-    _add_product(draft, profile, collection, copied, now)
+    some = [] if profile.store and profile.store.prr else list(islice(items, LARGEST + 1))
+    _add_product(draft, profile, collection, some if len(some) <= LARGEST else [], now)
     _add_experiment(draft, profile, now, environment or {})
     _point_back(draft, profile)
     _retitle(draft, profile)
@@ -74,10 +85,7 @@ def change_set(
 
 
 def stale_items(profile: Profile, catalog: Catalog, changes: Mapping[str, str]) -> list[str]:
-    """Item files of an earlier version that the new record links no more.
-
-    They are to be deleted, which laying files over cannot do.
-    """
+    """Lists Item files of an earlier version, not linked any more: laying files over cannot delete them."""
     path = path_of("products", profile.product.id)
     if path not in changes or catalog.text(path) is None:
         return []
@@ -91,16 +99,8 @@ def _item_paths(text: str, profile: Profile) -> set[str]:
     return {folder + link["href"][1:] for link in links if link["rel"] == "item" and link["href"].startswith("./")}
 
 
-def _catalogued(profile: Profile, items: Iterable[Record]) -> list[Record]:
-    """The Items that go into the catalogue: all or none."""
-    if profile.store and profile.store.prr:
-        return []
-    some = list(islice(items, LARGEST + 1))
-    return some if len(some) <= LARGEST else []
-
-
 def _add_new_entries(draft: Draft, profile: Profile, collection: Record, now: str) -> None:
-    """Variables, missions and the project that the catalogue lacks and the product names."""
+    """Adds the variables, missions and the project that the product names and the catalogue lacks."""
     new = profile.catalog.new if profile.catalog else NewEntries()
     for entry in osc_variables(profile):
         if not draft.catalog.has("variables", entry):
@@ -130,7 +130,7 @@ def _add_product(draft: Draft, profile: Profile, collection: Record, items: list
 
 
 def _add_experiment(draft: Draft, profile: Profile, now: str, environment: Mapping[str, Any]) -> None:
-    """The workflow unless the catalogue has it, the experiment, its two YAML files, and the way back."""
+    """Adds the workflow unless the catalogue has it, the experiment with its two YAML files, and links between them."""
     experiment = profile.experiment
     if experiment is None:
         return
@@ -142,16 +142,12 @@ def _add_experiment(draft: Draft, profile: Profile, now: str, environment: Mappi
     folder = f"experiments/{experiment.id}"
     inputs = {"inputs": [entry.model_dump() for entry in experiment.inputs], "parameters": experiment.parameters}
     about = {"workflow": experiment.workflow.model_dump(), "packaging": dict(environment)}
-    draft.plain[f"{folder}/input.yaml"] = _yaml(inputs)
-    draft.plain[f"{folder}/environment.yaml"] = _yaml({key: value for key, value in about.items() if value})
-
-
-def _yaml(data: Mapping[str, Any]) -> str:
-    return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+    for name, data in (("input", inputs), ("environment", {key: value for key, value in about.items() if value})):
+        draft.plain[f"{folder}/{name}.yaml"] = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
 
 def _point_back(draft: Draft, profile: Profile) -> None:
-    """``child`` to the product from its project, themes, variables and missions, and from no others."""
+    """Links the product as ``child`` of its project, themes, variables and missions, and of no others."""
     entry = profile.product.id
     named: dict[Kind, list[str]] = {
         "projects": [profile.project.id],
@@ -169,7 +165,7 @@ def _point_back(draft: Draft, profile: Profile) -> None:
 
 
 def _named_before(catalog: Catalog, entry: str) -> dict[Kind, list[str]]:
-    """What the product's record names in the catalogue as it is; nothing where it is new."""
+    """Reads which entries the product's record names in the catalogue as it is; none where it is new."""
     if not catalog.has("products", entry):
         return {}
     record = catalog.read(path_of("products", entry))
@@ -190,18 +186,12 @@ def _retitle(draft: Draft, profile: Profile) -> None:
     title, target = draft.title("products", entry), f"/{entry}/collection.json"
     for path in draft.catalog.paths():
         if target in (draft.catalog.text(path) or "") and path != path_of("products", entry):
-            _retitle_in(draft, path, f"products{target}", title)
-
-
-def _retitle_in(draft: Draft, path: str, target: str, title: str) -> None:
-    record = draft.read(path)
-    links = [_retitled(link, path, target, title) for link in record.get("links", ())]
-    if links != record.get("links"):
-        draft.values[path] = {**record, "links": links}
+            links = draft.read(path).get("links", [])
+            draft.relink(path, [_retitled(link, path, f"products{target}", title) for link in links])
 
 
 def _retitled(link: Link, path: str, target: str, title: str) -> Link:
-    """A link that points to the product, with its title; any other as it is."""
+    """Gives a link to the product its new title; leaves any other as it is."""
     titled = {"child": title, "parent": title, "collection": title, "related": f"{PREFIXES['products']}: {title}"}
     href = str(link.get("href"))
     points = href == f"../../{target}" or (path == "products/catalog.json" and f"products/{href[2:]}" == target)
@@ -210,32 +200,32 @@ def _retitled(link: Link, path: str, target: str, title: str) -> Link:
 
 @dataclass
 class Draft:
-    """New values by path; reading falls back on the catalogue."""
+    """A change set in the making: new values by path, over a catalogue that stays as it is."""
 
     catalog: Catalog
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     plain: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: str) -> dict[str, Any]:
-        """A file as it will be."""
+        """Returns a file as it will be."""
         return self.values[path] if path in self.values else self.catalog.read(path)
 
     def title(self, kind: Kind, entry: str) -> str:
-        """An entry's title as it will be."""
+        """Returns an entry's title as it will be."""
         return title_in(self.read(path_of(kind, entry)))
 
     def index_title(self, kind: Kind) -> str:
-        """The title of the catalogue of one kind, such as "Products"."""
+        """Returns the title of the catalogue of one kind, such as "Products"."""
         return title_in(self.read(f"{kind}/catalog.json"))
 
     def root_title(self) -> str:
-        """The title of the whole, "Open Science Catalog"."""
+        """Returns the title of the whole, "Open Science Catalog"."""
         return title_in(self.read("catalog.json"))
 
     def put(self, path: str, record: dict[str, Any], base: str = "") -> None:
-        """A record, laid over the one that is there: what only the old one says stays, and so does ``created``.
+        """Lays a record over the one that is there, whose other fields stay, and so does ``created``.
 
-        A record that says nothing new keeps its ``updated`` too, so that handing off again changes nothing.
+        A record without news keeps its ``updated`` too, so that handing off again changes nothing.
         """
         if self.catalog.text(path) is None:
             self.values[path] = record
@@ -247,9 +237,12 @@ class Draft:
 
     def point(self, path: str, target: Link) -> None:
         """Adds a link to a file, or corrects the one that points to the same place."""
+        self.relink(path, with_link(self.read(path).get("links", []), target))
+
+    def relink(self, path: str, links: list[Link]) -> None:
+        """Replaces the links of a file, where they differ."""
         record = self.read(path)
-        links = with_link(record.get("links", []), target)
-        if links != record.get("links"):
+        if links != record.get("links", []):
             self.values[path] = {**record, "links": links}
 
     def list_in(self, kind: Kind, entry: str) -> None:
@@ -260,26 +253,17 @@ class Draft:
 
     def unpoint(self, path: str, rel: str, href: str) -> None:
         """Removes a link that is no longer true; nothing where the file or the link is not there."""
-        if self.catalog.text(path) is None:
-            return
-        record = self.read(path)
-        links = without_link(record.get("links", []), rel, href)
-        if links != record.get("links", []):
-            self.values[path] = {**record, "links": links}
+        if self.catalog.text(path) is not None:
+            links = self.read(path).get("links", [])
+            self.relink(path, [old for old in links if (old.get("rel"), old.get("href")) != (rel, href)])
 
     def texts(self) -> dict[str, str]:
-        """Path → new text of every file that is new or differs, the unchanged bytes of old ones kept."""
-        return dict(sorted(self._texts()))
-
-    def _texts(self) -> Iterator[tuple[str, str]]:
+        """Returns the new text of every file that is new or differs, by path; unchanged bytes of old ones are kept."""
+        new = dict(self.plain)
         for path, value in self.values.items():
             old = self.catalog.text(path)
-            new = to_json(value) if old is None else edit_json(old, value)
-            if new != old:
-                yield path, new
-        for path, text in self.plain.items():
-            if text != self.catalog.text(path):
-                yield path, text
+            new[path] = to_json(value) if old is None else edit_json(old, value)
+        return {path: text for path, text in sorted(new.items()) if text != self.catalog.text(path)}
 
 
 def _merged(old: dict[str, Any], new: dict[str, Any], base: str) -> dict[str, Any]:
@@ -297,7 +281,7 @@ def _kept_created(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without(record: dict[str, Any], key: str) -> dict[str, Any]:
-    """The record without a stamp, at its top and among its properties."""
+    """Leaves a time stamp out of a record, at its top and among its properties."""
     rest = {name: value for name, value in record.items() if name != key}
     if isinstance(rest.get("properties"), dict):
         rest["properties"] = {name: value for name, value in rest["properties"].items() if name != key}

@@ -1,4 +1,4 @@
-"""Whether the ids of a profile exist in the catalogue, or are described well enough to be added to it."""
+"""Checks the ids of a profile: in the catalogue, or described well enough to be added to it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,21 @@ _WORDS: dict[Kind, str] = {
 
 
 def check_ids(profile: Profile, catalog: Catalog) -> None:
-    """Passes where every id of the profile is the catalogue's or described under ``catalog.new``.
+    """Checks that every id of a profile is in the catalogue or described under ``catalog.new``.
 
-    Raises ``UnknownId`` that names all unknown themes, missions, variables and the project, each with its profile key
-    and the nearest ids; ``ProfileError`` where a new project, variable or mission lacks what its record needs;
-    ``UserError`` for a way of delivery that this version has not.
+    Raises:
+        UnknownId: names all unknown themes, missions, variables and the project, each with its key and the nearest ids.
+        ProfileError: a new project lacks what its record needs.
+        UserError: this version does not deliver in the way that ``catalog.deliver`` asks for.
+
     """
-    _deliverable(profile)
-    unknown = [*_unknown(profile, catalog), *_unknown_project(profile, catalog)]
+    way = profile.catalog.deliver if profile.catalog else "folder"
+    if way != "folder":
+        raise UserError(
+            f"catalog.deliver: {way} is not done by this version",
+            "set catalog.deliver: folder and apply the bundle's osc.patch to your fork",
+        )
+    unknown = list(_unknown(profile, catalog))
     if unknown:
         raise UnknownId(
             "\n".join(unknown),
@@ -45,29 +52,23 @@ def check_ids(profile: Profile, catalog: Catalog) -> None:
 
 
 def is_new_project(profile: Profile, catalog: Catalog) -> bool:
-    """Whether the project's record has to be made."""
+    """Tells if the catalogue lacks the project, so that its record is to be made."""
     return not catalog.has("projects", profile.project.id)
 
 
-def _deliverable(profile: Profile) -> None:
-    way = profile.catalog.deliver if profile.catalog else "folder"
-    if way != "folder":
-        raise UserError(
-            f"catalog.deliver: {way} is not done by this version",
-            "set catalog.deliver: folder and apply the bundle's osc.patch to your fork",
-        )
-
-
 def _unknown(profile: Profile, catalog: Catalog) -> Iterator[str]:
-    """One line for each id that neither the catalogue nor ``catalog.new`` knows."""
+    """Yields one line for each id that is neither in the catalogue nor described."""
     for kind, key, entry, described in _named(profile):
-        if entry in described or catalog.has(kind, entry):
-            continue
-        yield _unknown_line(kind, key, entry, [*catalog.ids(kind), *described])
+        if entry not in described and not catalog.has(kind, entry):
+            yield _unknown_line(kind, key, entry, [*catalog.ids(kind), *described])
+    project = profile.project
+    described = [key for key in _NEEDED if getattr(project, key) is not None]
+    if is_new_project(profile, catalog) and not described:  # a slip of the pen rather than a new project
+        yield _unknown_line("projects", "project.id", project.id, list(catalog.ids("projects")))
 
 
 def _named(profile: Profile) -> Iterator[tuple[Kind, str, str, list[str]]]:
-    """Every id with its kind, its key in the profile, and the new ids of its kind."""
+    """Yields every id with its kind, its key in the profile, and the new ids of its kind."""
     product, new = profile.product, profile.catalog.new if profile.catalog else None
     for index, theme in enumerate(product.themes):
         yield "themes", f"product.themes[{index}]", theme, []
@@ -88,19 +89,11 @@ def _unknown_line(kind: Kind, key: str, entry: str, known: list[str]) -> str:
 
 
 def _nearest(entry: str, known: list[str]) -> list[str]:
-    """Up to three ids that look alike, whatever the case, or that contain the words asked for."""
+    """Returns up to three ids that look alike, whatever the case, or that contain the words asked for."""
     lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(entry.lower(), list(lower), n=3, cutoff=0.6)
     within = [name for name in lower if entry.lower().replace("_", "-") in name]
     return [lower[name] for name in dict.fromkeys([*near, *within])][:3]
-
-
-def _unknown_project(profile: Profile, catalog: Catalog) -> Iterator[str]:
-    """An unknown project of which nothing is said is taken for a slip of the pen, not for a new one."""
-    project = profile.project
-    described = any(getattr(project, key) is not None for key in _NEEDED)
-    if is_new_project(profile, catalog) and not described:
-        yield _unknown_line("projects", "project.id", project.id, list(catalog.ids("projects")))
 
 
 def _complete_project(profile: Profile, catalog: Catalog) -> None:

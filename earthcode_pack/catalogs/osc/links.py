@@ -24,19 +24,19 @@ _STRUCTURE = {"root", "parent", "collection", "self", "items", "item", "child"}
 
 
 def link(rel: str, href: str, title: str | None = None, media_type: str | None = JSON) -> Link:
-    """A link, its members in the catalogue's order."""
+    """Makes a link with its members in the catalogue's order."""
     return (
         {"rel": rel, "href": href} | ({"type": media_type} if media_type else {}) | ({"title": title} if title else {})
     )
 
 
 def self_link(path: str) -> Link:
-    """Where the catalogue publishes a file."""
+    """Makes the link to where the catalogue publishes a file."""
     return link("self", PUBLIC + path)
 
 
 def related(kind: Kind, entry: str, title: str) -> Link:
-    """``related`` from one entry to another, titled as the validator wants it.
+    """Makes the ``related`` link to an entry, with the title that the catalogue's validator wants.
 
     >>> related("themes", "land", "Land")["title"]
     'Theme: Land'
@@ -45,12 +45,12 @@ def related(kind: Kind, entry: str, title: str) -> Link:
 
 
 def child(kind: Kind, entry: str, title: str) -> Link:
-    """``child`` from one entry to another of a different kind."""
+    """Makes the ``child`` link to an entry of another kind."""
     return link("child", f"../../{path_of(kind, entry)}", title)
 
 
 def with_link(links: list[Link], new: Link) -> list[Link]:
-    """The links with one that points where none did, behind the last of its relation; the same list where one does."""
+    """Adds a link after the last of its relation, or renews the one with the same target."""
     for index, old in enumerate(links):
         if (old.get("rel"), old.get("href")) == (new["rel"], new["href"]):
             return [*links[:index], {**old, **new}, *links[index + 1 :]]
@@ -59,13 +59,8 @@ def with_link(links: list[Link], new: Link) -> list[Link]:
     return [*links[:at], new, *links[at:]]
 
 
-def without_link(links: list[Link], rel: str, href: str) -> list[Link]:
-    """The links without the one that is no longer true."""
-    return [old for old in links if (old.get("rel"), old.get("href")) != (rel, href)]
-
-
 def merged_links(old: list[Link], new: Iterable[Link], base: str = "") -> list[Link]:
-    """A record's links: the old in their order, renewed or dropped, then the new ones, each behind its relation.
+    """Merges a record's links: the old ones in their order, renewed or dropped, then the new ones.
 
     Dropped are ``item`` links and ``related`` links to themes, variables, missions and projects that are no longer
     named, where the new record names any of that kind. ``base`` tells an earlier version's ``child`` from a stranger's.
@@ -81,7 +76,7 @@ def merged_links(old: list[Link], new: Iterable[Link], base: str = "") -> list[L
 
 
 def _slot(entry: Link, base: str) -> tuple[str, str]:
-    """What makes two links the same place in a record."""
+    """Returns the key under which two links are the same place in a record."""
     rel, href = str(entry.get("rel")), str(entry.get("href"))
     if rel in ("root", "parent", "self", "license", "collection"):
         return rel, ""
@@ -93,7 +88,7 @@ def _slot(entry: Link, base: str) -> tuple[str, str]:
 
 
 def _kind(entry: Link) -> str | None:
-    """The kind of catalogue entry that a link names and that the record decides on."""
+    """Returns the kind of entry that a link names, where the record decides on links of that kind."""
     if entry.get("rel") == "item":
         return "item"
     folder = str(entry.get("href")).removeprefix("../../").partition("/")[0]
@@ -102,7 +97,7 @@ def _kind(entry: Link) -> str | None:
 
 
 def _access_first(links: list[Link]) -> list[Link]:
-    """The first ``via`` is "Access": readers and the catalogue's pages take the first."""
+    """Moves the ``via`` link "Access" before the others: readers and the catalogue's pages take the first."""
     vias = [index for index, entry in enumerate(links) if entry.get("rel") == "via"]
     access = next((index for index in vias if links[index].get("title") == "Access"), None)
     if access is None or access == vias[0]:
@@ -112,7 +107,7 @@ def _access_first(links: list[Link]) -> list[Link]:
 
 
 def osc_extent(extent: dict[str, Any]) -> dict[str, Any]:
-    """A Collection's extent with boxes in the catalogue's form."""
+    """Rewrites a Collection's extent with boxes in the catalogue's form."""
     return {
         "spatial": {"bbox": osc_boxes(extent["spatial"]["bbox"])},
         "temporal": {"interval": extent["temporal"]["interval"]},
@@ -120,7 +115,7 @@ def osc_extent(extent: dict[str, Any]) -> dict[str, Any]:
 
 
 def osc_boxes(boxes: list[list[float]]) -> list[list[float]]:
-    """Boxes of a Collection as (west, south, east, north) in degrees, none across the antimeridian.
+    """Rewrites boxes (west, south, east, north; degrees) of a Collection so that none crosses the antimeridian.
 
     A box across it becomes all longitudes, followed by the true boxes cut at the antimeridian: RFC 7946's west > east
     stands in the STAC that is published; whether the catalogue's validator takes it is unknown. The result is one box
@@ -137,7 +132,7 @@ def osc_boxes(boxes: list[list[float]]) -> list[list[float]]:
 
 
 def osc_box(box: list[float]) -> list[float]:
-    """The box of an Item, which has one: all longitudes where it crosses the antimeridian."""
+    """Rewrites the box of an Item, which has only one: all longitudes where it crosses the antimeridian."""
     west, south, east, north = _without_heights(box)
     return [-HALF, south, HALF, north] if west > east else [west, south, east, north]
 
@@ -149,9 +144,17 @@ def _without_heights(box: list[float]) -> list[float]:
 def catalog_item(
     item: dict[str, Any], path: str, product: tuple[str, str], root_title: str, base: str
 ) -> dict[str, Any]:
-    """An Item for ``path`` in the catalogue; ``product`` is its id and title, ``base`` the published folder's href.
+    """Rewrites an Item for the catalogue, with absolute asset hrefs.
 
-    A box that crosses the antimeridian becomes the overall one; the geometry, which is split, tells the truth.
+    A box that crosses the antimeridian becomes all longitudes; the geometry, which is split, tells the truth.
+
+    Args:
+        item: the Item of the bundle.
+        path: of the Item in the catalogue.
+        product: id and title of its product.
+        root_title: title of the catalogue.
+        base: href of the published product's folder.
+
     """
     here = f"{base}/items/{item['id']}.json"
     entry, title = product
@@ -167,7 +170,7 @@ def catalog_item(
 
 
 def item_folder(entry: str) -> str:
-    """The folder of a product's Items."""
+    """Returns the folder of a product's Items."""
     return path_of("products", entry).removesuffix("/collection.json")
 
 

@@ -37,7 +37,7 @@ Record = dict[str, Any]
 
 
 def hierarchy(draft: Draft, kind: Kind) -> list[Link]:
-    """The links to the root and to the catalogue of the kind, with the titles that these state."""
+    """Makes the links to the root and to the catalogue of the kind, with the titles that these state."""
     return [
         link("root", "../../catalog.json", draft.root_title()),
         link("parent", "../catalog.json", draft.index_title(kind)),
@@ -45,12 +45,12 @@ def hierarchy(draft: Draft, kind: Kind) -> list[Link]:
 
 
 def theme_links(draft: Draft, themes: list[str]) -> list[Link]:
-    """``related`` to every theme."""
+    """Makes a ``related`` link to every theme."""
     return [related("themes", theme, draft.title("themes", theme)) for theme in themes]
 
 
 def product_record(profile: Profile, collection: Record, items: list[Record], draft: Draft, now: str) -> Record:
-    """``products/<id>/collection.json``: measured facts, the profile's ids, the targets' titles."""
+    """Makes ``products/<id>/collection.json`` of measured facts, the profile's ids and the targets' titles."""
     product = profile.product
     record = {
         "type": "Collection",
@@ -84,7 +84,7 @@ def product_record(profile: Profile, collection: Record, items: list[Record], dr
 
 
 def _extensions(record: Record, collection: Record) -> list[str]:
-    """Those whose fields the record carries; the datacube's in the version that the Collection was written in."""
+    """Lists the extensions of the record's fields; the datacube's in the version of the Collection."""
     cube = next((url for url in collection.get("stac_extensions", ()) if "/datacube/" in url), None)
     optional = {
         "cf:parameter": _EXTENSION.format("cf/v0.2.0"),
@@ -101,7 +101,7 @@ def _product_links(profile: Profile, collection: Record, items: list[Record], dr
     references = [documentation_link(profile), license_link(profile, collection), citation_link(profile)]
     return [
         *hierarchy(draft, "products"),
-        link("via", access_href(profile), "Access", _access_type(profile)),
+        link("via", access_href(profile), "Access", "text/html" if profile.store and profile.store.prr else JSON),
         *(reference for reference in references if reference),
         related("projects", profile.project.id, draft.title("projects", profile.project.id)),
         *theme_links(draft, product.themes),
@@ -109,35 +109,26 @@ def _product_links(profile: Profile, collection: Record, items: list[Record], dr
         *(related("eo-missions", entry, draft.title("eo-missions", entry)) for entry in product.missions),
         *made_by,
         link("child", published_collection(profile), collection["title"]),
-        *(link("item", f"./{item_file(item)}", item_title(item)) for item in items),
+        *(link("item", f"./{item_file(item)}", item["properties"].get("title") or item["id"]) for item in items),
         self_link(path_of("products", product.id)),
     ]
 
 
-def _access_type(profile: Profile) -> str:
-    return "text/html" if profile.store and profile.store.prr else JSON
-
-
 def item_file(item: Record) -> str:
-    """The file name of an Item in its product's folder, where ``collection.json`` is taken."""
+    """Returns the file name of an Item in its product's folder, where ``collection.json`` is taken."""
     name = str(item["id"])
     return f"{name}-item.json" if name.lower() in ("collection", "catalog") else f"{name}.json"
 
 
-def item_title(item: Record) -> str:
-    """An Item's own title, or its id."""
-    return str(item["properties"].get("title") or item["id"])
-
-
 def published_base(profile: Profile) -> str:
-    """What the hrefs of every version of the product begin with; the whole STAC href where the PRR has it."""
+    """Returns the common start of the hrefs of all versions; the whole STAC href where the PRR has the product."""
     if profile.store and profile.store.prr:
         return published_collection(profile)
     return published_at(profile).rpartition("/v")[0] + "/v"
 
 
 def variable_record(entry: str, new: NewEntry, themes: list[str], draft: Draft, now: str) -> Record:
-    """``variables/<id>/catalog.json`` of a variable that the catalogue lacks."""
+    """Makes ``variables/<id>/catalog.json`` of a variable that the catalogue lacks."""
     about = link("via", new.href, "Description", "text/html")
     related_themes = theme_links(draft, themes)
     links = [*hierarchy(draft, "variables"), about, *related_themes, self_link(path_of("variables", entry))]
@@ -146,7 +137,7 @@ def variable_record(entry: str, new: NewEntry, themes: list[str], draft: Draft, 
 
 
 def mission_record(entry: str, new: NewEntry, draft: Draft, now: str) -> Record:
-    """``eo-missions/<id>/catalog.json`` of a mission that the catalogue lacks."""
+    """Makes ``eo-missions/<id>/catalog.json`` of a mission that the catalogue lacks."""
     about = link("via", new.href, "Description", "text/html")
     links = [*hierarchy(draft, "eo-missions"), about, self_link(path_of("eo-missions", entry))]
     return _catalog_record(entry, new, links, now)
@@ -166,7 +157,7 @@ def _catalog_record(entry: str, new: NewEntry, links: list[Link], now: str) -> R
 
 
 def project_record(profile: Profile, collection: Record, draft: Draft, now: str) -> Record:
-    """``projects/<id>/collection.json`` of a project that the catalogue lacks; its box is its first product's.
+    """Makes ``projects/<id>/collection.json`` of a project that the catalogue lacks, with its first product's box.
 
     Raises ``ProfileError`` where the profile does not say what the record needs.
     """
@@ -199,7 +190,7 @@ def project_record(profile: Profile, collection: Record, draft: Draft, now: str)
 
 
 def _contacts(profile: Profile) -> list[Record]:
-    """The technical officer, and the organisations of the product's contacts as the consortium."""
+    """Lists the technical officer, and the organisations of the product's contacts as the consortium."""
     officer = profile.project.technical_officer
     if officer is None:
         raise ProfileError("a new project needs project.technical_officer", "set its name and email")
@@ -211,7 +202,7 @@ def _contacts(profile: Profile) -> list[Record]:
 
 
 def workflow_record(profile: Profile, draft: Draft, now: str) -> Record:
-    """``workflows/<id>/record.json`` of the experiment's workflow, an OGC API Record."""
+    """Makes ``workflows/<id>/record.json`` of the experiment's workflow, an OGC API Record."""
     experiment = _experiment(profile)
     workflow = experiment.workflow
     code = link("application", workflow.href, workflow.title, _CODE_TYPES.get(workflow.kind.lower()))
@@ -224,12 +215,12 @@ def workflow_record(profile: Profile, draft: Draft, now: str) -> Record:
         self_link(path_of("workflows", workflow.id)),
     ]
     description = f"{workflow.title} ({workflow.kind}): the workflow that made {profile.product.title}."
-    properties = _properties(profile, "workflow", workflow.title, description, now)
-    return _feature(workflow.id, properties | {"osc:project": profile.project.id}, links)
+    about = {"type": "workflow", "title": workflow.title, "description": description}
+    return _feature(profile, workflow.id, about | {"osc:project": profile.project.id}, links, now)
 
 
 def experiment_record(profile: Profile, draft: Draft, now: str) -> Record:
-    """``experiments/<id>/record.json`` of what made the product, an OGC API Record."""
+    """Makes ``experiments/<id>/record.json`` of what made the product, an OGC API Record."""
     experiment = _experiment(profile)
     workflow = experiment.workflow.id
     links = [
@@ -243,8 +234,9 @@ def experiment_record(profile: Profile, draft: Draft, now: str) -> Record:
         self_link(path_of("experiments", experiment.id)),
     ]
     description = f"{experiment.title}: the run that made {profile.product.title}."
-    properties = _properties(profile, "experiment", experiment.title, description, now)
-    return _feature(experiment.id, properties | {"osc:workflow": workflow, "version": profile.product.version}, links)
+    about = {"type": "experiment", "title": experiment.title, "description": description}
+    made_by = {"osc:workflow": workflow, "version": profile.product.version}
+    return _feature(profile, experiment.id, about | made_by, links, now)
 
 
 def _experiment(profile: Profile) -> Experiment:
@@ -253,21 +245,18 @@ def _experiment(profile: Profile) -> Experiment:
     return profile.experiment
 
 
-def _properties(profile: Profile, kind: str, title: str, description: str, now: str) -> Record:
-    return {
+def _feature(profile: Profile, entry: str, about: Record, links: list[Link], now: str) -> Record:
+    """Makes an OGC API Record of a workflow or experiment."""
+    properties = {
         "created": now,
         "updated": now,
-        "type": kind,
-        "title": title,
-        "description": description,
+        **{key: about[key] for key in ("type", "title", "description")},
         "keywords": profile.product.keywords,
         "formats": [{"name": _FORMATS[profile.target.format]}],
         "license": profile.product.license,
         "themes": themes_field(profile.product.themes),
+        **about,
     }
-
-
-def _feature(entry: str, properties: Record, links: list[Link]) -> Record:
     return {
         "id": entry,
         "type": "Feature",

@@ -25,12 +25,16 @@ Record = dict[str, Any]
 
 
 def is_closed(stac: Record) -> bool:
-    """Whether an Item or Collection says how readers with keys get into its store."""
+    """Tells if an Item or Collection says how readers with credentials get into its store."""
     return any(part in url for url in stac.get("stac_extensions", ()) for part in _EXTENSIONS[:2])
 
 
 def without_store_access(stac: Record) -> Record:
-    """An Item or Collection without schemes, references to them, and alternates at another store."""
+    """Removes authentication schemes, references to them, and alternates at another store from an Item or Collection.
+
+    At the PRR the hrefs are those of its archive, and how that lets readers in is the PRR's to say; its operator learns
+    of access restrictions by the letter.
+    """
     if not is_closed(stac):
         return stac
     kept = [url for url in stac["stac_extensions"] if not any(part in url for part in _EXTENSIONS)]
@@ -58,10 +62,17 @@ Item = dict[str, Any]
 
 
 def gateway_item(item: Item, collection: str, public: str | None = None) -> Item:
-    """An Item as the gateway takes it: the PRR's Collection, the file extension, hrefs ``<item id>/<file name>``.
+    """Rewrites an Item as the gateway takes it: the PRR's Collection, the file extension, relative hrefs.
 
-    ``public`` is the href of the published product's folder; what lies elsewhere keeps its absolute href, and the
-    gateway does not move it.
+    Args:
+        item: an Item of the bundle.
+        collection: id of the PRR's Collection.
+        public: href of the published product's folder; what lies elsewhere keeps its absolute href, and the gateway
+            does not move it.
+
+    Returns:
+        The Item, with hrefs ``<item id>/<file name>`` and an interval as its time.
+
     """
     item = without_store_access(item)
     extensions = list(dict.fromkeys([*item.get("stac_extensions", ()), rules.FILE_SCHEMA]))
@@ -69,14 +80,11 @@ def gateway_item(item: Item, collection: str, public: str | None = None) -> Item
     assets = {key: {**asset, "href": _staged(item, asset["href"], public)} for key, asset in item["assets"].items()}
     links = [{"rel": rel, "href": "../collection.json", "type": "application/json"} for rel in ("root", "collection")]
     changed = {"stac_extensions": extensions, "collection": collection, "links": [*links, *kept], "assets": assets}
-    return {**item, **changed, "properties": _timed(item["properties"])}
-
-
-def _timed(properties: dict[str, Any]) -> dict[str, Any]:
-    """An instant as the interval that the gateway wants."""
+    properties = item["properties"]
     instant = properties.get("datetime")
     ends = {key: properties.get(key) or instant for key in ("start_datetime", "end_datetime")}
-    return {**properties, "datetime": instant or ends["start_datetime"], **ends}
+    timed = {**properties, "datetime": instant or ends["start_datetime"], **ends}
+    return {**item, **changed, "properties": timed}
 
 
 def _staged(item: Item, href: str, public: str | None) -> str:
@@ -85,29 +93,33 @@ def _staged(item: Item, href: str, public: str | None) -> str:
 
 
 def product_key(item: Item, href: str, public: str | None = None) -> str:
-    """Where an asset of a bundle's Item lies, relative to ``product/``; an absolute href elsewhere as it is."""
+    """Returns the key of an asset below ``product/``; an absolute href elsewhere as it is."""
     if public is not None and href.startswith(f"{public}/"):
         return href.removeprefix(f"{public}/")
     return href if "://" in href else urljoin(f"/items/{item['id']}.json", href).lstrip("/")
 
 
 def gateway_findings(item: Item, collection: str | None = None) -> list[Finding]:
-    """What the gateway would refuse of an Item (422), as errors, and what it would leave undone, as warnings.
+    """Finds what the gateway would refuse of an Item (422), as errors, and what it would leave undone, as warnings.
 
-    ``collection`` is the one in the gateway's URL. Not seen from here: whether the files are staged, and their sizes.
+    Files and their sizes are not looked at.
+
+    Args:
+        item: an Item in the gateway's form.
+        collection: the one in the gateway's URL, where it is known.
+
     """
-    assets = item.get("assets") if isinstance(item.get("assets"), dict) else {}
+    assets: dict[str, Any] = item["assets"] if isinstance(item.get("assets"), dict) else {}
     return [
-        *_of_item(item, collection),
-        *_of_times(item),
-        *_of_roles(item, assets or {}),
-        *_of_names(item, assets or {}),
-        *(found for key, asset in (assets or {}).items() for found in _of_asset(item, key, asset)),
+        *_item_findings(item, collection),
+        *_time_findings(item),
+        *_name_findings(item, assets),
+        *(found for key, asset in assets.items() for found in _asset_findings(item, key, asset)),
     ]
 
 
 def format_findings(item: Item) -> Iterator[Finding]:
-    """Data in a format that the PRR's quality job takes and does not recommend (its code 102)."""
+    """Yields data in formats that the PRR's quality job takes and does not recommend (its code 102)."""
     for key, asset in item["assets"].items():
         kind = str(asset.get("type", "")).lower()
         if "data" in (asset.get("roles") or ()) and _NOT_RECOMMENDED.search(kind):
@@ -116,11 +128,11 @@ def format_findings(item: Item) -> Iterator[Finding]:
 
 
 def about(rule: Rule, item: Item, message: str, measured: JsonValue = None, allowed: JsonValue = None) -> Finding:
-    """That an Item breaks a rule."""
+    """Makes the finding that an Item breaks a rule."""
     return rule.finding(str(item.get("id")), message, measured, allowed)
 
 
-def _of_item(item: Item, collection: str | None) -> Iterator[Finding]:
+def _item_findings(item: Item, collection: str | None) -> Iterator[Finding]:
     name = item.get("id")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         yield about(rules.ID, item, f"the id {name!r} has other characters", name)
@@ -133,8 +145,8 @@ def _of_item(item: Item, collection: str | None) -> Iterator[Finding]:
         yield about(rules.COLLECTION, item, message, own, collection)
 
 
-def _of_times(item: Item) -> Iterator[Finding]:
-    """``datetime`` may be null, the other two may not."""
+def _time_findings(item: Item) -> Iterator[Finding]:
+    """Yields times that are absent or not ISO 8601; ``datetime`` may be null."""
     properties = item.get("properties") or {}
     for key in ("start_datetime", "end_datetime", "datetime"):
         value = properties.get(key)
@@ -151,15 +163,12 @@ def _is_iso(value: Any) -> bool:
         return False
 
 
-def _of_roles(item: Item, assets: dict[str, Any]) -> Iterator[Finding]:
-    roles = [role for asset in assets.values() if isinstance(asset, dict) for role in asset.get("roles") or ()]
-    if not {"data", "documentation"} & set(roles):
+def _name_findings(item: Item, assets: dict[str, Any]) -> Iterator[Finding]:
+    """Yields absent roles, and file names: folders in an href are dropped, so each name must be right and unique."""
+    objects = [asset for asset in assets.values() if isinstance(asset, dict)]
+    if not {"data", "documentation"} & {role for asset in objects for role in asset.get("roles") or ()}:
         yield about(rules.DATA_ROLE, item, "no asset has the role data or documentation")
-
-
-def _of_names(item: Item, assets: dict[str, Any]) -> Iterator[Finding]:
-    """Folders in an href are dropped: the file name alone must be right, and the only one in its Item."""
-    hrefs = [asset.get("href") for asset in assets.values() if isinstance(asset, dict)]
+    hrefs = [asset.get("href") for asset in objects]
     moved = [PurePosixPath(href).name for href in hrefs if isinstance(href, str) and "://" not in href]
     for name, count in Counter(moved).items():
         if not _NAME.fullmatch(name):
@@ -167,18 +176,13 @@ def _of_names(item: Item, assets: dict[str, Any]) -> Iterator[Finding]:
         if count > 1:
             message = f"{count} assets are named {name!r}: the gateway drops the folders"
             yield about(rules.NAME_UNIQUE, item, message, count, 1)
-    yield from _of_alike(item, sorted(set(moved)))
-
-
-def _of_alike(item: Item, names: list[str]) -> Iterator[Finding]:
-    """``a.tif`` and ``a.tif.xml``: the gateway takes the second for a part of the first, and leaves it behind."""
-    for name, other in pairwise(names):
-        if name and other.startswith(name):
+    for name, other in pairwise(sorted(set(moved))):
+        if name and other.startswith(name):  # a.tif.xml: the gateway takes it for a part of a.tif, and leaves it behind
             message = f"the file name {other!r} begins with {name!r}: the gateway would archive the shorter one alone"
             yield about(rules.NAME_UNIQUE, item, message, other)
 
 
-def _of_asset(item: Item, key: str, asset: Any) -> Iterator[Finding]:
+def _asset_findings(item: Item, key: str, asset: Any) -> Iterator[Finding]:
     if not isinstance(asset, dict):
         yield about(rules.ASSET, item, f"the asset {key!r} is not an object")
         return
@@ -186,19 +190,14 @@ def _of_asset(item: Item, key: str, asset: Any) -> Iterator[Finding]:
         value = asset.get(field)
         if not isinstance(value, kind) or isinstance(value, bool):
             yield about(rules.ASSET, item, f"the asset {key!r} has no {field} of type {kind.__name__}", value)
-    yield from _of_href(item, key, asset.get("href"))
+    href = asset.get("href")
+    if isinstance(href, str) and "://" in href:
+        message = f"the asset {key!r} is remote: the gateway keeps {href} and does not archive it"
+        yield about(rules.REMOTE, item, message)
+    elif isinstance(href, str) and (href.startswith("/") or ".." in PurePosixPath(href).parts):
+        message = f"the href {href} of the asset {key!r} is not relative to the stage-in bucket's root"
+        yield about(rules.HREF, item, message, href)
     checksum = asset.get("file:checksum")
     if checksum is not None and not (isinstance(checksum, str) and _MULTIHASH.fullmatch(checksum)):
         message = f"the asset {key!r} has a file:checksum that is no sha256 multihash in lower-case hex"
         yield about(rules.CHECKSUM, item, message, checksum)
-
-
-def _of_href(item: Item, key: str, href: Any) -> Iterator[Finding]:
-    if not isinstance(href, str):
-        return
-    if "://" in href:
-        message = f"the asset {key!r} is remote: the gateway keeps {href} and does not archive it"
-        yield about(rules.REMOTE, item, message)
-    elif href.startswith("/") or ".." in PurePosixPath(href).parts:
-        message = f"the href {href} of the asset {key!r} is not relative to the stage-in bucket's root"
-        yield about(rules.HREF, item, message, href)
