@@ -321,15 +321,15 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     "death",
     [
-        (cube_profile, "second", "workspace.Workspace.keep"),
-        (cube_profile, "second", "workspace.Workspace.keep_record"),
-        (cube_profile, "second", "workspace.Workspace.forget"),
+        (cube_profile, "second", "run.workspace.Workspace.keep"),
+        (cube_profile, "second", "run.workspace.Workspace.keep_record"),
+        (cube_profile, "second", "run.workspace.Workspace.forget"),
         (cube_profile, "second", "pipeline.assemble"),
-        (profile_of, "second", "workspace.Workspace.keep_record"),
-        (profile_of, "second", "mirror.Mirror.send_product"),
-        (cube_profile, "first", "mirror.Mirror.send_product"),
-        (cube_profile, "first", "workspace.Workspace.keep_record"),
-        (profile_of, "first", "mirror.Mirror.push"),
+        (profile_of, "second", "run.workspace.Workspace.keep_record"),
+        (profile_of, "second", "remote.mirror.Mirror.send_product"),
+        (cube_profile, "first", "remote.mirror.Mirror.send_product"),
+        (cube_profile, "first", "run.workspace.Workspace.keep_record"),
+        (profile_of, "first", "remote.mirror.Mirror.push"),
     ],
 )
 def test_run_that_dies_there_goes_on_anywhere(

@@ -1,4 +1,4 @@
-"""A plan carried out: every job that is not done yet, part by part, on whatever workers the profile names."""
+"""Executes a plan: every job that is not done yet, part by part, on the workers that the profile names."""
 
 from __future__ import annotations
 
@@ -24,27 +24,30 @@ if TYPE_CHECKING:
 
 
 class Converted(NamedTuple):
-    """What convert left: artifacts in the order of the plan, failures, and how many jobs were done before."""
+    """Result of a conversion: artifacts in the order of the plan, failures, and the number of jobs done before."""
 
     artifacts: Sequence[Artifact]
     failures: tuple[Failure, ...]
     skipped: int
 
 
-def _nobody(_news: object) -> None:
-    """Who is told where nobody asks."""
+def _ignore(_news: object) -> None:
+    pass
 
 
 class Forward(NamedTuple):
-    """Where data goes as soon as it is made; nowhere by default.
+    """Callbacks that send data to a store as soon as it is made; by default none does.
 
-    ``write`` is ``convert.write``, or as it; workers must be able to import it. ``sent`` is called with what a worker
-    put into the store, ``tell`` with each artifact that is final: first those that were made before.
+    Attributes:
+        write: ``convert.write``, or a function of its signature that workers can import.
+        sent: called with what a worker put into the store.
+        tell: called with each artifact that is final, first with those that were made before.
+
     """
 
     write: Callable[[Part], Record | Failure] = convert.write
-    sent: Callable[[Sent], None] = _nobody
-    tell: Callable[[Artifact], None] = _nobody
+    sent: Callable[[Sent], None] = _ignore
+    tell: Callable[[Artifact], None] = _ignore
 
 
 def execute(
@@ -56,12 +59,26 @@ def execute(
     *,
     forward: Forward = Forward(),  # noqa: B008 - frozen
 ) -> Converted:
-    """Converts what is not done. Every verified part is noted at once, so that a killed run goes on.
+    """Converts the jobs that are not done; every verified part is noted at once, so that a killed run resumes.
 
-    What was hashed is what was converted: after the last read of a job its sources must be as they were when ``cache``
-    identified them. Files are looked at before the output gets its final name, folders once at the end.
+    The sources must be those that were hashed: after the last read of a job they are compared with ``cache``, files
+    before the output gets its final name, folders (Zarr) once at the end.
 
-    A job that fails is in the failures. Raises ``OutsideError`` and ``UserError``, which concern all jobs.
+    Args:
+        planned: the plan.
+        workspace: state of the run.
+        profile: of the product.
+        cache: identities of the sources as they were hashed.
+        progress: called with the number of parts that are done, and of all.
+        forward: where finished data goes at once.
+
+    Returns:
+        Artifacts and failures: a job that fails does not stop the others.
+
+    Raises:
+        OutsideError: storage or cluster fail, which concerns all jobs.
+        UserError: the setup is wrong, which concerns all jobs.
+
     """
     done: dict[str, bytes] = {}
     for job in planned.jobs:
@@ -81,7 +98,7 @@ def execute(
 
 
 class _Execution:
-    """The jobs under way: what is made, what failed, and the parts that each still waits for."""
+    """State of the jobs: what is made, what failed, and the parts that each still waits for."""
 
     def __init__(self, workspace: Workspace, jobs: list[Job], forward: Forward, cache: IdentityCache) -> None:
         self.workspace = workspace
@@ -91,7 +108,7 @@ class _Execution:
         self.made: dict[str, bytes] = {}
         self.failures: dict[str, Failure] = {}
         self.waiting: dict[str, set[int]] = defaultdict(set)
-        self.changed: set[str] = set()  # hrefs of sources that are not what was hashed
+        self.changed: set[str] = set()  # hrefs of sources that differ from what was hashed
 
     def run(self, profile: Profile, progress: Callable[[int, int], None]) -> None:
         """Writes the parts of all jobs, and finishes each job with its last part."""
@@ -105,7 +122,7 @@ class _Execution:
         self._reconcile()
 
     def _begin(self, job: Job) -> list[Part]:
-        """The parts that are still to be written; none where the job fails, or is finished at once."""
+        """Returns the parts that are still to be written; none where the job fails, or is finished at once."""
         try:
             self.workspace.bring(job)
             parts = self._resume(job)
@@ -117,7 +134,7 @@ class _Execution:
             return []
 
     def _resume(self, job: Job) -> list[Part] | None:
-        """The rest of what an interrupted run had begun; None where it must begin anew.
+        """Returns the parts that an interrupted run left; None where the job must begin anew.
 
         A run that was killed after its last part may have moved the output already, and not noted it.
         """
@@ -136,7 +153,7 @@ class _Execution:
         return []
 
     def _take(self, part: Part, result: Record | Failure | Exception) -> None:
-        """Notes the outcome of a part, once; the last one finishes its job."""
+        """Notes the outcome of a part, once; the last part finishes its job."""
         if isinstance(result, OutsideError | UserError):
             raise result
         if not isinstance(result, Record):
@@ -156,7 +173,7 @@ class _Execution:
                 self._fail(part.job, error)
 
     def _reconcile(self) -> None:
-        """Compares what was made with the plan: a job without an artifact is a failure, whatever its parts were."""
+        """Compares what was made with the plan: a job without an artifact and without a failure is a failure."""
         for job in self.jobs:
             if job.key not in self.made and job.key not in self.failures:
                 missing = ", ".join(map(str, sorted(self.waiting[job.key])))
@@ -178,7 +195,7 @@ class _Execution:
                 self.forward.sent(record.sent)
 
     def _refuse_changed(self, job: Job) -> None:
-        """Raises ``Unreadable`` where a file that the job read is not, or no longer, the one that was hashed."""
+        """Raises ``Unreadable`` where a file that the job read is not the one that was hashed."""
         for source in job.inputs:
             is_file = not storage.is_folder(source.href)
             if is_file and not storage.is_unchanged(source.href, source.sha256, self.cache):
@@ -186,9 +203,9 @@ class _Execution:
                 raise storage.changed(source.href)
 
     def _take_back_what_changed(self) -> None:
-        """Fails all jobs of sources that changed, and forgets their parts: those may hold values of either file.
+        """Fails all jobs of sources that changed, and drops their parts, which may mix values of both states.
 
-        Folders (Zarr) are looked through here, each once.
+        Folders (Zarr) are compared here, each once.
         """
         folders = {one.href: one.sha256 for job in self.jobs for one in job.inputs if storage.is_folder(one.href)}
         self.changed |= {href for href, digest in folders.items() if not storage.is_unchanged(href, digest, self.cache)}
@@ -201,7 +218,7 @@ class _Execution:
                 self.failures[job.key] = failure.model_copy(update={"source": source.href})
 
     def _fail(self, job: Job, result: Failure | Exception) -> None:
-        """Notes the first failure of a job. Where a source changed that is the reason, whatever a library says."""
+        """Notes the first failure of a job, and whether a source changed, which is then the reason."""
         if job.key not in self.failures:
             self.failures[job.key] = _failure_of(job, result)
             with suppress(SourceError):

@@ -1,4 +1,4 @@
-"""The folder of a run inside its bundle: who holds it, what is done, and where parts are made."""
+"""State of a run inside its bundle: the lock, the jobs that are done, and the parts under way."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _SENT = TypeAdapter(list[Sent])
 
 
 def bundle_of(profile: Profile, workdir: str | Path) -> Bundle:
-    """Where the bundle of a product lies: ``<workdir>/<product id>/v<version>``. Creates nothing.
+    """Returns the bundle of a product, ``<workdir>/<product id>/v<version>``; creates nothing.
 
-    Raises ``ProfileError`` where the workdir is a URL that cannot be one.
+    Raises ``ProfileError`` where the workdir is a URL that cannot hold bundles.
     """
     return bundle_in(workdir, profile.product.id, profile.product.version)
 
 
 class Workspace:
-    """``.work`` in a bundle: artifacts by fingerprint, parts under way, the cache of identities.
+    """Folder ``.work`` of a bundle: artifacts by fingerprint, parts under way, the cache of identities.
 
-    Where the bundle lies at a URL, all of it is in its ``mirror``, and goes there as it is noted here.
+    Where the bundle is at a URL, its ``mirror`` takes each note there as it is written here.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -55,11 +55,15 @@ class Workspace:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps other runs off the bundle; the lock dies with the process.
+        """Locks the bundle against other runs; the lock ends with the process.
 
-        Folders that are made here are for this user alone: raw data and their records may be closed.
+        New folders are private to this user, since raw data and their records may be confidential.
 
-        Raises ``Locked``; ``UserError`` or ``OutsideError`` where the workdir cannot be written.
+        Raises:
+            Locked: another run holds the bundle.
+            UserError: the workdir cannot be made.
+            OutsideError: the workdir cannot be written.
+
         """
         with ExitStack() as stack:
             try:
@@ -76,9 +80,9 @@ class Workspace:
                 yield
 
     def refuse_changed(self, elsewhere: Collection[str] = ()) -> None:
-        """Compares every file of the product with its manifest, but for ``elsewhere``: keys that workers have put.
+        """Compares every file of the product with its manifest, except keys that workers have put (``elsewhere``).
 
-        Raises ``UserError`` for one that is gone, a symbolic link, or of another size or sha256.
+        Raises ``UserError`` for a file that is gone, a symbolic link, or of another size or sha256.
         """
         cache, product = IdentityCache(self.identities), self.bundle.product.resolve()
         entries = [entry for entry in self.bundle.manifest() if entry.key not in elsewhere]
@@ -94,65 +98,59 @@ class Workspace:
             cache.save()
 
     def folder(self, job: Job) -> Path:
-        """Where the parts of a job are made."""
+        """Returns the folder in which the parts of a job are made."""
         return self.root / "jobs" / job.fingerprint[:32]
 
     def done(self, job: Job, cache: IdentityCache) -> Artifact | None:
-        """The artifact of a job that was made before, if every file of it is still what was verified."""
+        """Returns the artifact of a job that is done, if each of its files is still the one that was verified."""
         path = self._record(job)
         if not path.is_file():
             return None
         artifact = Artifact.from_json(path.read_bytes())
-        return artifact if self._are_intact(artifact.files, cache) else None
-
-    def _are_intact(self, files: tuple[File, ...], cache: IdentityCache) -> bool:
         if self.mirror is None:
-            return all(self._is_intact(file, cache) for file in files)
-        away = [file for file in files if not self._is_intact(file, cache)]
+            return artifact if all(self._is_intact(file, cache) for file in artifact.files) else None
+        away = [file for file in artifact.files if not self._is_intact(file, cache)]
         if not all(each(self.mirror.holds, away)):
-            return False
+            return None
         for file in away:  # what is here under that name is something else
             (self.bundle.product / file.key).unlink(missing_ok=True)
-        return True
+        return artifact
 
     def _is_intact(self, file: File, cache: IdentityCache) -> bool:
-        path = self.bundle.product / file.key
-        size, digest = file.size, file.sha256
-        return path.is_file() and path.stat().st_size == size and cache.identify(str(path)) == (size, digest)
+        path, identity = self.bundle.product / file.key, (file.size, file.sha256)
+        return path.is_file() and path.stat().st_size == file.size and cache.identify(str(path)) == identity
 
     def keep(self, job: Job, artifact: Artifact) -> None:
-        """Notes that a job is done, and drops its folder."""
+        """Notes that a job is done, and drops its folder.
+
+        What workers put into a store is noted too, and outlives the folder, for the run that resumes or cleans up.
+        """
         if self.mirror is not None:
             self.mirror.send_product(artifact.files)
-        self._keep_sent(job)
-        write_atomic(self._record(job), artifact.to_json())
-        if self.mirror is not None:
-            self.mirror.send([self._record(job).relative_to(self.bundle.root).as_posix()])
+            sent = [record.sent for record in self.records(job).values() if record.sent is not None]
+            if sent:
+                self._note(self.root / "sent" / f"{job.fingerprint}.json", values_to_json(sent))
+        self._note(self._record(job), artifact.to_json())
         self.forget(job)
 
-    def _keep_sent(self, job: Job) -> None:
-        """What workers put into a store outlives the job's folder: who goes on, or cleans up, must know of it."""
-        sent = [record.sent for record in self.records(job).values() if record.sent is not None]
-        if sent and self.mirror is not None:
-            path = self.root / "sent" / f"{job.fingerprint}.json"
-            write_atomic(path, values_to_json(sent))
+    def _note(self, path: Path, text: str) -> None:
+        """Writes a record, here and at the URL of the bundle."""
+        write_atomic(path, text)
+        if self.mirror is not None:
             self.mirror.send([path.relative_to(self.bundle.root).as_posix()])
 
     def sent(self) -> list[Sent]:
-        """What workers put, or said that they would put, into a store; asks the workdir for what is not done."""
+        """Lists what workers put into a store, or announced there; reads the workdir for jobs that are not done."""
         if self.mirror is None:
             return []
         done = [one for path in self._sent_files() for one in _SENT.validate_json(path.read_bytes())]
         return [*said_there(self.mirror), *done]
 
     def forget_sent(self, place: str) -> None:
-        """Drops what is known of it for a place, where all is published."""
+        """Drops the notes of what workers put into a store, once all is published there."""
         for path in self._sent_files():
             kept = [one for one in _SENT.validate_json(path.read_bytes()) if one.place != place]
-            if kept:
-                write_atomic(path, values_to_json(kept))
-            else:
-                path.unlink()
+            write_atomic(path, values_to_json(kept)) if kept else path.unlink()
 
     def _sent_files(self) -> list[Path]:
         return sorted((self.root / "sent").glob("*.json"))
@@ -164,7 +162,7 @@ class Workspace:
             self._there(self.mirror, job).drop()
 
     def drop(self, job: Job) -> None:
-        """Takes back what was made of a job: its output, and the note that it is done."""
+        """Removes the output of a job, and the note that it is done."""
         self._record(job).unlink(missing_ok=True)
         output = self.bundle.product / job.key
         shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
@@ -173,7 +171,7 @@ class Workspace:
         return self.root / "artifacts" / f"{job.fingerprint}.json"
 
     def records(self, job: Job) -> dict[int, Record]:
-        """The parts of a job that an interrupted run had finished."""
+        """Reads the records of the parts of a job that are finished, by number."""
         folder = self.folder(job) / "records"
         return {int(path.stem): Record.from_json(path.read_bytes()) for path in folder.glob("*.json")}
 
@@ -184,7 +182,7 @@ class Workspace:
             self._there(self.mirror, job).note(record)
 
     def bring(self, job: Job) -> None:
-        """Makes the folder of a job what an interrupted run, here or elsewhere, had left of it."""
+        """Restores the folder of a job to what an interrupted run, here or elsewhere, had left."""
         if self.mirror is None:
             return
         there = self._there(self.mirror, job)
@@ -195,12 +193,12 @@ class Workspace:
         self.collect(job)
 
     def collect(self, job: Job) -> None:
-        """Makes sure that all parts of a job are in its folder, wherever they were written."""
+        """Fetches the parts of a job that were written elsewhere into its folder."""
         if self.mirror is not None:
             self._there(self.mirror, job).collect(self.records(job).values())
 
     def share(self, job: Job, parts: list[Part]) -> list[Part]:
-        """The parts as any worker can do them."""
+        """Returns the parts in a form that any worker can do."""
         return parts if self.mirror is None else self._there(self.mirror, job).share(parts)
 
     def _there(self, mirror: Mirror, job: Job) -> JobThere:
@@ -209,32 +207,30 @@ class Workspace:
     # --- the product ------------------------------------------------------------------------------------------------
 
     def tell_plan(self) -> None:
-        """Where the bundle lies at a URL, what is being made is said there before it is made."""
+        """Sends profile and plan to the URL of the bundle before anything is made."""
         if self.mirror is not None:
             self.mirror.send_changed(["profile.yaml", "plan.json"])
 
     def lacks(self, artifacts: Iterable[Artifact]) -> bool:
-        """Whether data of the product is not on this machine."""
+        """Tells if data of the product is missing on this machine."""
         return self.mirror is not None and self.mirror.lacks(file for one in artifacts for file in one.files)
 
     def fetch(self, artifacts: Iterable[Artifact]) -> None:
-        """Brings the data of the product that is not on this machine."""
+        """Fetches the data of the product that is missing on this machine."""
         if self.mirror is not None:
             self.mirror.fetch(file for one in artifacts for file in one.files)
 
     def forget_all_but(self, jobs: tuple[Job, ...]) -> None:
         """Drops what belongs to no job of the present plan."""
-        wanted = {job.fingerprint for job in jobs}
-        for path in (self.root / "artifacts").glob("*.json"):
-            if path.stem not in wanted:
-                path.unlink()
-        for folder in (self.root / "jobs").glob("*"):
-            if folder.name not in {fingerprint[:32] for fingerprint in wanted}:
-                shutil.rmtree(folder, ignore_errors=True)
+        records, folders = {self._record(job) for job in jobs}, {self.folder(job) for job in jobs}
+        for path in set((self.root / "artifacts").glob("*.json")) - records:
+            path.unlink()
+        for folder in set((self.root / "jobs").glob("*")) - folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _difference(product: Path, cache: IdentityCache, entry: ManifestEntry) -> str | None:
-    """What a file of the product is instead of what its manifest says; None where it is that."""
+    """Says how a file of the product differs from its manifest entry; None where it does not."""
     path = product / safe_key(entry.key)
     if path.resolve() != path:
         return "a symbolic link"
@@ -247,7 +243,7 @@ def _difference(product: Path, cache: IdentityCache, entry: ManifestEntry) -> st
 
 
 def _unwritable(bundle: Bundle, error: OSError) -> EarthcodePackError:
-    """Why the bundle's folder cannot be made: a file in its way is the command line's fault."""
+    """Makes the error for a folder that cannot be made: a file in its way is the command line's fault."""
     what, remedy = f"{bundle.root}: cannot be written ({error.strerror or error})", "name a folder with --workdir"
     if isinstance(error, NotADirectoryError | FileExistsError):
         return UserError(what, remedy)

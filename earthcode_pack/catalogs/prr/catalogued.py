@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -14,7 +16,6 @@ from earthcode_pack.catalogs.prr import rules
 from earthcode_pack.catalogs.prr.collection import public_folder
 from earthcode_pack.catalogs.prr.gateway import gateway_item
 from earthcode_pack.catalogs.prr.http_client import Web, waits
-from earthcode_pack.catalogs.prr.registration import digest_of
 from earthcode_pack.catalogs.prr.staging import Files, Staged
 from earthcode_pack.errors import UserError
 from earthcode_pack.execution.waiting import waiting
@@ -62,6 +63,11 @@ class Forms:
         item = read_json(self._bundle.product / "items" / f"{name}.json")
         posted = posted_item(item, self._prr, self._public)
         return Form(name, posted, digest_of(posted), list(self._files.of(item, posted)))
+
+
+def digest_of(item: Item) -> str:
+    """Hashes an Item (sha256, hex), whatever the order of its members."""
+    return hashlib.sha256(json.dumps(item, sort_keys=True).encode()).hexdigest()
 
 
 def posted_item(item: Item, prr: Prr, public: str | None) -> Item:

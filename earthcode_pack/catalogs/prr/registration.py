@@ -6,8 +6,6 @@ that an interrupted run needs to resume.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 from itertools import islice
@@ -327,8 +325,3 @@ class Answers:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"
-
-
-def digest_of(item: dict[str, Any]) -> str:
-    """The sha256 of an Item, whatever the order of its members."""
-    return hashlib.sha256(json.dumps(item, sort_keys=True).encode()).hexdigest()
