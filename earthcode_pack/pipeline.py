@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
 from earthcode_pack import __version__, storage
-from earthcode_pack.assemble import Known, StacWriter, assemble
-from earthcode_pack.bundle import Bundle, plan_to_json, values_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, Packed, pack, plan_to_json, remove_strays, values_to_json
+from earthcode_pack.bundle.assemble import Known, StacWriter, assemble
+from earthcode_pack.bundle.provenance import Seen, Stopwatch, measured, provenance, provenance_json
 from earthcode_pack.describe import Describing
-from earthcode_pack.discover import discover
 from earthcode_pack.errors import EarthcodePackError, ProfileError
-from earthcode_pack.execute import Converted, Forward, execute
-from earthcode_pack.fingerprint import fingerprint, processing_time
+from earthcode_pack.files import write_atomic
 from earthcode_pack.illustrate import Pictures, illustrate
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
-from earthcode_pack.packed import Packed, pack
 from earthcode_pack.plan import plan
 from earthcode_pack.profile.model import Compute
-from earthcode_pack.provenance import Seen, Stopwatch, measured, provenance, provenance_json
-from earthcode_pack.publishing import Progress, Step, call, check_profile, data_ahead, may_publish, publish, silent
+from earthcode_pack.remote.workdir import open_bundle, refresh
 from earthcode_pack.report import write_report
-from earthcode_pack.workdir import open_bundle, refresh
-from earthcode_pack.workspace import Workspace, bundle_of, remove_strays
+from earthcode_pack.run.execute import Converted, Forward, execute
+from earthcode_pack.run.fingerprint import fingerprint, processing_time
+from earthcode_pack.run.publish import Progress, Step, call, check_profile, data_ahead, may_publish, publish, silent
+from earthcode_pack.run.workspace import Workspace, bundle_of
+from earthcode_pack.sources.discover import discover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -217,7 +217,7 @@ class _Preparation:
         processed = self.processed or max((artifact.processed for artifact in made), default=None)
         artifacts = Packed(Artifact, (pack(artifact.model_copy(update={"processed": processed})) for artifact in made))
         if not artifacts:
-            self.workspace.withdraw()
+            self.bundle.withdraw()
             remove_strays(self.bundle.product, set())
             return
         pictures = self._do("preview", lambda: self._illustrate(artifacts))

@@ -16,7 +16,7 @@ from examples import spread
 from making import cube_profile, every_file, profile_of, write_cube, write_tif
 
 from earthcode_pack.pipeline import prepare, summarise
-from earthcode_pack.workspace import Workspace
+from earthcode_pack.run.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from making import profile_of
 
-from earthcode_pack.bundle import Bundle, to_json
+from earthcode_pack.bundle import Bundle
 from earthcode_pack.fair import Forecast, Offer, expected_record, forecast, offer_of, record_of
+from earthcode_pack.files import to_json
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 RECORD: dict[str, Any] = {
@@ -297,7 +298,7 @@ def test_esas_tool_agrees_on_every_case_by_construction(checkout, tmp_path):
 
 @pytest.mark.slow
 def test_esas_tool_agrees_on_every_product_of_the_catalogue(checkout, shared, tmp_path):
-    from earthcode_pack.handoff import open_catalog
+    from earthcode_pack.catalogs.osc import open_catalog
 
     catalog = open_catalog(str(shared / "osc-catalog.tar.gz"), tmp_path)
     records = [catalog.record("products", entry) for entry in catalog.ids("products")]

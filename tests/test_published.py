@@ -13,8 +13,8 @@ from examples import spread
 from making import cube_profile, every_file, moments, profile_of, write_cube, write_tif
 
 from earthcode_pack.errors import UserError, VersionTaken
-from earthcode_pack.fingerprint import fingerprint
 from earthcode_pack.pipeline import dry_run, prepare, publish, summarise
+from earthcode_pack.run.fingerprint import fingerprint
 from earthcode_pack.upload import verify
 
 if TYPE_CHECKING:

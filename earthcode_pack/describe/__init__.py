@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
+from earthcode_pack.bundle import Packed
 from earthcode_pack.describe.closed import closed_store, with_access
 from earthcode_pack.describe.collection import Gathered, collection_of
 from earthcode_pack.describe.item import item_of
 from earthcode_pack.describe.stac import FINGERPRINT
-from earthcode_pack.packed import Packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -39,7 +39,7 @@ EXTENSIONS = {
 }
 OSC_THEME = "https://github.com/stac-extensions/osc#theme"
 SOFTWARE = {"earthcode_pack": __version__}
-FINGERPRINT = "earthcode_pack:fingerprint"  # of a Collection: see fingerprint.py
+FINGERPRINT = "earthcode_pack:fingerprint"  # of a Collection: see run/fingerprint.py
 _STATISTICS = {"minimum", "maximum", "mean", "stddev", "count", "valid_percent"}
 _BUCKETS = 3  # at least: raster extension 2.0
 _DATA_TYPES = {

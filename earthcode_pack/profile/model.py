@@ -25,7 +25,6 @@ from earthcode_pack.profile.product import (
     VariableSpec,
     Workflow,
 )
-from earthcode_pack.profile.rate import Rate  # noqa: TC001 - pydantic reads it
 from earthcode_pack.profile.rules import (
     CatalogId,
     ClassPath,
@@ -36,6 +35,7 @@ from earthcode_pack.profile.rules import (
     Memory,
     Part,
     Pattern,
+    Rate,
     Repository,
     Settings,
     Slug,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.bundle import write_atomic
 from earthcode_pack.fair import Offer, first_link, forecast, is_prr, record_of
+from earthcode_pack.files import write_atomic
 from earthcode_pack.report import text
 from earthcode_pack.report.facts import (
     ROWS,

@@ -18,13 +18,13 @@ from builders import make_grib, make_nc, make_tiff, profile_of, ramp, run
 from examples import spread
 from rasterio.enums import ColorInterp
 
-from earthcode_pack import isolated
 from earthcode_pack.cf import variables
 from earthcode_pack.convert import cog, layout, planes, time_axis
 from earthcode_pack.convert.proof.alignment import matched, runs
 from earthcode_pack.convert.proof.blocks import cells, every, samples
 from earthcode_pack.convert.read import raster_cube
 from earthcode_pack.errors import NotEqual
+from earthcode_pack.execution import child_process as isolated
 from earthcode_pack.model import Artifact, Proof
 
 if TYPE_CHECKING:

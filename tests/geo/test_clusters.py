@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from earthcode_pack.catalogs.osc.links import osc_boxes
 from earthcode_pack.geo import clusters
 from earthcode_pack.geo.box import Box, union
 from earthcode_pack.geo.clusters import MOST, extent_boxes
-from earthcode_pack.handoff.extent import osc_boxes
 
 if TYPE_CHECKING:
     import numpy as np
