@@ -492,13 +492,6 @@ def test_text_stands_out_from_its_ground_by_day_and_by_night(whole):
                 assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{text_color} on {ground} (WCAG 2.2, 1.4.3)"
 
 
-def test_the_fair_forecast_is_told_with_its_remedies(whole):
-    page = text(whole.page())
-    assert re.search(r"FAIR forecast 1\d of 20", page)
-    assert "F1 A DOI that resolves ✕ 0 the record has no DOI set product.doi" in page
-    assert "It is a forecast" in page
-
-
 def test_sources_stand_with_their_checksums(tmp_path):
     sources = [{"href": f"raw/{n}.nc", "size": 1000, "sha256": f"{n:064}"} for n in range(300)]
     page = text(made(tmp_path, sources=sources).page())

@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.bundle import write_atomic
-from earthcode_pack.fair import Offer, first_link, forecast, is_prr, record_of
 from earthcode_pack.report import text
 from earthcode_pack.report.facts import (
     ROWS,
@@ -108,9 +107,7 @@ def _context(bundle: Bundle) -> dict[str, Any]:
     manifest = bundle.manifest() if bundle.digest else ()
     failures = gather_failures(provenance, _planned(bundle))
     place = _place(bundle, profile, manifest)
-    record = record_of(bundle)
-    offer = Offer(prr=is_prr(first_link(record, "child")))
-    items = gather_items(bundle, profile.product.version, offer)
+    items = gather_items(bundle, profile.product.version)
     return {
         "profile": profile,
         "collection": bundle.collection() if bundle.collection_path.is_file() else {},
@@ -123,7 +120,6 @@ def _context(bundle: Bundle) -> dict[str, Any]:
         "items": items,
         "maps": _maps(items),
         "pictures": _pictures(bundle, items, manifest),
-        "fair": forecast(record, offer),
         "provenance": provenance,
         "files": gather_files(manifest),
         "caps": _CAPS,

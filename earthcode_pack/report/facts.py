@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from earthcode_pack.bundle import Bundle
-    from earthcode_pack.fair import Offer
     from earthcode_pack.model import ManifestEntry, Receipt
     from earthcode_pack.report.map import Box
     from earthcode_pack.report.variables import VariableRow
@@ -59,8 +58,8 @@ class Items:
     nowhere: int = 0  # without a geometry
 
 
-def gather_items(bundle: Bundle, version: str, offer: Offer) -> Items:
-    """One pass over the Items, which are counted in ``offer`` too; memory does not grow with them beyond the caps."""
+def gather_items(bundle: Bundle, version: str) -> Items:
+    """Reads the Items once; memory does not grow with their number beyond the caps."""
     items = Items()
     for item in bundle.items():
         items.count += 1
@@ -68,7 +67,6 @@ def gather_items(bundle: Bundle, version: str, offer: Offer) -> Items:
             items.rows.append(_row(item))
         _place(items, item)
         _picture(items, item, version)
-        offer.add(item)
     return items
 
 
