@@ -21,7 +21,7 @@ from earthcode_pack.describe.assets import (
 from earthcode_pack.describe.cube import cube_fields
 from earthcode_pack.describe.renders import renders_of
 from earthcode_pack.describe.stac import OSC_THEME, SOFTWARE, as_json, extensions, link, use
-from earthcode_pack.geo.clusters import extent_boxes
+from earthcode_pack.geo.box import Box, extent_boxes
 from earthcode_pack.geo.crs import proj_code
 from earthcode_pack.model import rfc3339
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from earthcode_pack.describe.assets import Thumbnail
-    from earthcode_pack.geo.box import Box
     from earthcode_pack.model import Artifact
     from earthcode_pack.profile import Profile
     from earthcode_pack.profile.model import Contact
@@ -46,9 +45,8 @@ class Gathered:
 
     def add(self, item: dict[str, Any]) -> None:
         """Notes one Item."""
-        west, south, east, north = item["bbox"]
         self.ids.append(item["id"])
-        self.boxes[west, south, east, north] = None
+        self.boxes[Box(*item["bbox"])] = None
 
 
 def collection_of(

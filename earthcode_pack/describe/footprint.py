@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earthcode_pack.describe.extent import frame_of, lonlat_box
 from earthcode_pack.geo.box import is_full_circle
 from earthcode_pack.geo.crs import crs_of
+from earthcode_pack.geo.extent import Frame, grid_box
 from earthcode_pack.geo.outline import cut_rings
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def footprint(path: Path, artifact: Artifact) -> dict[str, Any] | None:
 
 
 def _goes_round(grid: Grid) -> bool:
-    return is_full_circle(lonlat_box(grid)) and not crs_of(grid.crs).is_geographic
+    return is_full_circle(grid_box(grid)) and not crs_of(grid.crs).is_geographic
 
 
 def _raster_mask(path: Path) -> Mask:
@@ -113,4 +113,4 @@ def _rings(geometry: BaseGeometry, shape: tuple[int, ...], grid: Grid) -> list[N
     """The outer rings in longitude and latitude, with so many points that they stay true."""
     dense = geometry.segmentize(max(shape) / _SEGMENTS)
     rings = [np.asarray(part.exterior.coords)[:-1] for part in _polygons(dense)]
-    return [frame_of(grid).lonlat(*(ring / np.array([shape[1], shape[0]])).T) for ring in rings]
+    return [Frame.of_grid(grid).lonlat(*(ring / np.array([shape[1], shape[0]])).T) for ring in rings]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pystac
 
 from earthcode_pack.describe.assets import asset_of, projection, thumbnail_asset
-from earthcode_pack.describe.extent import footprint_of, lonlat_box
 from earthcode_pack.describe.stac import SOFTWARE, as_json, extensions, link
 from earthcode_pack.geo.box import union
-from earthcode_pack.geo.outline import box_geometry
+from earthcode_pack.geo.extent import grid_box
+from earthcode_pack.geo.outline import box_geometry, grid_outline
 from earthcode_pack.model import rfc3339
 from earthcode_pack.storage.words import shown
 
@@ -33,11 +33,11 @@ def item_of(
     ``proj:shape`` is (rows, columns), ``proj:bbox`` in the units of the CRS, x before y, ``proj:transform`` GDAL's
     affine (a, b, c, d, e, f). Times in UTC.
     """
-    box = union(lonlat_box(artifact.grid) for artifact in artifacts)
+    box = union(grid_box(artifact.grid) for artifact in artifacts)
     one_grid = len({artifact.grid.digest for artifact in artifacts}) == 1
     item = pystac.Item(
         id=artifacts[0].item,
-        geometry=geometry or (footprint_of(artifacts[0].grid) if one_grid else box_geometry(box)),
+        geometry=geometry or (grid_outline(artifacts[0].grid) if one_grid else box_geometry(box)),
         bbox=list(box),
         datetime=min(artifact.period.start for artifact in artifacts),
         properties=_properties(profile, artifacts) | (projection(artifacts[0].grid) if one_grid else {}),

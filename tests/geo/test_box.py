@@ -1,7 +1,6 @@
 import pytest
 
-from earthcode_pack.geo.box import box_of, contains, is_global, is_union, union
-from earthcode_pack.geo.positions import is_uncut, positions
+from earthcode_pack.geo.box import box_of, contains, crosses_antimeridian, is_global, is_union, positions, union
 
 FIJI = (177.0, -20.0, -178.0, -12.0)
 
@@ -52,8 +51,10 @@ def test_a_cut_geometry_is_not_uncut():
         [[[177, -20], [180, -20], [180, -12], [177, -20]]],
         [[[-180, -20], [-178, -20], [-178, -12], [-180, -20]]],
     ]
-    assert not is_uncut({"type": "MultiPolygon", "coordinates": halves})
-    assert is_uncut({"type": "Polygon", "coordinates": [[[177, -20], [-178, -20], [-178, -12], [177, -20]]]})
+    assert not crosses_antimeridian({"type": "MultiPolygon", "coordinates": halves})
+    assert crosses_antimeridian(
+        {"type": "Polygon", "coordinates": [[[177, -20], [-178, -20], [-178, -12], [177, -20]]]}
+    )
 
 
 def test_positions_of_a_collection_of_geometries():
