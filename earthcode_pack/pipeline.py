@@ -14,11 +14,11 @@ from earthcode_pack import __version__, storage
 from earthcode_pack.assemble import Known, StacWriter, assemble
 from earthcode_pack.bundle import Bundle, plan_to_json, values_to_json, write_atomic
 from earthcode_pack.describe import Describing
+from earthcode_pack.describe.illustrate import Pictures, illustrate
 from earthcode_pack.discover import discover
 from earthcode_pack.errors import EarthcodePackError, ProfileError
 from earthcode_pack.execute import Converted, Forward, execute
 from earthcode_pack.fingerprint import fingerprint, processing_time
-from earthcode_pack.illustrate import Pictures, illustrate
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
 from earthcode_pack.packed import Packed, pack
 from earthcode_pack.plan import plan

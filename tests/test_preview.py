@@ -11,9 +11,9 @@ import rasterio
 import xarray as xr
 from rasterio.io import MemoryFile
 
-from earthcode_pack.colormap import named_colormap
 from earthcode_pack.describe import preview
 from earthcode_pack.describe.preview import LONG_SIDE, MAX_BYTES, picture_size
+from earthcode_pack.describe.rendering import named_colormap
 from earthcode_pack.errors import ProfileError, Unreadable
 from earthcode_pack.model import WrittenVariable
 

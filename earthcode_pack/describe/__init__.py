@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
-from earthcode_pack.describe.closed import closed_store, with_access
+from earthcode_pack.describe.access import closed_store, with_access
 from earthcode_pack.describe.collection import Gathered, collection_of
 from earthcode_pack.describe.item import item_of
 from earthcode_pack.describe.stac import FINGERPRINT

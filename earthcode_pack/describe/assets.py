@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pystac
 
-from earthcode_pack.colormap import class_color
 from earthcode_pack.describe.cube import cube_fields
+from earthcode_pack.describe.rendering import class_color
 from earthcode_pack.describe.stac import data_type, finite_statistics, histogram_of, href, statistics_of, use
 from earthcode_pack.geo.crs import crs_of, proj_code
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from earthcode_pack.colormap import class_color, look, named_colormap
 from earthcode_pack.describe.preview_read import LONG_SIDE, Array, Field, Rgba, picture_size, read_field
+from earthcode_pack.describe.rendering import class_color, look, named_colormap
 from earthcode_pack.describe.renders import PERCENTILES
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from earthcode_pack.colormap import Range
+    from earthcode_pack.describe.rendering import Range
     from earthcode_pack.model import Format, WrittenVariable
 
 __all__ = ["LONG_SIDE", "MAX_BYTES", "Drawing", "draw", "picture_size"]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earthcode_pack.colormap import class_color, look
+from earthcode_pack.describe.rendering import class_color, look
 from earthcode_pack.describe.stac import finite_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from earthcode_pack.colormap import Range
+    from earthcode_pack.describe.rendering import Range
     from earthcode_pack.model import Artifact, Statistics, WrittenVariable
     from earthcode_pack.profile import Profile
     from earthcode_pack.profile.model import Preview
