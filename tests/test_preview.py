@@ -329,7 +329,7 @@ def test_text_is_no_picture(tmp_path):
 
 def test_a_variable_that_is_not_there_is_named_with_those_that_are(tmp_path):
     path = store(cube(np.zeros((1, 2, 2)), np.array([1.0, 0.0]), np.array([0.0, 1.0])), tmp_path, "zarr3")
-    with pytest.raises(Unreadable, match="no variable 'sst'; it holds v"):
+    with pytest.raises(Unreadable, match="no variable 'sst'; it has v"):
         draw(path, "zarr", written("sst"))
 
 

@@ -14,9 +14,8 @@ from clockless import calls_of
 
 from earthcode_pack.bundle import Bundle, to_json
 from earthcode_pack.report import write_report
-from earthcode_pack.report.chart import merged
-from earthcode_pack.report.map import WORLD, View, detail_view, draw_map, longitudes
-from earthcode_pack.report.variables import stored_bytes
+from earthcode_pack.report.map import WORLD, View, detail_view, draw_map
+from earthcode_pack.report.variables import merged, stored_bytes
 
 PROFILE = {
     "product": {
@@ -564,24 +563,6 @@ def test_a_footprint_across_the_antimeridian_is_whole_on_its_own_map():
     assert left[:, 0].max() == right[:, 0].min() == 320
     assert left[:, 0].min() > 0
     assert right[:, 0].max() < 640
-
-
-@pytest.mark.parametrize(
-    ("spans", "arc"),
-    [
-        ([(0, 10), (20, 30)], (0, 30)),
-        ([(350, 360), (0, 10)], (-10, 10)),
-        ([(170, -170)], (170, 190)),
-        ([(-180, 180)], (-180, 180)),
-        ([(-180, 180), (5, 6)], (-180, 180)),
-        ([(0, 360)], (0, 360)),
-        ([(-170, -160), (150, 160)], (150, 200)),
-    ],
-)
-def test_the_shortest_arc_that_holds_all(spans, arc):
-    west, east = longitudes(spans)
-    assert east - west == arc[1] - arc[0]
-    assert east - west == 360 or west % 360 == arc[0] % 360
 
 
 def outlines(svg: ET.Element) -> str:
