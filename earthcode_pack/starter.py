@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack import starter_text, storage
 from earthcode_pack.errors import SourceError, UserError
-from earthcode_pack.period import TimePattern
+from earthcode_pack.profile.period import TimePattern
 from earthcode_pack.redact import is_signed, shown
 from earthcode_pack.starter_names import guessed_pattern
 from earthcode_pack.starter_text import DECIDE

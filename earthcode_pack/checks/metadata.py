@@ -16,7 +16,7 @@ from earthcode_pack.checks.documents import Document, listed, mapping, mappings,
 from earthcode_pack.checks.names import name_findings
 from earthcode_pack.checks.targets import by_name
 from earthcode_pack.geo.box import Box, box_of, contains, crosses_antimeridian, is_global, positions
-from earthcode_pack.period import parse_period
+from earthcode_pack.profile.period import parse_period
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ from earthcode_pack.handoff.catalog import Kind, path_of
 from earthcode_pack.handoff.extent import osc_extent
 from earthcode_pack.handoff.links import JSON, Link, child, link, related, self_link
 from earthcode_pack.model import rfc3339
-from earthcode_pack.period import parse_period
+from earthcode_pack.profile.period import parse_period
 
 if TYPE_CHECKING:
     from earthcode_pack.handoff.draft import Draft

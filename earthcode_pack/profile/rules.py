@@ -11,7 +11,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from earthcode_pack.cf import units
-from earthcode_pack.period import TimePattern, parse_period
+from earthcode_pack.profile.period import TimePattern, parse_period
 from earthcode_pack.redact import SIGNATURE, USER
 from earthcode_pack.waiting import seconds_of
 
