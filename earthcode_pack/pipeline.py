@@ -15,9 +15,9 @@ from earthcode_pack.bundle import Bundle, Packed, pack, plan_to_json, remove_str
 from earthcode_pack.bundle.assemble import Known, StacWriter, assemble
 from earthcode_pack.bundle.provenance import Seen, Stopwatch, measured, provenance, provenance_json
 from earthcode_pack.describe import Describing
+from earthcode_pack.describe.illustrate import Pictures, illustrate
 from earthcode_pack.errors import EarthcodePackError, ProfileError
 from earthcode_pack.files import write_atomic
-from earthcode_pack.illustrate import Pictures, illustrate
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
 from earthcode_pack.plan import plan
 from earthcode_pack.profile.model import Compute

@@ -11,8 +11,8 @@ import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
 from earthcode_pack.model import Period
-from earthcode_pack.period import parse_period
 from earthcode_pack.profile.formats import ZARR_3, CogOptions, NetcdfOptions, Target, Tolerance, ZarrOptions
+from earthcode_pack.profile.period import parse_period
 from earthcode_pack.profile.product import (
     ClassSpec,
     Contact,
