@@ -31,6 +31,8 @@ from earthcode_pack.redact import redacted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+AGAIN = "fetch or write the file again, or leave it out of source.href"  # the remedy for a file that is damaged
+
 
 class EarthcodePackError(Exception):
     """The root: carries a remedy and the exit code of contract 4.1."""

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
 from earthcode_pack import __version__, storage
-from earthcode_pack.assemble import Known, StacWriter, assemble
-from earthcode_pack.bundle import Bundle, plan_to_json, values_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, Packed, pack, plan_to_json, remove_strays, values_to_json
+from earthcode_pack.bundle.assemble import Known, StacWriter, assemble
+from earthcode_pack.bundle.provenance import Seen, Stopwatch, measured, provenance, provenance_json
 from earthcode_pack.describe import Describing
-from earthcode_pack.discover import discover
+from earthcode_pack.describe.illustrate import Pictures, illustrate
 from earthcode_pack.errors import EarthcodePackError, ProfileError
-from earthcode_pack.execute import Converted, Forward, execute
-from earthcode_pack.fingerprint import fingerprint, processing_time
-from earthcode_pack.illustrate import Pictures, illustrate
+from earthcode_pack.files import write_atomic
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
-from earthcode_pack.packed import Packed, pack
 from earthcode_pack.plan import plan
 from earthcode_pack.profile.model import Compute
-from earthcode_pack.provenance import Seen, Stopwatch, measured, provenance, provenance_json
-from earthcode_pack.publishing import Progress, Step, call, check_profile, data_ahead, may_publish, publish, silent
+from earthcode_pack.remote.workdir import open_bundle, refresh
 from earthcode_pack.report import write_report
-from earthcode_pack.workdir import open_bundle, refresh
-from earthcode_pack.workspace import Workspace, bundle_of, remove_strays
+from earthcode_pack.run.execute import Converted, Forward, execute
+from earthcode_pack.run.fingerprint import fingerprint, processing_time
+from earthcode_pack.run.publish import Progress, Step, call, check_profile, data_ahead, may_publish, publish, silent
+from earthcode_pack.run.workspace import Workspace, bundle_of
+from earthcode_pack.sources.discover import discover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -138,40 +138,41 @@ def prepare(
     bundle = bundle_of(profile, workdir or Path.cwd() / ".earthcode-pack")
     workspace = Workspace(bundle)
     check_profile(profile)
-    with workspace.held(), data_ahead(workspace, profile, ahead, allow_incomplete) as forward:
-        preparation = _Preparation(profile, bundle, workspace, step=step, progress=progress, forward=forward)
-        return preparation.run(refuse_taken=ahead)
+    with workspace.held():
+        preparation = _Preparation(profile, bundle, workspace, step=step, progress=progress)
+        preparation.discover()  # before the thread of ``data_ahead``: processes are forked here
+        with data_ahead(workspace, profile, ahead, allow_incomplete) as forward:
+            return preparation.run(forward, refuse_taken=ahead)
 
 
 class _Preparation:
     """One run of the verbs up to the bundle."""
 
     def __init__(
-        self,
-        profile: Profile,
-        bundle: Bundle,
-        workspace: Workspace,
-        *,
-        step: Step,
-        progress: Progress,
-        forward: Forward,
+        self, profile: Profile, bundle: Bundle, workspace: Workspace, *, step: Step, progress: Progress
     ) -> None:
         self.profile, self.bundle, self.workspace = profile, bundle, workspace
-        self.step, self.progress, self.forward = step, progress, forward
+        self.step, self.progress = step, progress
         self.cache = storage.IdentityCache(workspace.identities)
         self.watch = Stopwatch()
+        self.sources = Sources(sources=())
         self.fingerprint = ""
         self.processed: datetime | None = None  # as published, or as described here before
         self.is_settled = False  # nothing changed since the product was checked, and its data is not on this machine
 
-    def run(self, *, refuse_taken: bool) -> Bundle:
-        """The verbs in their order."""
+    def discover(self) -> None:
+        """Finds the sources: the first verb."""
+        progress = partial(self.progress, "discover")
+        self.sources = self._do("discover", lambda: discover(self.profile, self.cache, progress))
+
+    def run(self, forward: Forward, *, refuse_taken: bool) -> Bundle:
+        """Does the other verbs in their order; ``forward`` takes data while it is made."""
         before, state = self.bundle.digest, self._state()
-        sources = self._do("discover", self._discover)
+        sources = self.sources
         planned = self._do("plan", lambda: self._plan(sources, refuse_taken=refuse_taken))
         seen, notes = [(one.href, one.size, one.sha256) for one in sources.sources], _notes(sources)
-        sources = Sources(sources=())  # of many files they take as much memory as all that follows
-        converted = self._do("convert", lambda: self._convert(planned))
+        sources = self.sources = Sources(sources=())  # of many files they take as much memory as all that follows
+        converted = self._do("convert", lambda: self._convert(planned, forward))
         self.is_settled = self.workspace.lacks(converted.artifacts) and state is not None and state == self._state()
         self._describe(converted.artifacts)
         self._record(seen, converted, (*planned.failures, *converted.failures), before)
@@ -185,9 +186,6 @@ class _Preparation:
         logger.info("%s: %s", self.profile.product.id, name)
         with self.watch.stage(name):
             return self.step(name, work)
-
-    def _discover(self) -> Sources:
-        return discover(self.profile, self.cache, partial(self.progress, "discover"))
 
     def _plan(self, sources: Sources, *, refuse_taken: bool) -> Plan:
         planned = plan(self.profile, sources)
@@ -210,16 +208,16 @@ class _Preparation:
             return None
         return self.bundle.digest, files[0].read_bytes(), files[1].read_bytes()
 
-    def _convert(self, planned: Plan) -> Converted:
+    def _convert(self, planned: Plan, forward: Forward) -> Converted:
         progress = partial(self.progress, "convert")
-        return execute(planned, self.workspace, self.profile, self.cache, progress, forward=self.forward)
+        return execute(planned, self.workspace, self.profile, self.cache, progress, forward=forward)
 
     def _describe(self, made: Sequence[Artifact]) -> None:
         """Pictures, STAC and manifest; of nothing, nothing is left. A product has one time of processing."""
         processed = self.processed or max((artifact.processed for artifact in made), default=None)
         artifacts = Packed(Artifact, (pack(artifact.model_copy(update={"processed": processed})) for artifact in made))
         if not artifacts:
-            self.workspace.withdraw()
+            self.bundle.withdraw()
             remove_strays(self.bundle.product, set())
             return
         pictures = self._do("preview", lambda: self._illustrate(artifacts))

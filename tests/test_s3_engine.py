@@ -18,7 +18,7 @@ from clockless import LONG
 
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.profile.rate import bytes_per_second
+from earthcode_pack.profile.rules import bytes_per_second
 from earthcode_pack.storage.concurrency import ConcurrencyLimit
 from earthcode_pack.storage.connection import Timeouts
 from earthcode_pack.storage.credentials import Access, Keys, access
@@ -374,7 +374,9 @@ def test_waits_grow_with_jitter_and_end() -> None:
 
 def test_no_attempt_begins_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now, began = [0.0], list[float]()
-    monkeypatch.setattr("earthcode_pack.waiting.time", SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep))
+    monkeypatch.setattr(
+        "earthcode_pack.execution.waiting.time", SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep)
+    )
 
     def pass_by(seconds: float) -> None:
         now[0] += seconds

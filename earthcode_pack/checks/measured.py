@@ -16,11 +16,9 @@ from earthcode_pack.cf.grid_mappings import crs_of
 from earthcode_pack.cf.missing import unpacked
 from earthcode_pack.cf.times import ends_of, time_of
 from earthcode_pack.cf.variables import variable_of
-from earthcode_pack.checks.cf import open_raw
-from earthcode_pack.checks.classic import refuse_what_crashes
 from earthcode_pack.checks.cog import open_tiff
 from earthcode_pack.checks.limits import DECODED
-from earthcode_pack.checks.netcdf import open_modern, opened
+from earthcode_pack.checks.netcdf import open_classic, open_modern, opened
 from earthcode_pack.checks.positions import located
 from earthcode_pack.checks.targets import by_name
 from earthcode_pack.checks.zarr_store import open_group, open_store
@@ -170,9 +168,7 @@ def open_cube(path: Path | str) -> Iterator[Any]:
         return
     with path.open("rb") as file:
         classic = file.read(3) == b"CDF"
-    if classic:
-        refuse_what_crashes(path)
-    with open_raw(str(path), engine="netcdf4") if classic else open_modern(str(path), path.name) as dataset:
+    with open_classic(path) if classic else open_modern(str(path), path.name) as dataset:
         yield dataset
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
-from earthcode_pack.checks.classic import refuse_what_crashes
 from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, SMALL
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.execution.child_process import for_opening, isolated
 from earthcode_pack.redact import redacted
 
 if TYPE_CHECKING:
@@ -58,8 +59,7 @@ def opened(href: str) -> Iterator[Any]:
 def _classic(href: str, subject: str) -> Iterator[Finding]:
     yield rules.NC_VERSION.finding(subject, f"{subject} is NetCDF-3", "NetCDF-3")
     if "://" not in href:
-        refuse_what_crashes(Path(href))
-        with open_raw(href, engine="netcdf4") as dataset:
+        with open_classic(Path(href)) as dataset:
             yield from cf_findings(dataset, subject)
 
 
@@ -68,6 +68,34 @@ def _modern(file: Any, href: str, subject: str, *, deep: bool) -> Iterator[Findi
         yield from _coordinates(dataset, subject)
         yield from cf_findings(dataset, subject)
     yield from _storage(file, subject, deep=deep)
+
+
+@contextmanager
+def open_classic(path: Path) -> Iterator[Any]:
+    """A NetCDF-3 file as ``open_raw`` gives it, once a child process has opened it too.
+
+    netCDF-C reads some damaged headers out of bounds, and crashes. Raises ``Unreadable`` where it does.
+    """
+    found = path.stat()
+    _opened_apart(path, found.st_size, found.st_mtime_ns)
+    with open_raw(str(path), engine="netcdf4") as dataset:
+        yield dataset
+
+
+@lru_cache(maxsize=1000)
+def _opened_apart(path: Path, size: int, _changed: int) -> None:
+    isolated(_open_with_netcdf_c, str(path.absolute()), subject=path.name, limits=for_opening(size))
+
+
+def _open_with_netcdf_c(path: str) -> None:
+    """Opens a file and reads all its attributes; runs in a child process."""
+    import netCDF4  # noqa: PLC0415 - heavy
+
+    with netCDF4.Dataset(path) as file:
+        held: list[netCDF4.Dataset | netCDF4.Variable[Any]] = [file, *file.variables.values()]
+        for one in held:
+            for name in one.ncattrs():
+                one.getncattr(name)
 
 
 @contextmanager

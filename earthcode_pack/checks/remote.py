@@ -54,7 +54,7 @@ class Probe:
         from earthcode_pack.storage.reach import may_reach  # noqa: PLC0415 - only for what is remote
 
         try:
-            if urlsplit(url).netloc == self.origin:
+            if _host(url) == self.origin:
                 return True
             return not is_offline() and (url.startswith("s3://") or may_reach(url))
         except ValueError:  # a port that there is not
@@ -67,9 +67,9 @@ class Probe:
         return self._known[url]
 
     def _ask(self, url: str) -> Answer:
-        host = urlsplit(url).netloc
-        if "@" in host:
+        if "@" in urlsplit(url).netloc:
             return Answer(None, why="its href holds a user, and is not asked for")
+        host = _host(url)
         if host in self._dead:
             return Answer(None, why=self._dead[host])
         try:
@@ -85,8 +85,13 @@ def probe_for(url: str | None, *, deep: bool) -> Probe | None:
 
     ``EARTHCODE_PACK_OFFLINE=1`` forbids the network but for the host that the STAC came from.
     """
-    host = urlsplit(url).netloc if url else None
+    host = _host(url) if url else None
     return None if host is None and is_offline() else Probe(deep=deep, origin=host)
+
+
+def _host(url: str) -> str:
+    """Host and port of a URL, without the user."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def is_offline() -> bool:

@@ -15,8 +15,8 @@ from earthcode_pack.checks.cf import cf_findings, open_raw
 from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, MANY, SMALLEST_CHUNK
 from earthcode_pack.checks.netcdf import dimensions_without_coordinate, opened
 from earthcode_pack.checks.pyramid import derived_levels, dimensions_of, level_findings, walk
-from earthcode_pack.containment import refuse_links
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.files import refuse_links
 from earthcode_pack.redact import redacted
 from earthcode_pack.storage.zarr_codecs import (
     array_documents,
@@ -89,7 +89,7 @@ def open_store(href: str) -> Iterator[Any]:
         with ZipStore(href, mode="r") as store:
             yield store
     else:
-        refuse_links(Path(href), Path(href).name)
+        refuse_links(Path(href))
         refuse_codecs_that_run_code(local_documents(Path(href)), Path(href).name)
         yield LocalStore(href, read_only=True)
 

@@ -20,8 +20,8 @@ import pyproj  # noqa: F401 - before rasterio and ecCodes: see read/__init__.py
 from earthcode_pack.convert import afar, work
 from earthcode_pack.convert.apart import apart
 from earthcode_pack.convert.read.file_names import name_of
-from earthcode_pack.convert.read.foreign import AGAIN
 from earthcode_pack.errors import (
+    AGAIN,
     EarthcodePackError,
     OutsideError,
     SourceError,

@@ -15,18 +15,18 @@ from earthcode_pack.cf.flags import FLAGS
 from earthcode_pack.cf.grid_mappings import crs_of
 from earthcode_pack.cf.missing import OF_STORED_VALUES, PACKING, plain
 from earthcode_pack.cf.roles import dangling, grid_mapping_for, grid_mappings, is_grid_mapping, renamed
+from earthcode_pack.cf.times import timings_of
 from earthcode_pack.convert.cube import CubeVariable, LocalPaths, cube_variable, names_of
 from earthcode_pack.convert.left_out import NOT_EVERYWHERE, reasons
 from earthcode_pack.convert.notes import Notes
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.open import open_raw
-from earthcode_pack.convert.time_axis import stacked, time_axis
+from earthcode_pack.convert.time_axis import Run, stacked, time_axis
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from earthcode_pack.convert.time_axis import Run
     from earthcode_pack.model import Input, Job
 
 _BY_READERS = ("GRIB_radius", "GRIB_earthMajorAxisInMetres", "GRIB_earthMinorAxisInMetres")
@@ -68,7 +68,8 @@ def layout_of(job: Job, paths: LocalPaths) -> Layout:
     """
     axis, notes = job.options["time"], Notes()
     headers = _headers(job.inputs, paths)
-    runs = [(source, headers[source.href].dataset) for source in job.inputs]
+    timings = {href: timings_of(header.dataset) for href, header in headers.items()}
+    runs = [Run(source, headers[source.href].dataset, timings[source.href]) for source in job.inputs]
     variables = {name: cube_variable(name, job) for name in names_of(job.inputs)}
     attributes = {name: _attributes(variable, headers, job, notes) for name, variable in variables.items()}
     others = _static(job, runs, axis, notes)
@@ -226,13 +227,13 @@ def _static(job: Job, runs: list[Run], axis: str | None, notes: Notes) -> dict[s
     """What does not run along time, from the first file; single values that differ become a series along time."""
     out: dict[str, xr.Variable] = {}
     renames = {v.source_name: v.name for source in job.inputs for v in source.variables}
-    for _, header in runs:
+    for _, header, _ in runs:
         for key, variable in header.variables.items():
             name = renames.get(str(key), str(key))
             if axis not in variable.dims and name != axis:
                 out.setdefault(name, plain_variable(variable))
     for name, variable in out.items():
-        every = [header.variables[name] for _, header in runs if name in header.variables]
+        every = [header.variables[name] for _, header, _ in runs if name in header.variables]
         if axis is None or all(_same(variable, other) for other in every):
             continue
         if variable.ndim == 0 and len(every) == len(runs):

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from earthcode_pack.cf.times import GREGORIAN, Timing, converted, days_that_lack, lacks_days, timings_of
+from earthcode_pack.cf.times import GREGORIAN, Timing, converted, days_that_lack, lacks_days
 from earthcode_pack.convert.cube import names_of
 from earthcode_pack.errors import Contradiction
-from earthcode_pack.model import Input, Period
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from earthcode_pack.convert.notes import Notes
+    from earthcode_pack.model import Input, Period
 
 Array = np.ndarray[Any, Any]
-Run = tuple[Input, xr.Dataset]
-"""Some steps of a file, and its header."""
+
+
+class Run(NamedTuple):
+    """Some steps of a file, its header, and the units and calendar of what counts time in it."""
+
+    source: Input
+    header: xr.Dataset
+    timings: dict[str, Timing]
+
 
 _EPOCH = "1970-01-01 00:00:00"
 
@@ -31,18 +38,18 @@ def time_axis(inputs: tuple[Input, ...], runs: list[Run], axis: str, notes: Note
     first file.
     """
     name = names_of(inputs)[0]
-    held = [run for run in runs if any(variable.name == name for variable in run[0].variables)]
-    periods = [period for source, _ in held for period in source.periods]
-    if held[0][0].time_dim is None or any(axis not in header.variables for _, header in held):
+    held = [run for run in runs if any(variable.name == name for variable in run.source.variables)]
+    periods = [period for source, _, _ in held for period in source.periods]
+    if held[0].source.time_dim is None or any(axis not in header.variables for _, header, _ in held):
         return _made_axis(periods, axis, notes)  # each file is one step, as the plan has seen
-    if lacks_days(held[0][1], axis):
+    if lacks_days(held[0].header, axis):
         notes.add(days_that_lack(axis))
-    along = [str(key) for key, variable in held[0][1].variables.items() if axis in variable.dims]
+    along = [str(key) for key, variable in held[0].header.variables.items() if axis in variable.dims]
     return {key: _joined(key, held, axis, notes) for key in along if _everywhere(key, held, notes)}
 
 
 def _everywhere(name: str, runs: list[Run], notes: Notes) -> bool:
-    everywhere = all(name in header.variables for _, header in runs)
+    everywhere = all(name in header.variables for _, header, _ in runs)
     if not everywhere:
         notes.add(f"{name} dropped: not every file holds it")
     return everywhere
@@ -71,21 +78,21 @@ def _seconds(moment: datetime) -> int | float:
 
 def _joined(name: str, runs: list[Run], axis: str, notes: Notes) -> xr.Variable:
     """One variable of all files along time, in the units of the first file where it holds times."""
-    first = runs[0][1].variables[name]
+    first = runs[0].header.variables[name]
     pieces = []
-    for source, header in runs:
-        piece = header.variables[name].isel({axis: list(source.steps)}).values
-        pieces.append(_like_first(piece, name, runs[0][1], header, notes))
+    for run in runs:
+        piece = run.header.variables[name].isel({axis: list(run.source.steps)}).values
+        pieces.append(_like_first(piece, name, runs[0], run, notes))
     return xr.Variable(first.dims, _concatenated(pieces, first.dims.index(axis)), first.attrs)
 
 
 def stacked(name: str, runs: list[Run], axis: str, notes: Notes) -> xr.Variable:
     """A single value of each file as a series along time, each repeated for the steps of its file."""
-    first = runs[0][1].variables[name]
+    first = runs[0].header.variables[name]
     notes.add(f"{name} differs between files: a series along {axis}")
     pieces = [
-        np.repeat(_like_first(header.variables[name].values, name, runs[0][1], header, notes), len(source.steps) or 1)
-        for source, header in runs
+        np.repeat(_like_first(run.header.variables[name].values, name, runs[0], run, notes), len(run.source.steps) or 1)
+        for run in runs
     ]
     return xr.Variable((axis,), _concatenated(pieces, 0), first.attrs)
 
@@ -97,9 +104,9 @@ def _concatenated(pieces: list[Array], axis: int) -> Array:
     return np.concatenate(pieces, axis=axis)
 
 
-def _like_first(values: Array, name: str, first: xr.Dataset, header: xr.Dataset, notes: Notes) -> Array:
-    timing = timings_of(first).get(name)
-    return values if timing is None else in_units(values, timings_of(header).get(name, timing), timing, name, notes)
+def _like_first(values: Array, name: str, first: Run, run: Run, notes: Notes) -> Array:
+    timing = first.timings.get(name)
+    return values if timing is None else in_units(values, run.timings.get(name, timing), timing, name, notes)
 
 
 def in_units(values: Array, given: Timing, wanted: Timing, name: str, notes: Notes) -> Array:

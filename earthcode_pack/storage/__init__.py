@@ -22,7 +22,6 @@ from earthcode_pack.storage.folders import Folder, Remote
 from earthcode_pack.storage.identity import IdentityCache, changed, identify, is_unchanged, sha256
 from earthcode_pack.storage.inputs import INSTEAD_OF_SIGNED, fetch, glob, is_folder, is_there, size
 from earthcode_pack.storage.local import LocalStore
-from earthcode_pack.storage.local_files import refuse_links_that_leave, refuse_special
 
 # At level DEBUG they write each request that they sign, with its session token.
 for _name in ("botocore", "aiobotocore"):
@@ -50,8 +49,6 @@ __all__ = [
     "is_unchanged",
     "open_reader",
     "open_store",
-    "refuse_links_that_leave",
-    "refuse_special",
     "sha256",
     "size",
 ]

@@ -16,8 +16,8 @@ from itertools import batched
 from threading import Condition, Event, Lock
 from typing import TYPE_CHECKING
 
-from earthcode_pack.parallel import carried
-from earthcode_pack.waiting import LEFT_BEHIND, started
+from earthcode_pack.execution.threads import carried
+from earthcode_pack.execution.waiting import LEFT_BEHIND, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

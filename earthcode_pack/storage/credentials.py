@@ -2,7 +2,7 @@
 
 Granted keys are good for places on S3: in force for a while, in this context alone, and written nowhere. They come
 before those of the environment and the AWS files. Another thread does not see them, unless it works in a context that
-was carried there (``parallel.carried``); another process never does.
+was carried there (``execution.threads.carried``); another process never does.
 
 botocore knows all other ways to credentials; where the environment holds everything, it is not asked.
 """

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from earthcode_pack.errors import UserError
-from earthcode_pack.waiting import moved
+from earthcode_pack.execution.waiting import moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

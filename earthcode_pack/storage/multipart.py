@@ -9,7 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.errors import UserError
-from earthcode_pack.parallel import carried
+from earthcode_pack.execution.threads import carried
 from earthcode_pack.storage.base import Begun
 from earthcode_pack.storage.concurrency import cancelled_by, check_cancelled
 from earthcode_pack.storage.file_slice import (

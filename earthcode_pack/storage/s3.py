@@ -15,8 +15,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from earthcode_pack.errors import UserError
+from earthcode_pack.execution.waiting import seconds_of
 from earthcode_pack.model import PartSums, Receipt
-from earthcode_pack.profile.rate import bytes_per_second
+from earthcode_pack.profile.rules import bytes_per_second
 from earthcode_pack.storage.base import Begun, Listed, Stored, now
 from earthcode_pack.storage.concurrency import MOST, ConcurrencyLimit
 from earthcode_pack.storage.connection import Timeouts
@@ -28,7 +29,6 @@ from earthcode_pack.storage.preflight import Preflight
 from earthcode_pack.storage.retry import BadAnswer, Damaged, Refused, RetryPolicy
 from earthcode_pack.storage.s3_client import S3Client
 from earthcode_pack.sums import LARGE, PART, part_size
-from earthcode_pack.waiting import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -16,12 +16,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.errors import EarthcodePackError
+from earthcode_pack.execution.waiting import moved
 from earthcode_pack.storage.base import Listed
 from earthcode_pack.storage.concurrency import Cancelled, interruptible
 from earthcode_pack.storage.connection import Timeouts, endpoint_of, obstore_options, proxy_for
 from earthcode_pack.storage.file_slice import ChangedBytes, FileSlice
 from earthcode_pack.storage.retry import BadAnswer, Refused, RetryPolicy, is_busy, persist
-from earthcode_pack.waiting import moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -51,7 +51,7 @@ def linked(chunk: Path, outside: Path) -> None:
 
 def test_a_chunk_that_is_a_link(tmp_path: Path) -> None:
     linked(store(tmp_path / "a.zarr"), tmp_path / "secret")
-    assert said(tmp_path / "a.zarr").startswith("a.zarr: x/0 is a link to /")
+    assert said(tmp_path / "a.zarr").startswith("a.zarr: x/0 is a link that leaves it, to /")
 
 
 def test_an_array_that_is_a_link(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_an_array_that_is_a_link(tmp_path: Path) -> None:
     store(tmp_path / "a.zarr")
     shutil.rmtree(tmp_path / "a.zarr/x")
     (tmp_path / "a.zarr/x").symlink_to("../b.zarr/x")
-    assert "x is a link to ../b.zarr/x, outside of it" in said(tmp_path / "a.zarr")
+    assert f"x is a link that leaves it, to {tmp_path / 'b.zarr/x'}" in said(tmp_path / "a.zarr")
 
 
 def test_a_link_within_the_store_is_followed(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_chunk_that_is_a_pipe(tmp_path: Path) -> None:
     chunk = store(tmp_path / "a.zarr")
     chunk.unlink()
     os.mkfifo(chunk)
-    assert "x/0 is a pipe" in said(tmp_path / "a.zarr")
+    assert "x/0: a named pipe" in said(tmp_path / "a.zarr")
 
 
 class Runs:

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earthcode_pack import storage
 from earthcode_pack.convert.read.open import driver_of
 from earthcode_pack.convert.read.plausible import RATIO, printable, refuse_beyond_budget
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.files import refuse_links, refuse_special
 from earthcode_pack.storage.inputs import local_path
 
 if TYPE_CHECKING:
@@ -32,10 +32,11 @@ def refuse_what_cannot_be_read(href: str, follow: Sequence[str] = (), most: int 
         raise Unreadable(f"{printable(href)}: its name is no UTF-8", "rename it, such as with `convmv -t UTF-8`")
     path = local_path(href)
     if path is not None:
-        storage.refuse_special(Path(path))
+        refuse_special(Path(path))
         _refuse_holes(Path(path), most)
         driver_of(Path(path))
-        storage.refuse_links_that_leave(Path(path), follow)
+        if Path(path).is_dir():
+            refuse_links(Path(path), follow)
 
 
 def _refuse_holes(path: Path, most: int | None) -> None:

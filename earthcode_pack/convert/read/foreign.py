@@ -9,7 +9,7 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from earthcode_pack.errors import Unreadable
+from earthcode_pack.errors import AGAIN, Unreadable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,6 @@ FORMATS = "GeoTIFF, NetCDF, HDF5, GRIB or Zarr"
 _ENDINGS = {".tif", ".tiff", ".nc", ".nc4", ".h5", ".he5", ".hdf5", ".grib", ".grb", ".grib2", ".grb2", ".zarr", ".jp2"}
 _MOST_FILES = 10_000  # of a folder that are looked at
 _HEAD = 600  # bytes: a tar's mark stands at 257, a GRIB may stand behind the heading of a bulletin
-AGAIN = "fetch or write the file again, or leave it out of source.href"
 _LEAVE = "leave it out of source.href, or convert it to GeoTIFF or NetCDF"
 
 # What a file begins with, what that is, and which of the ways below leads on.

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pyproj import CRS
 
-from earthcode_pack.convert.read.foreign import AGAIN
-from earthcode_pack.errors import Unreadable
+from earthcode_pack.errors import AGAIN, Unreadable
 from earthcode_pack.geo.crs import projection_of
 
 if TYPE_CHECKING:
