@@ -1,4 +1,4 @@
-"""Where S3 storage is and with what one may enter: by the profile, granted keys, the environment, the AWS files.
+"""Endpoint and credentials of S3 storage: of the profile, granted keys, the environment, the AWS files.
 
 Granted keys are good for places on S3: in force for a while, in this context alone, and written nowhere. They come
 before those of the environment and the AWS files. Another thread does not see them, unless it works in a context that
@@ -31,7 +31,7 @@ _S3 = {"addressing_style": "path", "payload_signing_enabled": True}
 
 
 class Keys(NamedTuple):
-    """What a user proves with. Never shown: its text has no secret."""
+    """Credentials. Never shown: their text has no secret."""
 
     access: str
     secret: str
@@ -59,7 +59,7 @@ _IN_FORCE: ContextVar[tuple[tuple[str, Grant], ...]] = ContextVar("earthcode_pac
 
 @contextmanager
 def in_force(grants: Mapping[str, Grant]) -> Iterator[None]:
-    """In here these grants are in force, each for what lies below its URL (``s3://`` for all)."""
+    """Puts grants in force, each for what lies below its URL (``s3://`` for all)."""
     token = _IN_FORCE.set((*_IN_FORCE.get(), *grants.items()))
     try:
         yield
@@ -74,7 +74,7 @@ def current() -> tuple[tuple[str, Grant], ...]:
 
 @contextmanager
 def in_force_again(grants: tuple[tuple[str, Grant], ...]) -> Iterator[None]:
-    """In here the grants are in force that ``current`` returned in another process, and no others."""
+    """Puts the grants in force that ``current`` returned in another process, and no others."""
     token = _IN_FORCE.set(grants)
     try:
         yield
@@ -83,7 +83,7 @@ def in_force_again(grants: tuple[tuple[str, Grant], ...]) -> Iterator[None]:
 
 
 def granted(href: str | None) -> Grant | None:
-    """The grant for a URL: the one of the longest URL that it lies below, of several the last; None where none is.
+    """Returns the grant of a URL: that of the longest URL that it lies below, of several the last; None where none is.
 
     >>> from earthcode_pack.storage.credentials import Keys
     >>> with in_force({"s3://": Grant(Keys("a", "b")), "s3://bucket/x": Grant(Keys("c", "d"))}):
@@ -102,7 +102,7 @@ def _is_below(href: str, top: str) -> bool:
 
 
 def mark() -> int:
-    """A number for the grants in force: another one where others are."""
+    """Returns a number for the grants in force: another one where others are."""
     return hash(_IN_FORCE.get())
 
 
@@ -110,7 +110,7 @@ def mark() -> int:
 
 
 class Access(NamedTuple):
-    """How to reach S3 storage.
+    """Endpoint, region and credentials of S3 storage.
 
     Attributes:
         endpoint: ``http(s)://host[:port]``.
@@ -150,7 +150,7 @@ class Access(NamedTuple):
 
 
 def access(spec: StoreSpec, keys: Keys | None = None) -> Access:
-    """How to reach the storage of a profile; ``keys`` where they are known already, else those granted for its place.
+    """Finds endpoint and credentials of a profile's store; ``keys`` where they are known, else those granted for it.
 
     Raises ``UserError`` or ``OutsideError`` where something is missing.
     """
@@ -167,14 +167,14 @@ def access(spec: StoreSpec, keys: Keys | None = None) -> Access:
 
 
 class Whereabouts(NamedTuple):
-    """Where storage is, as an upload would take it; None for what neither profile, environment nor AWS files say."""
+    """Endpoint and region that an upload would take; None for what neither profile, environment nor AWS files say."""
 
     endpoint: str | None
     region: str | None
 
 
 def whereabouts(spec: StoreSpec) -> Whereabouts:
-    """The endpoint and region that ``access`` takes, where somebody states them; no credentials are needed.
+    """Finds the endpoint and region that ``access`` takes, where they are stated; no credentials are needed.
 
     The AWS files are asked only where nobody else names an endpoint. Raises ``OutsideError`` where they lack what is
     named.
@@ -243,7 +243,7 @@ def _region(session: Any) -> str | None:
 
 
 def _keys_of_environment(spec: StoreSpec) -> Keys | None:
-    """Those that botocore would take first; a profile that is named comes before them."""
+    """Keys that botocore would take first; a profile that is named comes before them."""
     found = os.environ.get
     access_key, secret = found("AWS_ACCESS_KEY_ID"), found("AWS_SECRET_ACCESS_KEY")
     if spec.profile or not access_key or not secret:

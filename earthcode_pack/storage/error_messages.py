@@ -1,4 +1,4 @@
-"""Failures of storage in words, with the remedy; what the server wrote back is read for its code and never shown.
+"""Messages for failures of storage, with the remedy; a server's answer is read for its code and never shown.
 
 An answer can hold access keys, and a URL its signature: neither may reach a message (design, rule 8).
 """
@@ -84,7 +84,7 @@ _NOT_FOUND = (r"NoSuchKey|^404$|^NotFound$|^FileNotFoundError", "there is no suc
 
 
 def in_words(error: BaseException, where: str) -> EarthcodePackError:
-    """What went wrong at ``where``, and what to do; an error that is in words already stays as it is."""
+    """Returns an error that says what went wrong at ``where``, and what to do; one of ours stays as it is."""
     error = _answer_behind(error)
     if isinstance(error, EarthcodePackError):
         return error
@@ -133,9 +133,9 @@ _ON_DISK = {
 
 
 def code_of(error: BaseException) -> str | None:
-    """The S3 error code (``NoSuchKey``), else the HTTP status, that a client's exception carries.
+    """Returns the S3 error code (``NoSuchKey``), else the HTTP status, that a client's exception carries.
 
-    botocore, and what refuses in storage.retry, keep it in ``response``; others in their text, or as ``status``.
+    botocore, and ``Refused``, keep it in ``response``; others in their text, or as ``status``.
     """
     response = getattr(error, "response", None)
     if isinstance(response, dict):
@@ -160,7 +160,7 @@ def outside(where: str) -> Iterator[None]:
 
 
 def safe_key(key: str) -> str:
-    """The key, if it is a plain relative path; else ``UserError``: it could name a place outside the store.
+    """Returns the key, if it is a plain relative path; else ``UserError``: it could name a place outside the store.
 
     >>> safe_key("data/a.tif")
     'data/a.tif'
@@ -179,7 +179,7 @@ def safe_key(key: str) -> str:
 
 
 def expiry(href: str) -> datetime | None:
-    """When a signed link ends (UTC); None where it does not say so, as one that is not signed.
+    """Returns when a signed link ends (UTC); None where it does not say so, as one that is not signed.
 
     AWS and Google state a date and seconds, older forms and Swift Unix time, Azure a time in ISO 8601.
 
@@ -202,7 +202,7 @@ def expiry(href: str) -> datetime | None:
 
 
 def refused(href: str, reached: str, status: str) -> tuple[str, str]:
-    """What it means that a server refuses a link with this status, and what to do.
+    """Explains why a server refuses a link with this status, and what to do.
 
     ``reached`` is the URL that refused, after redirections: a portal sends its readers to signed links.
     """

@@ -18,7 +18,7 @@ BLOCK = 2**18  # bytes that are read, and sent, at once
 
 
 class ChangedBytes(Exception):
-    """What was signed has not the sha256 that it should have; nothing was sent."""
+    """The bytes that were signed have not the sha256 that they should have; nothing was sent."""
 
 
 class FileSlice:

@@ -138,7 +138,7 @@ class Folder:
         return f"{self._root}/{safe_key(key)}"
 
     def _store(self, key: str) -> tuple[Store | UrlReader, str]:
-        """What verifies as it puts, and the name of an object there."""
+        """A store that verifies what it puts, and the name of an object there."""
         if self.url.startswith("s3://"):
             safe_key(self._path(key).partition("/")[2])  # s3fs keeps an empty part of a path, which a store would drop
             return _s3(os.getpid(), aws_environment(), self.url), safe_key(key)

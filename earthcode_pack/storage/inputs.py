@@ -76,7 +76,7 @@ def local_path(href: str) -> str | None:
 
 
 def is_folder(href: str) -> bool:
-    """Whether a local href is a folder, such as a Zarr store; False for a remote one."""
+    """Tells whether a local href is a folder, such as a Zarr store; False for a remote one."""
     path = local_path(href)
     return path is not None and Path(path).is_dir()
 
@@ -109,7 +109,7 @@ def _local_matches(path: str) -> list[str]:
 
 
 def is_there(href: str) -> bool:
-    """Whether a remote href names a file or folder.
+    """Tells whether a remote href names a file or folder.
 
     Raises ``OutsideError`` where its server does not answer, or refuses to say.
     """
@@ -148,7 +148,7 @@ def fetch(href: str, folder: Path) -> Path:
 
 
 def _download(found: Tree, place: Path) -> Path:
-    """All files to a temporary name, their sizes compared, then renamed."""
+    """Copies all files to a temporary name, compares their sizes, and renames it."""
     part = place / ".part"
     targets = {key: part / key if found.is_folder else part for key in map(_safe(found.href), found.files)}
     for target in targets.values():
@@ -251,7 +251,7 @@ def aws_environment() -> int:
 
 
 def _info(fs: Any, path: str, href: str) -> dict[str, Any] | None:
-    """What the file system knows of a path; None where there is nothing."""
+    """Asks a file system for a path; None where there is nothing."""
     info = ask(partial(_asked, fs), path, href)
     return None if info is None else dict(info)
 
@@ -281,7 +281,7 @@ def ask[T](question: Callable[[str], T], path: str, href: str) -> T | None:
 
 
 def _asking(href: str) -> AbstractContextManager[Wait]:
-    """Whoever reads there says so when it takes long; libraries bound each answer (10 s to connect, 30 or 60 s)."""
+    """A wait that is said when it takes long; the libraries bound each answer."""
     place = shown(href).partition("?")[0]
     return waiting(f"{place} to be read")
 

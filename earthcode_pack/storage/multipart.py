@@ -62,7 +62,7 @@ class UploadRequest(NamedTuple):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What botocore's client is told of the object."""
+        """Arguments of botocore's client for the object."""
         told = {"ContentType": self.media_type, "Metadata": {"sha256": self.sha256}}
         return {**told, "ACL": self.acl} if self.acl else told
 

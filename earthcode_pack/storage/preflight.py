@@ -1,4 +1,4 @@
-"""What is tried before anything is sent: whether one may write and delete, and whether the server proves bytes."""
+"""Preflight of an upload: tries whether one may write and delete, and whether the server proves bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ODD = ("400", "InvalidRequest", "InvalidArgument")  # a refusal that does not s
 
 
 class Preflight:
-    """Of one bucket and prefix. ``policy`` is less than with an upload, ``clock`` gives Unix time."""
+    """Tries one bucket and prefix, with fewer retries than an upload; ``clock`` gives Unix time."""
 
     def __init__(self, client: S3Client, prefix: str, policy: RetryPolicy, clock: Callable[[], float]) -> None:
         self._client, self._prefix, self._policy, self._clock = client, prefix, policy, clock

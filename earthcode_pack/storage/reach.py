@@ -111,7 +111,7 @@ class _Allowed:
 
     @classmethod
     def now(cls, proxy: str | None) -> _Allowed:
-        """Those of the environment, of ``only_public``, and the proxy."""
+        """Returns those of the environment, of ``only_public``, and the proxy."""
         named = {*(_named.get() or ()), *([urlsplit(proxy).netloc] if proxy else [])}
         networks, hosts = _operators(os.environ.get(ALLOWED_HOSTS, ""))
         endpoints = {each for name in named for each in _endpoints(name)}
@@ -154,7 +154,7 @@ def _addresses(host: str, port: int) -> frozenset[str]:
 
 
 def _is_public(address: Address) -> bool:
-    """Whether an address is reachable from everywhere, and so is the IPv4 address that it stands for, if any.
+    """Tells whether an address is reachable from everywhere, and so is the IPv4 address that it stands for, if any.
 
     >>> [_is_public(ipaddress.ip_address(text)) for text in ("8.8.8.8", "169.254.169.254", "::ffff:10.0.0.1")]
     [True, False, False]

@@ -25,12 +25,12 @@ class ReaderConfig:
         self._is_s3 = self._root.startswith("s3://")
 
     def href(self, key: str) -> str:
-        """What GDAL, through rasterio, opens."""
+        """Returns the path that GDAL, through rasterio, opens."""
         return f"{self._root}/{safe_key(key)}"
 
     @contextmanager
     def gdal(self) -> Iterator[None]:
-        """In here GDAL reads S3 as the store's settings say."""
+        """Has GDAL read S3 with the store's settings."""
         import rasterio  # noqa: PLC0415 - heavy
 
         with rasterio.Env(**self._gdal_options()):

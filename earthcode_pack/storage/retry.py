@@ -1,4 +1,4 @@
-"""What passes is tried again, after a while: exponential waits with full jitter, within a bounded time.
+"""Retries transient failures with exponential backoff and full jitter, within a bounded time.
 
 https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
 """
@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 class Damaged(OSError):
-    """What is stored, or came, is not what was sent."""
+    """The bytes that are stored, or came, are not those that were sent."""
 
 
 class BadAnswer(Damaged):
@@ -43,7 +43,7 @@ class BadAnswer(Damaged):
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """No attempt begins once nothing useful came for ``seconds``, nor are there more than ``attempts``.
+    """Bounds retries: none begins once nothing useful came for ``seconds``, nor are there more than ``attempts``.
 
     Waits between them grow from ``first`` to ``longest`` seconds. ``setting`` is the key of the profile that says so.
     """
@@ -65,7 +65,7 @@ class RetryPolicy:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether another attempt may succeed: 5xx, 408, 429, what was damaged on its way, and a connection that broke.
+    """Tells whether another attempt may succeed: 5xx, 408, 429, damaged bytes, and a connection that broke.
 
     Never 403, a missing bucket, nor a certificate that is not trusted.
     """
@@ -76,12 +76,12 @@ def is_passing(error: BaseException) -> bool:
 
 
 def is_damaged(error: BaseException) -> bool:
-    """Whether the server got other bytes than were signed."""
+    """Tells whether the server got other bytes than were signed."""
     return isinstance(error, Refused) and error.code in _DAMAGED
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether the server asked for less at once (503, 429)."""
+    """Tells whether the server asked for less at once (503, 429)."""
     return isinstance(error, Refused) and (error.code in _BUSY or error.status in (429, 503))
 
 
@@ -93,11 +93,11 @@ def persist[T](
     failed: Callable[[BaseException], None] = lambda _error: None,
     sleep: Callable[[float], None] = pause,
 ) -> T:
-    """What an attempt gives; one that fails in passing is made again. ``failed`` is told of each failure.
+    """Makes an attempt, and again where it fails in passing; ``failed`` is told of each failure.
 
     ``what`` answers is said while it is waited for (``waiting``), with the number of the attempt and the last failure.
 
-    Raises what the last attempt raised, and ``Stopped`` where nobody waits any more.
+    Raises what the last attempt raised, and ``Cancelled`` where the context is cancelled.
     """
     with waiting(f"{what} to answer", patience.seconds, patience.setting) as told:
         for number in range(1, patience.attempts):

@@ -47,7 +47,7 @@ _LARGEST_PUT = 5 * 2**30  # bytes that one request puts (S3 API)
 
 @dataclass(frozen=True)
 class Settings:
-    """How to send; the defaults are for real storage, tests have less time."""
+    """Sizes, time-outs and retries of an upload; the defaults are for real storage, tests have less time."""
 
     large: int = LARGE
     part: int = PART
@@ -58,7 +58,7 @@ class Settings:
 
     @classmethod
     def within(cls, seconds: float) -> Settings:
-        """For storage that may fail or say nothing for so long: ``store.wait`` of the profile."""
+        """Returns those of storage that may fail or say nothing for so long: ``store.wait`` of the profile."""
         first = min(20, seconds)
         return cls(
             timeouts=Timeouts(request=min(Timeouts.request, seconds)),
@@ -110,9 +110,9 @@ class S3Store:
         note: Callable[[Begun], None] | None = None,
         parts: PartSums | None = None,
     ) -> Receipt:
-        """As ``Store.put``; ``x-amz-meta-sha256`` carries the sha256. Above 256 MB in parts, which are resumed.
+        """Puts a file (``Store.put``); above 256 MB in parts, which are resumed.
 
-        An object that turns out wrong is removed again.
+        ``x-amz-meta-sha256`` carries the sha256. An object that turns out wrong is removed again.
         """
         name, size = self._name(key), size_of(local)
         with outside(self.href(key)):
@@ -196,36 +196,36 @@ class S3Store:
             return put(request._replace(acl=None))
 
     def abort(self, key: str, begun: Begun) -> None:
-        """As ``Store.abort``."""
+        """See ``Store.abort``."""
         with outside(self.href(key)):
             self._client.abort(self._name(key), begun.upload_id)
 
     def open_uploads(self, folder: str = "") -> Iterator[tuple[str, str]]:
-        """As ``Store.open_uploads``."""
+        """See ``Store.open_uploads``."""
         with outside(self.href(folder)):
             for name, upload in self._client.uploads(self._prefix + folder):
                 yield name.removeprefix(self._prefix), upload
 
     def delete(self, keys: Iterable[str]) -> None:
-        """As ``Store.delete``."""
+        """See ``Store.delete``."""
         with outside(self.href("")):
             self._client.delete(self._name(key) for key in keys)
 
     def preflight(self) -> None:
-        """As ``Store.preflight``: in some twenty seconds it is clear whether the storage can be reached at all."""
+        """See ``Store.preflight``: in some twenty seconds it is clear whether the storage can be reached at all."""
         with outside(self.href("")):
             self._preflight.run(self.href(""))
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def head(self, key: str) -> Stored | None:
-        """As ``Reader.head``; the sha256 is the one stated when the object was put."""
+        """See ``Reader.head``; the sha256 is the one stated when the object was put."""
         with outside(self.href(key)):
             found = self._stored(self._name(key))
         return None if found is None else found.model_copy(update={"key": key})
 
     def _stored(self, name: str) -> Stored | None:
-        """What HEAD tells. Raises ``BadAnswer`` where that is no size: without it objects cannot be told apart."""
+        """The answer of HEAD. Raises ``BadAnswer`` where that is no size: without it objects cannot be told apart."""
         found = self._client.head(name)
         if found is None:
             return None
@@ -235,14 +235,14 @@ class S3Store:
         return Stored(key=name, size=found["ContentLength"], sha256=found.get("Metadata", {}).get("sha256"), etag=etag)
 
     def read(self, key: str) -> bytes | None:
-        """As ``Reader.read``."""
+        """See ``Reader.read``."""
         parts: list[bytes] = []
         with outside(self.href(key)):
             there = self._client.get(self._name(key), parts.append, parts.clear)
         return b"".join(parts) if there else None
 
     def sha256(self, key: str) -> str | None:
-        """As ``Reader.sha256``."""
+        """See ``Reader.sha256``."""
         with outside(self.href(key)):
             name = self._name(key)
             found = self._stored(name)
@@ -262,11 +262,11 @@ class S3Store:
         return digest.hexdigest() if there else None
 
     def keys(self, folder: str = "") -> Iterator[str]:
-        """As ``Reader.keys``."""
+        """See ``Reader.keys``."""
         return (listed.key for listed in self.listing(folder))
 
     def listing(self, folder: str = "") -> Iterator[Listed]:
-        """As ``Store.listing``."""
+        """See ``Store.listing``."""
         with outside(self.href(folder)):
             yield from self._client.listing(self._prefix + folder, len(self._prefix))
 

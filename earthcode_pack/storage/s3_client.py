@@ -218,7 +218,7 @@ class S3Client:
         return self._unless_gone(lambda: self.ask("head_object", name))
 
     def get(self, name: str, take: Callable[[bytes], object], begin: Callable[[], object], size: int = 0) -> bool:
-        """Gives the bytes of an object to ``take``; ``begin`` is called before each attempt. False without object."""
+        """Reads an object into ``take``; ``begin`` is called before each attempt. False where there is none."""
 
         def attempt() -> bool:
             begin()
