@@ -1,4 +1,4 @@
-"""YAML as it was written: the data, the line of each key, and unquoted values letter by letter."""
+"""YAML with positions: the data, the line of each key, and unquoted values as they were written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_DEPTH = 30
 
 @dataclass(frozen=True)
 class Written:
-    """A profile as its author knows it; lines and values are unknown where it came as a mapping."""
+    """A profile as it was written; without lines and plain values where it was given as a mapping."""
 
     name: str
     data: Any
@@ -26,13 +26,13 @@ class Written:
     plain: dict[Loc, str] = field(default_factory=dict)
 
     def where(self, loc: Loc) -> str:
-        """The file and the line of the deepest part of ``loc`` that was written."""
+        """Returns file and line of the deepest part of ``loc`` that was written."""
         known = next((loc[:n] for n in range(len(loc), 0, -1) if loc[:n] in self.lines), None)
         return self.name if known is None else f"{self.name}:{self.lines[known]}"
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a date stays the text that was written: 2020-13-01 is then an error with a line."""
+    """Safe YAML loader that keeps dates as text, so that 2020-13-01 is an error with a line."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -48,9 +48,9 @@ _REMEDIES = {
 
 
 def parse(text: str, name: str) -> Written:
-    """What stands in the YAML text of a file called ``name``.
+    """Parses the YAML text of a file called ``name``.
 
-    Raises ``ProfileError`` with the line where it is no YAML, names a key twice (YAML 1.2, 3.2.1.3), or unfolds to
+    Raises ``ProfileError`` with the line where it is no YAML, names a key twice (YAML 1.2, 3.2.1.3), or expands to
     more than any profile holds.
     """
     written = Written(name, None)
@@ -77,7 +77,7 @@ def _not_yaml(error: yaml.YAMLError, name: str) -> ProfileError:
 
 
 def _mark(node: yaml.Node, path: Loc, written: Written) -> None:
-    """Notes where each key stands, and stops what refers to itself or unfolds without end."""
+    """Notes the line of each key, and refuses aliases that expand without end."""
     line = node.start_mark.line + 1
     written.lines.setdefault(path, line)
     if len(path) > MAX_DEPTH or len(written.lines) > MAX_KEYS:
@@ -103,7 +103,7 @@ def _new_key(key: yaml.Node, path: Loc, written: Written) -> Loc:
 
 
 def dotted(loc: Loc) -> str:
-    """A key as people write it.
+    """Formats a key as people write it.
 
     >>> dotted(("product", "contacts", 0, "name"))
     'product.contacts[0].name'
