@@ -27,9 +27,15 @@ _SEEKING = Lock()  # Windows has one position for all threads that share a file
 
 
 def write_atomic(path: Path, data: str | bytes | Iterable[str]) -> None:
-    """Writes a file whole or not at all; one that holds these bytes already is left alone.
+    """Writes a file whole or not at all; a file that holds these bytes already is left alone.
 
-    ``data`` in pieces never stands in memory as a whole. Raises ``OutsideError`` where the disk is full.
+    Args:
+        path: of the file; its folder is created.
+        data: text, bytes, or pieces of text, which are never in memory as a whole.
+
+    Raises:
+        OutsideError: the disk is full.
+
     """
     raw = data.encode() if isinstance(data, str) else data
     if isinstance(raw, bytes) and path.is_file() and path.read_bytes() == raw:
@@ -55,12 +61,12 @@ def write_atomic(path: Path, data: str | bytes | Iterable[str]) -> None:
 
 
 def to_json(data: Any) -> str:
-    """Two-space JSON, UTF-8, with a final newline; NaN is refused (RFC 8259, section 6)."""
+    """Formats JSON with two spaces of indentation and a final newline; NaN is refused (RFC 8259, section 6)."""
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def sha256(path: Path) -> str:
-    """The hex digest of a file."""
+    """Computes the sha256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -121,7 +127,7 @@ def write_at(descriptor: int, data: Buffer, offset: int) -> int:
 
 
 def walk(top: str | Path, seen: set[tuple[int, int]] | None = None) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Walks as ``os.walk``, through links too, into each folder once: so circles of links end."""
+    """Walks as ``os.walk``, through links too, into each folder once, so that circles of links end."""
     seen = set() if seen is None else seen
     for folder, below, names in os.walk(top, followlinks=True):
         here = os.stat(folder)  # noqa: PTH116
@@ -133,7 +139,9 @@ def walk(top: str | Path, seen: set[tuple[int, int]] | None = None) -> Iterator[
 
 
 def refuse_links(folder: Path, follow: Sequence[str] | None = None, name: str | None = None) -> None:
-    """Refuses a folder in which a link leads out, or something is neither file nor folder. Opens nothing.
+    """Refuses a folder in which a link leads outside, or an entry is neither file nor folder; opens nothing.
+
+    A folder from somebody else could have any file of this machine read through its links.
 
     Args:
         folder: a Zarr store, or the product of a bundle; it may itself be a link.
@@ -163,9 +171,15 @@ def refuse_links(folder: Path, follow: Sequence[str] | None = None, name: str | 
 
 
 def refuse_special(path: Path, name: str | None = None) -> None:
-    """Refuses what is neither file nor folder: a pipe, a device, a link that leads nowhere or in a circle.
+    """Refuses a path that is neither file nor folder: a pipe, a device, a link to nothing or in a circle.
 
-    ``name`` is what the error calls it, the path itself by default. Raises ``Unreadable``.
+    Args:
+        path: the path.
+        name: what the error calls it, the path itself by default.
+
+    Raises:
+        Unreadable: names the path and what it is.
+
     """
     try:
         mode = path.stat().st_mode

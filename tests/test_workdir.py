@@ -548,8 +548,8 @@ def test_url_without_a_bundle(url: str, bucket: str, tmp_path: Path) -> None:
     [
         ("https://host/work", "cannot be written to"),
         ("zip::s3://bucket/work", "cannot be written to"),
-        (f"sftp://me:{SECRET}@host/work", "more than a place"),
-        (f"s3://bucket/work?token={SECRET}", "more than a place"),
+        (f"sftp://me:{SECRET}@host/work", "must not hold credentials"),
+        (f"s3://bucket/work?token={SECRET}", "must not hold credentials"),
     ],
 )
 def test_url_that_can_be_no_workdir(url: str, said: str, tmp_path: Path) -> None:

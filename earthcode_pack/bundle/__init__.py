@@ -1,4 +1,4 @@
-"""The folder on disk that holds a prepared product (contract 4.4): where each part lies, and its digest."""
+"""The folder that holds a prepared product (contract 4.4): its files, its digest, and values read from it."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ _MEASURED = '    {"fingerprint":'  # begins the line of an artifact in provenanc
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle by its folder, ``<workdir>/<product id>/v<version>``. Reading is lazy: the files are the truth."""
+    """A bundle in its folder, ``<workdir>/<product id>/v<version>``. Each call reads the files as they are now."""
 
     root: Path
     skipped: int = 0  # jobs that the run which opened it found done
-    url: str | None = None  # where it really lies; then ``root`` is what this machine has of it
+    url: str | None = None  # of the bundle, where its workdir is one; then ``root`` is its mirror on this machine
 
     @property
     def name(self) -> str:
-        """How a person, or another command, names it: by its folder or its URL."""
+        """Folder or URL, as a person or another command names it."""
         return self.url or str(self.root)
 
     @property
     def product(self) -> Path:
-        """What is published, byte for byte."""
+        """Folder of what is published, byte for byte."""
         return self.root / "product"
 
     @property
     def collection_path(self) -> Path:
-        """The STAC Collection."""
+        """Path of the STAC Collection."""
         return self.product / "collection.json"
 
     @property
@@ -68,21 +68,21 @@ class Bundle:
         return f"sha256:{sha256(manifest)}" if manifest.is_file() else None
 
     def manifest(self) -> tuple[ManifestEntry, ...]:
-        """Every file of the product but the manifest itself."""
+        """Lists every file of the product but the manifest itself."""
         with _parsing(path := self.product / "manifest.json"):
             return _MANIFEST.validate_json(path.read_bytes())
 
     def collection(self) -> dict[str, Any]:
-        """The STAC Collection as JSON."""
+        """Reads the STAC Collection as JSON."""
         return read_json(self.collection_path)
 
     def items(self) -> Iterator[dict[str, Any]]:
-        """The STAC Items as JSON, in the order of their ids."""
+        """Yields the STAC Items as JSON, in the order of their ids."""
         for path in sorted((self.product / "items").glob("*.json")):
             yield read_json(path)
 
     def profile(self) -> Profile:
-        """The profile that made it, paths resolved; read again only where the file changed.
+        """Returns the profile, with absolute paths; it is read again only where the file changed.
 
         Raises ``ProfileError`` where it cannot be read.
         """
@@ -92,27 +92,24 @@ class Bundle:
         return _profile(path, state).model_copy(deep=True)  # frozen, but for its lists and mappings
 
     def plan(self) -> Plan:
-        """The jobs and their fingerprints."""
+        """Reads the jobs and their fingerprints."""
         with _parsing(path := self.root / "plan.json"):
             return Plan.from_json(path.read_bytes())
 
     def findings(self) -> tuple[Finding, ...]:
-        """What the checks found; none before they ran."""
-        with _parsing(path := self.root / "findings.json"):
-            return _FINDINGS.validate_json(path.read_bytes()) if path.is_file() else ()
+        """Reads the findings of the checks; none before they ran."""
+        return _read_if_there(self.root / "findings.json", _FINDINGS) or ()
 
     def receipts(self) -> tuple[Receipt, ...]:
-        """Every object published so far."""
-        with _parsing(path := self.root / "receipts.json"):
-            return _RECEIPTS.validate_json(path.read_bytes()) if path.is_file() else ()
+        """Reads the receipts of all objects published so far."""
+        return _read_if_there(self.root / "receipts.json", _RECEIPTS) or ()
 
     def part_sums(self) -> dict[str, PartSums]:
-        """The sums of the parts of large files of the product, by the sha256 of the whole."""
-        with _parsing(path := self.root / PARTS):
-            return _PARTS.validate_json(path.read_bytes()) if path.is_file() else {}
+        """Reads the checksums of the parts of large files, by the sha256 of the whole."""
+        return _read_if_there(self.root / PARTS, _PARTS) or {}
 
     def provenance(self) -> dict[str, Any]:
-        """What ran, on what, with what; without what was measured on each artifact."""
+        """Reads the record of the run: software, sources, failures, approvals; not the measurements of artifacts."""
         with _parsing(self.root / "provenance.json"):
             lines = "".join(line for line in self.provenance_lines() if not line.startswith(_MEASURED))
             found = json.loads(lines) if lines else {}
@@ -120,12 +117,12 @@ class Bundle:
                 raise TypeError("no JSON object")
             return found
 
-    def measured(self) -> Lines:
-        """What was measured on each artifact, as the record of the run has it."""
-        return Lines(self)
+    def measured(self) -> Measurements:
+        """Returns the measurements of each artifact, of the record of the run."""
+        return Measurements(self)
 
     def provenance_lines(self) -> Iterator[str]:
-        """The record of the run as it is written; none where there is none."""
+        """Yields the lines of ``provenance.json``; none where there is no such file."""
         path = self.root / "provenance.json"
         if path.is_file():
             with path.open(encoding="utf-8") as file:
@@ -137,13 +134,13 @@ class Bundle:
             path.unlink(missing_ok=True)
 
     def standing_errors(self) -> tuple[Finding, ...]:
-        """Findings that block publishing: errors that the profile does not accept."""
+        """Returns the findings that block publishing: errors that the profile does not accept."""
         accepted = self.profile().accept
         return tuple(f for f in self.findings() if f.level is Level.ERROR and f.rule not in accepted)
 
 
-class Lines:
-    """What stands on a line each in ``provenance.json``; read again each time one goes through it."""
+class Measurements:
+    """Iterable of the measurements of artifacts, one to a line of ``provenance.json``, read anew by each loop."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
@@ -160,14 +157,14 @@ class Lines:
 
 @lru_cache(maxsize=8)
 def _profile(path: Path, state: tuple[int, ...] | None) -> Profile:  # noqa: ARG001 - the key
-    """To read the YAML takes thirty times as long as to copy what it says."""
+    """Reads a profile; this takes thirty times as long as to copy it."""
     from earthcode_pack.profile import load_profile  # noqa: PLC0415 - workers need none
 
     return load_profile(path)
 
 
 def open_bundle(path: str | Path) -> Bundle:
-    """The bundle in a folder; raises ``UserError`` where there is none, or where a link in it leads out of it."""
+    """Opens the bundle in a folder; raises ``UserError`` where there is none, or where a link in it leads outside."""
     root = Path(path).absolute()
     if not (root / "profile.yaml").is_file():
         raise UserError(f"{root}: no bundle (it holds no profile.yaml)", "name the folder that `run` printed")
@@ -180,7 +177,7 @@ def open_bundle(path: str | Path) -> Bundle:
 
 @contextmanager
 def _parsing(path: Path) -> Iterator[None]:
-    """Raises ``UserError`` where a record of a bundle is missing, or is not what was written."""
+    """Raises ``UserError`` where a record of a bundle is missing or damaged."""
     try:
         yield
     except FileNotFoundError:
@@ -192,13 +189,18 @@ def _parsing(path: Path) -> Iterator[None]:
         ) from None
 
 
+def _read_if_there[T](path: Path, adapter: TypeAdapter[T]) -> T | None:
+    with _parsing(path):
+        return adapter.validate_json(path.read_bytes()) if path.is_file() else None
+
+
 def part_sums(files: Iterable[File]) -> dict[str, PartSums]:
-    """The sums of the parts of those that have them, by the sha256 of the whole."""
+    """Collects the checksums of parts, of the files that have some, by the sha256 of the whole."""
     return {file.sha256: file.parts for file in files if file.parts is not None}
 
 
 def media_type(key: str) -> str:
-    """Of a file of a product, by its key.
+    """Returns the media type of a file of a product by its key.
 
     >>> media_type("items/a.json"), media_type("data/a.zarr/t/c/0")
     ('application/geo+json', 'application/octet-stream')
@@ -209,7 +211,7 @@ def media_type(key: str) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of a bundle; raises ``UserError`` where it holds none."""
+    """Reads a JSON object from a file of a bundle; raises ``UserError`` where it holds none."""
     with _parsing(path):
         found = json.loads(path.read_bytes())
         if not isinstance(found, dict):
@@ -218,7 +220,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def plan_to_json(plan: Plan) -> Iterator[str]:
-    """The text of ``plan.json`` job by job, as ``to_json`` writes it."""
+    """Yields the text of ``plan.json`` job by job, as ``to_json`` writes it."""
     before, _, after = plan.model_copy(update={"jobs": ()}).to_json().partition('"jobs": []')
     yield before
     separator = '"jobs": [\n'
@@ -229,7 +231,7 @@ def plan_to_json(plan: Plan) -> Iterator[str]:
 
 
 def values_to_json(values: Iterable[Value]) -> str:
-    """A list of values as JSON, as ``to_json`` writes it; NaN and infinities in measured values become strings."""
+    """Formats a list of values as ``to_json`` does; NaN and infinities in measured values become strings."""
     parts = [indent(value.model_dump_json(indent=2), "  ") for value in values]
     return "[\n" + ",\n".join(parts) + "\n]\n" if parts else "[]\n"
 
@@ -244,16 +246,16 @@ def remove_strays(folder: Path, keys: set[str]) -> None:
 
 
 class Packed[V: Value](Sequence[V]):
-    """A sequence of values, each held as compressed JSON of about a kilobyte (``pack``).
+    """Sequence of many values in little memory: each is held as compressed JSON of about a kilobyte (``pack``).
 
-    Every access makes the value anew: go through it in one pass where that is possible.
+    Every access parses the value again: iterate once where that is possible.
     """
 
     def __init__(self, kind: type[V], held: Iterable[bytes]) -> None:
         self._kind, self._held = kind, list(held)
 
     def picked(self, places: Iterable[int]) -> Packed[V]:
-        """The values at some places, in the order of ``places``."""
+        """Returns the values at some indexes, in the order of ``places``."""
         return Packed(self._kind, (self._held[place] for place in places))
 
     def __len__(self) -> int:
@@ -272,5 +274,5 @@ class Packed[V: Value](Sequence[V]):
 
 
 def pack(value: Value) -> bytes:
-    """A value as ``Packed`` holds it."""
+    """Compresses a value into the form that ``Packed`` holds."""
     return zlib.compress(value.model_dump_json().encode(), 1)

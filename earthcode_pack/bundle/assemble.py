@@ -1,4 +1,4 @@
-"""From artifacts and STAC to the bundle on disk: Items, Collection, manifest (contract 4.4)."""
+"""Writes a product into its bundle: Items, Collection, manifest (contract 4.4)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TABLE = "items.parquet"
 
 
 class StacWriter:
-    """Writes the STAC of a product as it is described, and keeps what each file is: ``known``, size and sha256 by key.
+    """Writes the STAC of a product, and notes size and sha256 of each file by key (``known``).
 
     The product is withdrawn before the first of its bytes changes.
     """
@@ -35,7 +35,7 @@ class StacWriter:
         self.known: Known = {}
 
     def write(self, describing: Describing, progress: Callable[[int, int], None] | None = None) -> Known:
-        """Every Item, of many a table too, and at last the Collection."""
+        """Writes every Item, beyond 500 a table of them, and at last the Collection; returns ``known``."""
         with Rows(self._bundle.root / ".work", enough=len(describing) > _MANY) as rows:
             for done, item in enumerate(describing.items(), start=1):
                 self._put(f"items/{item['id']}.json", to_json(item))
@@ -54,7 +54,7 @@ class StacWriter:
             write_atomic(path, raw)
 
     def _put_table(self, rows: Rows) -> None:
-        """Made anew only when an Item changed."""
+        """Writes the table of Items where an Item changed."""
         target, mark = self._bundle.product / _TABLE, self._bundle.root / ".work" / f"{_TABLE}.sha256"
         if not rows.enough:
             return
@@ -71,38 +71,33 @@ class StacWriter:
 
 
 def assemble(bundle: Bundle, artifacts: Sequence[Artifact], others: Known) -> None:
-    """Writes the manifest of the data and of the other files, last of all; what it does not name goes."""
+    """Writes the manifest of the product, last of all, and removes files that it does not name.
+
+    Args:
+        bundle: whose data and STAC are written.
+        artifacts: the data.
+        others: size and sha256 of the other files, by key.
+
+    """
     known = {file.key: (file.size, file.sha256) for artifact in artifacts for file in artifact.files} | others
     remove_strays(bundle.product, {*known, "manifest.json"})
-    _write_part_sums(bundle, artifacts)
-    _write_manifest(bundle.product, artifacts, known)
-
-
-def _write_part_sums(bundle: Bundle, artifacts: Sequence[Artifact]) -> None:
-    """Of large files, for the upload: the manifest has those of whole files alone (contract 4.4)."""
-    parts = part_sums(file for artifact in artifacts for file in artifact.files)
-    path = bundle.root / PARTS
+    # checksums of parts are for the upload: the manifest has those of whole files alone (contract 4.4)
+    parts, path = part_sums(file for artifact in artifacts for file in artifact.files), bundle.root / PARTS
     if parts or path.is_file():
         write_atomic(path, to_json({sha256: one.model_dump() for sha256, one in sorted(parts.items())}))
-
-
-def _write_manifest(product: Path, artifacts: Sequence[Artifact], known: Known) -> None:
     made_by = {file.key: artifact for artifact in artifacts for file in artifact.files}
     entries = (_entry(key, *known[key], made_by.get(key)) for key in sorted(known))
-    write_atomic(product / "manifest.json", values_to_json(entries))
+    write_atomic(bundle.product / "manifest.json", values_to_json(entries))
 
 
 def _entry(key: str, size: int, digest: str, artifact: Artifact | None) -> ManifestEntry:
-    sources = () if artifact is None else _sources(artifact)
+    made_of = () if artifact is None else artifact.sources
+    sources = tuple({"href": public_name(href), "sha256": f"1220{sha256}"} for href, sha256 in made_of)
     return ManifestEntry(key=key, size=size, sha256=f"1220{digest}", media_type=media_type(key), sources=sources)
 
 
-def _sources(artifact: Artifact) -> tuple[dict[str, str], ...]:
-    return tuple({"href": public_name(href), "sha256": f"1220{digest}"} for href, digest in artifact.sources)
-
-
 def public_name(href: str) -> str:
-    """A source as others may see it: a URL without secrets, or the file's name, never a path of the machine.
+    """Names a source as others may see it: a URL without secrets, or the file's name, never a path of the machine.
 
     >>> public_name("/data/raw/sst_20200101.nc")
     'sst_20200101.nc'

@@ -1,4 +1,4 @@
-"""What ran, on what, with what: the record beside the bundle, never in the product's own bytes."""
+"""The record of a run, ``provenance.json``: software, sources, times, failures; beside the product, not in it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KILO = 1024
 
 
 class Stopwatch:
-    """Seconds by stage, and when it all began."""
+    """Start of the run, and seconds by stage."""
 
     def __init__(self) -> None:
         self.started = datetime.now(UTC).replace(microsecond=0)
@@ -37,7 +37,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Times one stage."""
+        """Measures the time of one stage."""
         begin = time.perf_counter()
         try:
             yield
@@ -46,7 +46,7 @@ class Stopwatch:
 
 
 Seen = tuple[str, int, str]
-"""Of a source: href, size and sha256."""
+"""Href, size and sha256 of a source."""
 
 
 def provenance(
@@ -55,7 +55,7 @@ def provenance(
     failures: tuple[Failure, ...],
     approvals: list[dict[str, str]],
 ) -> dict[str, Any]:
-    """The content of ``provenance.json`` but for its artifacts; hrefs of sources without secrets."""
+    """Makes the content of ``provenance.json`` without its artifacts; hrefs of sources hold no secrets."""
     return {
         "started": rfc3339(watch.started),
         "finished": rfc3339(datetime.now(UTC).replace(microsecond=0)),
@@ -69,7 +69,7 @@ def provenance(
 
 
 def approved(record: dict[str, Any], digest: str) -> dict[str, Any]:
-    """The record with the approval of a digest, noted once."""
+    """Adds the approval of a digest to the record, once."""
     approvals = record.get("approvals", [])
     if any(approval["digest"] == digest for approval in approvals):
         return record
@@ -78,14 +78,14 @@ def approved(record: dict[str, Any], digest: str) -> dict[str, Any]:
 
 
 def measured(artifacts: Iterable[Artifact]) -> Iterator[dict[str, Any]]:
-    """What was measured on each artifact, as ``provenance.json`` holds it."""
+    """Yields the measurements of each artifact as ``provenance.json`` holds them."""
     return (json.loads(artifact.model_dump_json(exclude={"files"})) for artifact in artifacts)
 
 
 def provenance_json(record: dict[str, Any], artifacts: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """The text of ``provenance.json`` piece by piece: indented, but for its artifacts, which stand on a line each.
+    """Yields the text of ``provenance.json``: indented, except that each artifact is on a line of its own.
 
-    There may be ten thousand of them, with the histogram of every variable (``Bundle.measured`` reads them again).
+    There may be ten thousand of them, with the histogram of every variable; ``Bundle.measured`` reads them again.
     """
     others = {key: value for key, value in record.items() if key != "artifacts"}
     before, _, after = to_json(others | {"artifacts": []}).rpartition("[]")
@@ -97,20 +97,17 @@ def provenance_json(record: dict[str, Any], artifacts: Iterable[dict[str, Any]])
     yield ("[]" if separator.startswith("[") else "\n  ]") + after
 
 
+@cache  # each version is a search through all that is installed
 def software() -> dict[str, str]:
-    """Name and version of what reads and writes the data."""
+    """Returns names and versions of the software that reads and writes the data."""
     import rasterio  # noqa: PLC0415 - keeps the import of this module light
 
-    return {"python": platform.python_version(), "gdal": rasterio.__gdal_version__, **_versions()}
-
-
-@cache  # each is a search through all that is installed
-def _versions() -> dict[str, str]:
-    return {name.replace("-", "_"): version(name) for name in _PACKAGES}
+    versions = {name.replace("-", "_"): version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), "gdal": rasterio.__gdal_version__, **versions}
 
 
 def peak_memory_mb() -> int:
-    """The largest resident set of this process so far; Linux counts in kilobytes, macOS in bytes (getrusage(2))."""
+    """Returns the largest resident set of this process so far; Linux counts in kilobytes, macOS in bytes."""
     if sys.platform == "win32":
         import psutil  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
-"""A bundle whose workdir is a URL: it is worked on in a folder of this machine, kept the same as what is there.
+"""Mirror of a bundle at a URL: a folder of this machine that is kept equal to the remote one, which is the truth.
 
-What is there counts. Product data comes here only when it is read; what is made here goes there job by job, and the
-manifest last, so that whoever looks there sees a whole product or none.
+Product data is fetched when it is read; new data is sent job by job, and the manifest last, so that readers of the URL
+find a whole product or none.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _OWN = (_LEDGER, ".work/ledger", ".work/lock", ".work/identities.json", f"{SCRAT
 
 
 class _Same(NamedTuple):
-    """A file as it was here, and its mark there, when both were the same. True for ever, if seldom of use for long."""
+    """State of a local file, and mark (ETag or the like) of the remote one, when both were equal."""
 
     size: int
     mtime_ns: int
@@ -51,7 +51,7 @@ _SAME = TypeAdapter(dict[str, _Same])
 
 
 class Mirror:
-    """A bundle here and there. Only the run that holds it writes there."""
+    """A bundle here (local) and there (at its URL). Only the run that holds it writes there."""
 
     def __init__(self, root: Path, url: str) -> None:
         self.root, self.url, self.folder = root, url, Folder(url)
@@ -63,14 +63,14 @@ class Mirror:
 
     @property
     def there(self) -> dict[str, Remote]:
-        """What lies there, as of the last listing."""
+        """Remote files by key, as of the last listing."""
         if self._listed is None:
             self._listed = self.folder.listing()
         return self._listed
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Holds the bundle there, brings it here, and after success takes there what changed. Raises ``Locked``."""
+        """Locks the remote bundle, pulls it, and pushes what changed after success. Raises ``Locked``."""
         with self.claim.held():
             shutil.rmtree(self.root / SCRATCH, ignore_errors=True)  # of a run that was killed
             self._listed = None
@@ -82,7 +82,7 @@ class Mirror:
     # --- from there -------------------------------------------------------------------------------------------------
 
     def pull(self) -> None:
-        """Brings records and documents that are new there, and drops what is gone there; data and parts have time."""
+        """Fetches new records and documents, and drops those that are gone there; data and parts follow on demand."""
         for key in {*self._same, _MANIFEST} - self.there.keys():
             (self.root / key).unlink(missing_ok=True)
         self._same = {key: same for key, same in self._same.items() if key in self.there}
@@ -91,17 +91,17 @@ class Mirror:
         self._note(theirs)
 
     def fetch(self, files: Iterable[File]) -> None:
-        """Brings files of the product that are not here, each compared with its sha256."""
+        """Fetches files of the product that are not here, and compares each with its sha256."""
         missing = [file for file in files if not self._path(file).is_file()]
         each(lambda file: self.folder.get(f"product/{file.key}", self._path(file), file.sha256), missing)
         self._note(f"product/{file.key}" for file in missing)
 
     def lacks(self, files: Iterable[File]) -> bool:
-        """Whether any of the product's files is not here."""
+        """Tells if a file of the product is not here."""
         return any(not self._path(file).is_file() for file in files)
 
     def holds(self, file: File) -> bool:
-        """Whether a file of the product is there, by size and sha256."""
+        """Tells if a file of the product is there, by size and sha256."""
         key = f"product/{file.key}"
         return key in self.there and self.there[key].size == file.size and self.folder.sha256(key) == file.sha256
 
@@ -111,7 +111,7 @@ class Mirror:
     # --- to there ---------------------------------------------------------------------------------------------------
 
     def push(self) -> None:
-        """Takes there what changed here, and removes there what is gone here; the manifest is the last to appear."""
+        """Sends what changed here, and removes there what is gone here; the manifest is sent last."""
         self.claim.confirm()
         self._listed = None
         here = self._files()
@@ -129,17 +129,17 @@ class Mirror:
         self._note(key for key in here if key in self._sent and self._is_equal(key))
 
     def send(self, keys: list[str], digests: dict[str, str] | None = None) -> None:
-        """Puts files there as they are; ``digests`` are those sha256 (hex) that are known."""
+        """Sends files; ``digests`` are the sha256 (hex) that are known, by key."""
         known = digests or {}
         each(lambda key: self.folder.put(self.root / key, key, known.get(key)), keys)
         self._sent.update(keys)
 
     def send_changed(self, keys: list[str]) -> None:
-        """Puts those files there that are not the same there."""
+        """Sends the files that differ there."""
         self.send([key for key in keys if not self._is_equal(key)])
 
     def send_product(self, files: Iterable[File]) -> None:
-        """Puts data there, except what an interrupted run has put; no product is whole there until the manifest is."""
+        """Sends data that is not there yet, and first removes the manifest, since the product is not whole now."""
         self.claim.confirm()
         self._open()
         wanted = list(files)
@@ -152,7 +152,7 @@ class Mirror:
             self.folder.remove([_MANIFEST])
 
     def _strays(self, here: set[str]) -> list[str]:
-        """What is there and belongs to nothing: data of no artifact, parts of no job that is planned and not done."""
+        """Lists remote files that belong to nothing: data of no artifact, parts of no job that is still to do."""
         path = self.root / "plan.json"
         records = list((self.root / ".work" / "artifacts").glob("*.json"))
         planned = {job.fingerprint for job in Plan.from_json(path.read_bytes()).jobs} if path.is_file() else set()
@@ -162,7 +162,7 @@ class Mirror:
         return [key for key in self.there if key not in kept and not _is_of_job(key, jobs)]
 
     def _files(self) -> list[str]:
-        """The keys of all files here that belong there; parts of jobs go their own ways."""
+        """Lists the keys of all local files to mirror; parts of jobs are sent separately."""
         found = (Path(parent, name) for parent, _, names in os.walk(self.root) for name in names)
         keys = sorted(path.relative_to(self.root).as_posix() for path in found)
         return [key for key in keys if not key.startswith((JOBS, *_OWN)) and not key.endswith(".part")]
@@ -170,7 +170,7 @@ class Mirror:
     # --- what is the same -------------------------------------------------------------------------------------------
 
     def _is_equal(self, key: str) -> bool:
-        """Whether a file is the same here and there: as noted, else by its bytes; on neither side is the same too."""
+        """Tells if a file is equal here and there, as noted or else by its bytes; absent on both sides is equal."""
         local, remote = self.root / key, self.there.get(key)
         if remote is None or not local.is_file():
             return remote is None and not local.is_file()
@@ -187,7 +187,7 @@ class Mirror:
         return same == _Same(stat.st_size, stat.st_mtime_ns, self.there[key].mark)
 
     def _note(self, keys: Iterable[str]) -> None:
-        """Files are the same now here and there, so far as the listing knows them."""
+        """Notes that files are equal here and there, as far as the listing has them."""
         for key in keys:
             if key in self.there and (self.root / key).is_file():
                 stat = (self.root / key).stat()

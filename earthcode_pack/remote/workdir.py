@@ -1,4 +1,4 @@
-"""Where bundles lie: in a folder, or at a URL, of which this machine keeps a mirror."""
+"""The working directory: a folder, or a URL of which this machine keeps a mirror."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _READ_ONLY = ("http", "https", "data", "github", "git", "zip", "tar", "reference
 
 
 def bundle_in(workdir: str | Path, product: str, version: str) -> Bundle:
-    """The bundle of a product: ``<workdir>/<product id>/v<version>``. Asks nobody, makes nothing.
+    """Returns the bundle of a product, ``<workdir>/<product id>/v<version>``; reads and creates nothing.
 
     Raises ``ProfileError`` where the workdir is a URL that cannot be one.
     """
@@ -35,19 +35,19 @@ def bundle_in(workdir: str | Path, product: str, version: str) -> Bundle:
 
 
 def _checked(workdir: str) -> str:
-    """The URL in one form, without anything secret in it."""
+    """Normalises the URL of a workdir; refuses credentials in it."""
     protocol, _, rest = workdir.rstrip("/").partition("://")
     if protocol in _READ_ONLY or "::" in workdir:
         raise ProfileError(f"workdir {shown(workdir)}: it cannot be written to", "name a folder, or s3://bucket/prefix")
     if "@" in rest.partition("/")[0] or "?" in rest:
         raise ProfileError(
-            f"workdir {shown(workdir)}: it holds more than a place", "leave credentials and settings to the environment"
+            f"workdir {shown(workdir)}: it must not hold credentials or a query", "set credentials in the environment"
         )
     return f"{'s3' if protocol == 's3a' else protocol}://{rest}"
 
 
 def open_bundle(target: str | Path) -> Bundle:
-    """The bundle in a folder, or at a URL, as it is there now, except the data: see ``with_data``.
+    """Opens the bundle in a folder, or at a URL as it is there now, without the data (see ``with_data``).
 
     Raises ``UserError`` where there is none, ``OutsideError`` where the storage fails.
     """
@@ -61,7 +61,7 @@ def open_bundle(target: str | Path) -> Bundle:
 
 
 def on_disk(target: str, *, data: bool = True) -> str:
-    """A target as it is; a bundle at a URL as the folder of this machine that holds it, with its data or without."""
+    """Returns the target; for a bundle at a URL the folder of its mirror, with its data or without."""
     if not _is_bundle_url(target):
         return target
     bundle = open_bundle(target)
@@ -69,7 +69,7 @@ def on_disk(target: str, *, data: bool = True) -> str:
 
 
 def _is_bundle_url(target: str) -> bool:
-    """Whether a URL is that of a bundle: it can be a workdir's, and a profile lies there."""
+    """Tells if a URL is that of a bundle: it ends in a version, and has a profile."""
     is_version = target.rstrip("/").rpartition("/")[2].startswith("v")
     protocol, sign, _ = target.partition("://")
     if not sign or not is_version or "::" in target or protocol in _READ_ONLY:
@@ -81,10 +81,7 @@ def _is_bundle_url(target: str) -> bool:
 
 
 def refresh(bundle: Bundle) -> bool:
-    """Brings what is new at the URL of a bundle, if it has one; not while a run on this machine works on it.
-
-    Returns whether there is a bundle.
-    """
+    """Updates the mirror of a bundle at a URL, unless a run on this machine holds it; tells if there is a bundle."""
     mirror = mirror_of(bundle)
     if mirror is None or stands_here(mirror.url, mirror.root):
         return True
@@ -97,7 +94,7 @@ def refresh(bundle: Bundle) -> bool:
 
 
 def with_data(bundle: Bundle, but: Collection[str] = ()) -> Bundle:
-    """The same bundle, once the data that its manifest names is on this machine, ``but`` for these keys."""
+    """Fetches the data in the manifest of a bundle at a URL, except the keys in ``but``; returns the bundle."""
     mirror = mirror_of(bundle)
     if mirror is not None and bundle.digest is not None:
         entries = (File(key=e.key, size=e.size, sha256=e.sha256.removeprefix("1220")) for e in bundle.manifest())
@@ -106,5 +103,5 @@ def with_data(bundle: Bundle, but: Collection[str] = ()) -> Bundle:
 
 
 def mirror_of(bundle: Bundle) -> Mirror | None:
-    """The mirror of a bundle at a URL; None for one in a folder."""
+    """Returns the mirror of a bundle at a URL; None for one in a folder."""
     return None if bundle.url is None else Mirror(bundle.root, bundle.url)

@@ -1,9 +1,9 @@
-"""Recognises a published product by its fingerprint, and takes over its time of processing.
+"""The fingerprint of a product, by which a published product is recognised and its time of processing reused.
 
-The fingerprint of a product stands in its Collection. It is known before anything is converted, since it is made of
-what decides each byte: the jobs (sources by their sha256, encoding, the version of the converter), the names of the
-sources as the manifest has them, and what the profile says that STAC shows. In which folder local sources lie, and
-where the work is done, is not part of it. See docs/decisions/0019.
+The fingerprint is a field of the Collection. It is known before anything is converted, since it hashes what decides
+each byte: the jobs (sources by their sha256, encoding, version of the converter), the names of the sources in the
+manifest, and what STAC takes from the profile. The folder of local sources, and where the work is done, are not part of
+it. See docs/decisions/0019.
 """
 
 from __future__ import annotations
@@ -35,37 +35,33 @@ _SOON = 5.0  # seconds: whether a version is published is good to know, and publ
 
 
 def fingerprint(profile: Profile, planned: Plan) -> str:
-    """``sha256:`` and the hash of all that decides the bytes of a product, apart from the time of processing."""
-    said = json.dumps([_said(profile), sorted(map(_of_job, planned.jobs))], sort_keys=True)
-    return f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
-
-
-def _said(profile: Profile) -> dict[str, Any]:
-    """What the Collection and the Items take from the profile and not from the data."""
-    return {
+    """Hashes all that decides the bytes of a product, apart from the time of processing, as ``sha256:…``."""
+    stated = {  # by the profile and not by the data, for the Collection and the Items
         "product": profile.product.model_dump(mode="json", exclude=_THROUGH_JOBS),
         "variables": [spec.osc for spec in profile.product.variables.values() if spec.osc],
         "project": profile.project.model_dump(mode="json", include=_PROJECT),
         "experiment": profile.experiment and profile.experiment.id,
         "public_href": profile.store and profile.store.public_href,
     }
+    content = json.dumps([stated, sorted(map(_job_identity, planned.jobs))], sort_keys=True)
+    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 
-def _of_job(job: Job) -> tuple[str, str, list[str]]:
+def _job_identity(job: Job) -> tuple[str, str, list[str]]:
     options = {name: value for name, value in job.options.items() if name not in _CUTS}
     mark = job.fingerprint if options == job.options else job_fingerprint(job.model_copy(update={"options": options}))
     return job.key, mark, [public_name(source.href) for source in job.inputs]
 
 
 class Published(NamedTuple):
-    """What a Collection says of the product that it describes."""
+    """Fingerprint and time of processing as a Collection states them."""
 
-    fingerprint: str | None  # none where an older version made it
+    fingerprint: str | None  # None where an older version made it
     processed: datetime | None
 
     @classmethod
     def of(cls, collection: dict[str, Any]) -> Published:
-        """From the Collection as JSON, whoever wrote it."""
+        """Reads them from a Collection (JSON) of any origin."""
         mark, moment = collection.get(FINGERPRINT), collection.get("processing:datetime")
         try:
             processed = datetime.fromisoformat(moment) if isinstance(moment, str) else None
@@ -75,16 +71,16 @@ class Published(NamedTuple):
 
 
 def processing_time(profile: Profile, bundle: Bundle, mark: str, *, refuse: bool) -> datetime | None:
-    """The time at which a product with this fingerprint was processed already; None where that is not known.
+    """Returns the time at which a product with this fingerprint was processed; None where there is none.
 
-    Of a published product its time is taken over, so that it is the same product to the byte. Of one that lies in
-    the bundle likewise, unless ``SOURCE_DATE_EPOCH`` is set.
+    The time of a published product is reused, so that the product is the same to the byte; likewise that of a product
+    in the bundle, unless ``SOURCE_DATE_EPOCH`` is set.
 
     Args:
         profile: of the product.
-        bundle: where it is, or will be, prepared.
+        bundle: of the product.
         mark: the fingerprint.
-        refuse: raise ``VersionTaken`` where another product is published as this version; say it otherwise.
+        refuse: raise ``VersionTaken`` where another product is published as this version, instead of a warning.
 
     """
     there = _published(profile)
@@ -94,24 +90,19 @@ def processing_time(profile: Profile, bundle: Bundle, mark: str, *, refuse: bool
         )
         return there.processed
     if there is not None and there.fingerprint not in (None, mark):
-        _tell_taken(profile, refuse=refuse)
+        where = f"{profile.product.id} version {profile.product.version}"
+        message = f"{where}: published already, from other sources, with another profile or by another version"
+        if refuse:
+            raise VersionTaken(message, "raise product.version")
+        logger.warning("%s; raise product.version before it is published", message)
     if "SOURCE_DATE_EPOCH" in os.environ or not bundle.collection_path.is_file():
         return None
     here = Published.of(bundle.collection())
     return here.processed if here.fingerprint == mark else None
 
 
-def _tell_taken(profile: Profile, *, refuse: bool) -> None:
-    """Other sources, another profile or another converter made what is published: the digest will be another one."""
-    where = f"{profile.product.id} version {profile.product.version}"
-    message = f"{where}: published already, from other sources, with another profile or by another version"
-    if refuse:
-        raise VersionTaken(message, "raise product.version")
-    logger.warning("%s; raise product.version before it is published", message)
-
-
 def _published(profile: Profile) -> Published | None:
-    """What the Collection at the store says; None where there is none, or the store does not answer."""
+    """Reads the published Collection; None where there is none, or the store does not answer."""
     if profile.store is None or profile.store.href is None:
         return None
     from earthcode_pack.storage.base import open_store  # noqa: PLC0415 - only where there is a store

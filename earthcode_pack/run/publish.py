@@ -1,4 +1,4 @@
-"""What comes after ``prepare``: upload, registration and hand-off of a bundle that may be published."""
+"""Publishing: upload, registration and hand-off of a prepared bundle."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from earthcode_pack.run.execute import Forward
 from earthcode_pack.run.workspace import Workspace
 
 if TYPE_CHECKING:
-    from earthcode_pack.model import Finding, Receipt
+    from earthcode_pack.model import Receipt
     from earthcode_pack.profile import Profile
 
 logger = logging.getLogger("earthcode_pack")
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
-"""Stage, done, total; called often."""
+"""Called often, with the stage, how much is done, and the total."""
 
 
 class Step(Protocol):
-    """Runs one verb; a flow wraps it in a task."""
+    """Runs one stage; a flow wraps it in a task."""
 
     def __call__(self, name: str, work: Callable[[], T]) -> T:
         """Returns what ``work`` returns."""
 
 
 def call[T](name: str, work: Callable[[], T]) -> T:  # noqa: ARG001 - a step has a name
-    """A step that only runs."""
+    """Runs a stage and nothing else."""
     return work()
 
 
 def silent(_stage: str, _done: int, _total: int) -> None:
-    """Progress that nobody watches."""
+    """Ignores progress."""
 
 
 def check_profile(profile: Profile) -> None:
-    """What is wrong by itself, before any work is done: a colour map, ids of the catalogue."""
+    """Checks the colour map and the ids of the catalogue, before any work is done."""
     if profile.product.preview is not None:
         named_colormap(profile.product.preview.colormap)
     if profile.catalog is not None:
@@ -67,16 +67,36 @@ def publish(
     step: Step = call,
     progress: Progress = silent,
 ) -> str | None:
-    """Uploads, registers and hands off a prepared bundle; where readers find it, None where it must not be published.
+    """Uploads, registers and hands off a prepared bundle.
 
     Nothing leaves the bundle when sources failed (unless ``allow_incomplete``), when an error stands that the profile
     does not accept, or when the profile names no store. Before the first byte leaves, every file is compared with the
-    manifest. Raises ``NotApproved`` where ``approve`` is another digest, ``UserError`` where a file is another one,
-    ``Locked`` where another run holds the bundle: what is judged and approved is what is published.
+    manifest.
+
+    Args:
+        bundle: a prepared bundle.
+        approve: the digest that a person approved.
+        allow_incomplete: publish although some sources failed.
+        step: runs each stage.
+        progress: called with stage, done and total.
+
+    Returns:
+        The href where readers find the product; None where it was not published.
+
+    Raises:
+        NotApproved: the digest is not ``approve``.
+        UserError: a file is not the one in the manifest.
+        Locked: another run holds the bundle.
+        OutsideError: store, gateway or catalogue fail.
+
     """
     workspace = Workspace(bundle)
     with workspace.held():
-        _refuse_unapproved(bundle, approve)
+        if approve is not None and approve != bundle.digest:
+            raise NotApproved(
+                f"{bundle.name}: its digest is {bundle.digest}, approved was {approve}",
+                "review it again, and approve what it is now",
+            )
         profile = bundle.profile()
         if profile.store is None or not may_publish(bundle, allow_incomplete=allow_incomplete):
             return None
@@ -91,7 +111,7 @@ def publish(
                 provenance_json(approved(bundle.provenance(), approve), bundle.measured()),
             )
         if profile.store.prr is not None:
-            step("hand over", lambda: _hand_over(bundle))
+            step("hand over", lambda: hand_off(bundle, change_set=False))
             href = step("register", lambda: _register(bundle, progress))
         else:
             href = step("upload", lambda: _upload(workspace, receipts, progress))
@@ -101,19 +121,11 @@ def publish(
     return href
 
 
-def _refuse_unapproved(bundle: Bundle, approve: str | None) -> None:
-    if approve is not None and approve != bundle.digest:
-        raise NotApproved(
-            f"{bundle.name}: its digest is {bundle.digest}, approved was {approve}",
-            "review it again, and approve what it is now",
-        )
-
-
 @contextmanager
 def data_ahead(workspace: Workspace, profile: Profile, wanted: bool, allow_incomplete: bool) -> Iterator[Forward]:
-    """Where data goes as it is made: to the store where that is wanted, until it turns out that it must not.
+    """Sends data to the store as it is made, where ``wanted``; takes it back where the product must not be published.
 
-    From workers that share no disk with this run it goes there at once, else when its artifact is final.
+    Workers that share no disk with this run send their parts at once; other data is sent when its artifact is final.
     """
     if not wanted or profile.store is None or profile.store.href is None:
         yield Forward()
@@ -138,21 +150,20 @@ def data_ahead(workspace: Workspace, profile: Profile, wanted: bool, allow_incom
 
 
 def may_publish(bundle: Bundle, *, allow_incomplete: bool = False) -> bool:
-    """Whether the product is whole, was checked, and no error stands."""
-    incomplete = bool(bundle.provenance().get("failed")) and not allow_incomplete
-    is_checked = (bundle.root / "findings.json").is_file()
-    return bundle.digest is not None and is_checked and not incomplete and not _blocking(bundle)
+    """Tells if the product is whole, was checked, and has no error that stands.
 
-
-def _blocking(bundle: Bundle) -> list[Finding]:
-    """The errors that stand; what the PRR answered to an earlier registration is asked anew."""
+    Answers of the PRR to an earlier registration do not count: it is asked again.
+    """
     from earthcode_pack.catalogs.prr import ANSWERED  # noqa: PLC0415
 
-    return [finding for finding in bundle.standing_errors() if finding.rule not in ANSWERED]
+    incomplete = bool(bundle.provenance().get("failed")) and not allow_incomplete
+    if bundle.digest is None or incomplete or not (bundle.root / "findings.json").is_file():
+        return False
+    return all(finding.rule in ANSWERED for finding in bundle.standing_errors())
 
 
 def _put_by_workers(workspace: Workspace, profile: Profile) -> tuple[Receipt, ...]:
-    """The receipts of what workers put, and the store still has: it need not come here to be sent."""
+    """Returns the receipts of what workers put and the store still has: this run need not send it."""
     if profile.store is None or profile.store.href is None or not (said := workspace.sent()):
         return ()
     from earthcode_pack.upload.nodes import take_over  # noqa: PLC0415 - sqlite3 and the store
@@ -173,7 +184,7 @@ def _upload(workspace: Workspace, receipts: Iterable[Receipt], progress: Progres
 
 
 def _register(bundle: Bundle, progress: Progress) -> str | None:
-    """Where the PRR's Collection is; None where an Item is not registered as it is here, which the findings tell."""
+    """Registers the Items; returns the Collection's href, None where an Item was not registered as it is here."""
     from earthcode_pack.catalogs.prr import ANSWERED, register  # noqa: PLC0415
 
     found = register(bundle, progress=partial(progress, "register"))
@@ -183,23 +194,16 @@ def _register(bundle: Bundle, progress: Progress) -> str | None:
     return None if bundle.standing_errors() else published_collection(bundle.profile())
 
 
-def _hand_over(bundle: Bundle) -> list[str]:
-    """The documents of the PRR's hand-over route; the letter is needed before the Collection is there."""
-    from earthcode_pack.catalogs.osc import open_catalog  # noqa: PLC0415
-    from earthcode_pack.catalogs.prr import hand_over  # noqa: PLC0415
+def hand_off(bundle: Bundle, *, change_set: bool = True) -> list[str]:
+    """Writes the catalogue's change set, where there is a catalogue, and the documents of the PRR's hand-over route.
 
-    profile = bundle.profile()
-    if profile.catalog is None:
-        return hand_over(bundle)
-    with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:
-        catalog = open_catalog(profile.catalog.metadata, Path(folder))
-        return hand_over(bundle, catalog.record("projects", profile.project.id))
+    Args:
+        bundle: a prepared bundle.
+        change_set: False leaves the change set out: the letter to the PRR is needed before its Collection exists.
 
+    Returns:
+        The paths written, relative to the bundle. Raises as ``open_catalog`` and ``check_ids``.
 
-def hand_off(bundle: Bundle) -> list[str]:
-    """Writes the change set of the catalogue, where there is one, and the documents of the PRR's hand-over route.
-
-    Returns their paths relative to the bundle. Raises what opening the catalogue and ``check_ids`` raise.
     """
     from earthcode_pack.catalogs.osc import hand_off as write_change_set  # noqa: PLC0415
     from earthcode_pack.catalogs.osc import open_catalog  # noqa: PLC0415
@@ -210,4 +214,5 @@ def hand_off(bundle: Bundle) -> list[str]:
         return hand_over(bundle)
     with tempfile.TemporaryDirectory(prefix="earthcode-pack-") as folder:
         catalog = open_catalog(profile.catalog.metadata, Path(folder))
-        return [*write_change_set(bundle, catalog), *hand_over(bundle, catalog.record("projects", profile.project.id))]
+        written = write_change_set(bundle, catalog) if change_set else []
+        return [*written, *hand_over(bundle, catalog.record("projects", profile.project.id))]

@@ -35,7 +35,7 @@ _THREADS = 8  # questions at once
 
 
 def each[A, R](work: Callable[[A], R], things: Iterable[A]) -> list[R]:
-    """``work``, which waits for a server, on each thing."""
+    """Runs ``work``, which waits for a server, on each thing; results are in order."""
     with ThreadPoolExecutor(_THREADS, "earthcode-pack-prr") as pool:
         return list(pool.map(work, things))
 
@@ -59,7 +59,7 @@ class Forms:
         self.names = [str(item["id"]) for item in bundle.items()]
 
     def of(self, name: str) -> Form:
-        """One of them."""
+        """Reads one Item, and rewrites it in the gateway's form."""
         item = read_json(self._bundle.product / "items" / f"{name}.json")
         posted = posted_item(item, self._prr, self._public)
         return Form(name, posted, digest_of(posted), list(self._files.of(item, posted)))
@@ -71,7 +71,7 @@ def digest_of(item: Item) -> str:
 
 
 def posted_item(item: Item, prr: Prr, public: str | None) -> Item:
-    """An Item in the gateway's form, its Collection the one of the catalogue; relative links lead nowhere there."""
+    """Rewrites an Item in the gateway's form, with the catalogue's Collection and without relative links."""
     staged = gateway_item(item, prr.collection, public)
     kept = [link for link in staged["links"] if "://" in link["href"]]
     collection = {"rel": "collection", "href": prr.catalogued, "type": "application/json"}
@@ -79,7 +79,7 @@ def posted_item(item: Item, prr: Prr, public: str | None) -> Item:
 
 
 class Catalogued:
-    """What the catalogue has of a bundle: the truth about every Item, whatever became of an answer."""
+    """Client of the catalogue, which decides whether an Item exists, whatever became of an answer."""
 
     def __init__(self, prr: Prr, web: Web) -> None:
         self._prr, self._web = prr, web
@@ -93,11 +93,11 @@ class Catalogued:
             )
 
     def item(self, name: str) -> Item | None:
-        """An Item; None where the id is free."""
+        """Reads an Item; None where the id is free."""
         return self._web.json(self._prr.catalogued_item(name))
 
     def late_item(self, name: str) -> Item | None:
-        """An Item that the gateway speaks of: an index may be some seconds behind."""
+        """Reads an Item that the gateway says exists: the index may be some seconds behind."""
         found = self.item(name)
         with waiting(f"the catalogue to have {name}", self._web.wait, "store.wait") as told:
             for wait in waits(self._web.wait, told):
@@ -109,10 +109,10 @@ class Catalogued:
 
 
 def item_differences(posted: Item, ingested: Item) -> Iterator[Finding]:
-    """How an Item of the catalogue differs from the one that would be posted under its id.
+    """Yields how an Item of the catalogue differs from the one that would be posted under its id.
 
-    Other files (name, ``file:size``, ``file:checksum``) are an error, other metadata a warning, a checksum that is not
-    stated an info. Of what the catalogue adds by itself nothing is said.
+    Other files (name, ``file:size``, ``file:checksum``) are an error, other metadata a warning, an absent checksum an
+    info. Fields that the catalogue adds are ignored. The gateway has neither PUT nor PATCH: people must mend this.
     """
     yield from _asset_differences(posted, ingested)
     for field in ("geometry", "bbox"):
@@ -132,10 +132,10 @@ def _asset_differences(posted: Item, ingested: Item) -> Iterator[Finding]:
         elif key not in ours:
             yield _data(posted, f"only the ingested Item has an asset {key!r}", theirs[key].get("href"), None)
         else:
-            yield from _of_asset(posted, key, ours[key], theirs[key])
+            yield from _asset_difference(posted, key, ours[key], theirs[key])
 
 
-def _of_asset(item: Item, key: str, ours: Item, theirs: Item) -> Iterator[Finding]:
+def _asset_difference(item: Item, key: str, ours: Item, theirs: Item) -> Iterator[Finding]:
     remote = "://" in ours["href"]
     pairs = {
         "name": (_name(ours, remote), _name(theirs, remote)),
@@ -144,7 +144,8 @@ def _of_asset(item: Item, key: str, ours: Item, theirs: Item) -> Iterator[Findin
     }
     for field, (wanted, found) in pairs.items():
         if field == "file:checksum" and None in (wanted, found):
-            yield _unstated(item, key)
+            message = f"of the asset {key!r} no file:checksum is stated on both sides: its name and size were compared"
+            yield rules.INGESTED_UNSTATED.finding(str(item["id"]), message)
         elif wanted != found:
             yield _data(item, f"the ingested asset {key!r} has another {field}", found, wanted)
     for field in sorted(ours.keys() - {"href", *pairs}):
@@ -153,7 +154,7 @@ def _of_asset(item: Item, key: str, ours: Item, theirs: Item) -> Iterator[Findin
 
 
 def _name(asset: Item, remote: bool) -> str:
-    """The gateway keeps the base name of what it moves, and the whole href of what it leaves elsewhere."""
+    """Returns what the gateway keeps of an href: the file name of what it moves, all of what it leaves elsewhere."""
     href = str(asset.get("href"))
     return href if remote else PurePosixPath(href.partition("?")[0]).name
 
@@ -163,7 +164,7 @@ def _same(wanted: Any, found: Any) -> bool:
 
 
 def _moment(value: Any) -> datetime | None:
-    """RFC 3339 has many ways to write one moment."""
+    """Parses a time: RFC 3339 has many ways to write one moment."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
@@ -180,11 +181,6 @@ def _metadata(item: Item, field: str, measured: Any, allowed: Any) -> Finding:
     return rules.INGESTED_METADATA.finding(str(item["id"]), message, measured, allowed)
 
 
-def _unstated(item: Item, key: str) -> Finding:
-    message = f"of the asset {key!r} no file:checksum is stated on both sides: its name and size were compared"
-    return rules.INGESTED_UNSTATED.finding(str(item["id"]), message)
-
-
 POLL = 2.0  # s between two looks at what is not there yet
 
 _OK = 200
@@ -192,7 +188,7 @@ _FORBIDDEN = frozenset({401, 403, 405, 501})  # it may be there: readers need cr
 
 
 class Href(NamedTuple):
-    """A file of an ingested Item where readers find it, the size in bytes that it must have, and its sha256 (hex)."""
+    """A file of an ingested Item: where readers find it, its size in bytes, and its sha256 (hex)."""
 
     item: str
     url: str
@@ -201,7 +197,7 @@ class Href(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What HEAD said of it."""
+    """Answer of HEAD to an href."""
 
     href: Href
     status: int
@@ -213,17 +209,17 @@ class Look(NamedTuple):
 
     @property
     def is_decided(self) -> bool:
-        """Whether looking again would tell nothing else."""
+        """True where another request would tell nothing else."""
         return self.is_right or self.is_hidden
 
     @property
     def is_hidden(self) -> bool:
-        """Whether the file may be there for readers with credentials."""
+        """True where the file may be there for readers with credentials."""
         return self.status in _FORBIDDEN
 
     @property
     def finding(self) -> Finding:
-        """What is wrong with what HEAD said."""
+        """The finding, where the answer is not right."""
         subject, url = self.href.item, shown(self.href.url)
         if self.is_hidden:
             message = f"{url} answers {self.status}: whether the file is there cannot be seen from here"
@@ -235,7 +231,7 @@ class Look(NamedTuple):
 
 
 def hrefs_of(posted: dict[str, Any], ingested: dict[str, Any], stac: str) -> Iterator[Href]:
-    """The archived files of an Item; hrefs such as ``/d/<collection>/…`` are relative to the catalogue's host."""
+    """Yields the archived files of an Item. Hrefs such as ``/d/<collection>/…`` belong to the catalogue's host."""
     for key, asset in posted["assets"].items():
         found = ingested.get("assets", {}).get(key, {}).get("href")
         if "://" not in asset["href"] and isinstance(found, str):
@@ -243,12 +239,12 @@ def hrefs_of(posted: dict[str, Any], ingested: dict[str, Any], stac: str) -> Ite
             yield Href(str(posted["id"]), urljoin(f"{stac}/", found), asset["file:size"], digest)
 
 
-def unpublished(hrefs: Iterable[Href], web: Web, patience: float, each: Callable[..., list[Any]]) -> list[Look]:
-    """What is not there, or of another size, when ``patience`` seconds after the last arrival are over."""
+def unpublished(hrefs: Iterable[Href], web: Web, patience: float) -> list[Look]:
+    """Polls files until ``patience`` seconds after the last arrival; returns those absent or of another size."""
     open_, decided = list(hrefs), []
     with waiting("files to appear in the PRR's archive", patience, "store.prr.patience") as told:
         while open_:
-            looks: list[Look] = each(lambda href: Look(href, *web.head(href.url)), open_)
+            looks = each(lambda href: Look(href, *web.head(href.url)), open_)
             settled = [look for look in looks if look.is_decided]
             decided += settled
             open_ = [look.href for look in looks if not look.is_decided]
@@ -263,7 +259,7 @@ def unpublished(hrefs: Iterable[Href], web: Web, patience: float, each: Callable
 
 
 def damage(href: Href, web: Web) -> Finding | None:
-    """That the bytes at an href, read now, are not those that were staged."""
+    """Reads the bytes at an href; returns a finding where they are not those that were staged."""
     found = web.sha256(href.url)
     if href.sha256 is None or found == href.sha256:
         return None
@@ -272,7 +268,7 @@ def damage(href: Href, web: Web) -> Finding | None:
 
 
 def differences(bundle: Bundle, prr: Prr) -> list[Finding]:
-    """How the catalogue's Items differ from the bundle's."""
+    """Finds how the catalogue's Items differ from the bundle's."""
     return [
         finding
         for form, found in _both(bundle, prr, Web(prr.ca_bundle, prr.wait))
@@ -282,20 +278,25 @@ def differences(bundle: Bundle, prr: Prr) -> list[Finding]:
 
 
 def registered(bundle: Bundle, prr: Prr, *, read: bool) -> list[Finding]:
-    """The same, with the Items that the catalogue lacks, and the files that are not at their hrefs now.
+    """Finds differences, Items that the catalogue lacks, and files that are not at their hrefs now.
 
-    With ``read`` the bytes of those that are there are hashed.
+    Args:
+        bundle: a bundle that was registered.
+        prr: where the PRR is.
+        read: fetch and hash the files that are there.
+
     """
     web = Web(prr.ca_bundle, prr.wait)
     findings: list[Finding] = []
     hrefs: list[Href] = []
     for form, found in _both(bundle, prr, web):
         if found is None:
-            findings.append(_absent(form.name, prr))
+            message = f"{prr.catalogued_item(form.name)}: the PRR has no such Item"
+            findings.append(rules.REGISTERED.finding(form.name, message))
             continue
         findings += item_differences(form.posted, found)
         hrefs += hrefs_of(form.posted, found, prr.stac)
-    wrong = unpublished(hrefs, web, 0, each)
+    wrong = unpublished(hrefs, web, 0)
     there = set(hrefs) - {look.href for look in wrong} if read else ()
     damaged = each(lambda href: damage(href, web), there)
     return [*findings, *(look.finding for look in wrong), *(found for found in damaged if found)]
@@ -305,7 +306,3 @@ def _both(bundle: Bundle, prr: Prr, web: Web) -> list[tuple[Form, Item | None]]:
     catalogued, forms = Catalogued(prr, web), Forms(bundle, prr)
     catalogued.refuse_unknown()
     return each(lambda name: (forms.of(name), catalogued.item(name)), forms.names)
-
-
-def _absent(name: str, prr: Prr) -> Finding:
-    return rules.REGISTERED.finding(name, f"{prr.catalogued_item(name)}: the PRR has no such Item")

@@ -40,18 +40,18 @@ Record = dict[str, Any]
 
 
 def prr_id(profile: Profile) -> str:
-    """The id of the PRR's Collection: the profile's, or the product's."""
+    """Returns the id of the PRR's Collection: the profile's, or the product's."""
     prr = profile.store.prr if profile.store else None
     return prr.collection if prr else profile.product.id
 
 
 def public_folder(profile: Profile) -> str | None:
-    """The published product's href; None where readers have none."""
+    """Returns the published product's href; None where readers have none."""
     return published_at(profile) if profile.store and profile.store.public_href else None
 
 
 def own_collection(bundle: Bundle) -> Record:
-    """The bundle's Collection as the PRR may have it: nothing that it takes from a closed store, or says of one."""
+    """Rewrites the bundle's Collection without what it takes from a closed store, or states of one."""
     collection, public = bundle.collection(), public_folder(bundle.profile())
     if not is_closed(collection):
         return collection
@@ -61,10 +61,15 @@ def own_collection(bundle: Bundle) -> Record:
 
 
 def prr_collection(bundle: Bundle, items: list[str], project: Mapping[str, Any]) -> Record:
-    """The bundle's Collection with the fields that the PRR asks for, and links to the Items of the same folder.
+    """Makes the Collection that the PRR's operator registers, with the fields that the PRR asks for.
 
-    It does not list the osc extension: that schema is closed and refuses the project's fields. ``project`` is the
-    project's record in the catalogue, for what the profile leaves out.
+    The osc extension is not listed: its schema is closed and refuses the project's fields.
+
+    Args:
+        bundle: a prepared bundle.
+        items: ids of the Items, linked as files of the same folder.
+        project: the project's record in the Open Science Catalog, for what the profile leaves out.
+
     """
     profile, collection = bundle.profile(), own_collection(bundle)
     added = {
@@ -123,7 +128,7 @@ def _links(profile: Profile, collection: Record, items: list[str]) -> list[Recor
 
 
 def _assets(bundle: Bundle, collection: Record) -> Record:
-    """The thumbnail as the operator takes it, an http(s) or data URL, and what is absolute already."""
+    """Keeps assets that are absolute, and the thumbnail as the operator takes it: an http(s) or data URL."""
     assets: Record = {}
     for key, asset in collection.get("assets", {}).items():
         href = asset["href"] if "://" in asset["href"] else _thumbnail_href(bundle, asset)
@@ -143,7 +148,7 @@ def _thumbnail_href(bundle: Bundle, asset: Record) -> str | None:
 
 
 def _content(bundle: Bundle, asset: Record) -> bytes:
-    """The bytes of an asset of the Collection; none where it is not in the bundle."""
+    """Reads the bytes of an asset of the Collection; none where it is not in the bundle."""
     public = public_folder(bundle.profile())
     key = str(asset["href"]).removeprefix(f"{public}/").removeprefix("./")
     path = (bundle.product / key).resolve()
@@ -152,20 +157,16 @@ def _content(bundle: Bundle, asset: Record) -> bytes:
 
 
 def _picture(content: bytes) -> str | None:
-    """The media type by the first bytes; None for what the PRR does not take, such as webp."""
+    """Returns the media type by the first bytes; None for what the PRR does not take, such as webp."""
     return next((kind for magic, kind in _PICTURES.items() if content.startswith(magic)), None)
 
 
 def collection_findings(bundle: Bundle, record: Record) -> Iterator[Finding]:
-    """What the PRR's QA job would miss, a warning each, with the profile key that would help."""
+    """Yields a warning for each field that the PRR's QA job would miss, with the profile key that sets it."""
     subject = str(record["id"])
     for field, rule in rules.QUALITY.items():
         if field != "thumbnail" and not record.get(field):
             yield rule.finding(subject, f"{field} is missing")
-    yield from _of_thumbnails(bundle, subject)
-
-
-def _of_thumbnails(bundle: Bundle, subject: str) -> Iterator[Finding]:
     rule = rules.QUALITY["thumbnail"]
     thumbnails = [asset for asset in bundle.collection().get("assets", {}).values() if "thumbnail" in asset["roles"]]
     if not thumbnails:

@@ -1,4 +1,4 @@
-"""HTTP to the PRR: questions are asked again after a failure, an Item is posted once and the catalogue asked after.
+"""HTTP client of the PRR: GET and HEAD are retried; POST is sent once, and the catalogue asked what came of it.
 
 The password goes to the gateway alone, never to the catalogue or the archive, and into no message.
 """
@@ -35,25 +35,28 @@ _INGESTED = 600.0  # s; the gateway moves a batch's files before it answers
 _SETTING = "store.wait"
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REFUSING = frozenset({400, 401, 403})
-CONNECTIONS = 8
+_CONNECTIONS = 8
 _BLOCK = 2**20
 _OK, _NOT_FOUND = 200, 404
 
 
 class Unanswered(OutsideError):
-    """A request that may have been done or not: nobody knows before the catalogue is asked."""
+    """No answer to a request, which may have been done or not: the catalogue must be asked."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What the gateway said: the status and, where it was JSON, the body."""
+    """Answer of the gateway: the status and, where it was JSON, the body."""
 
     status: int
     body: Any
 
 
 def waits(limit: float, told: Wait | None = None) -> Iterator[float]:
-    """Seconds before each further attempt, none after ``limit`` seconds; ``told`` is told its number."""
+    """Yields seconds to wait before each further attempt, until ``limit`` seconds have passed.
+
+    ``told``, the wait that is logged, gets the number of the attempt.
+    """
     end = time.monotonic() + limit
     for attempt in range(1, PATIENCE.attempts):
         pause = PATIENCE.wait(attempt)
@@ -65,9 +68,12 @@ def waits(limit: float, told: Wait | None = None) -> Iterator[float]:
 
 
 class Web:
-    """A pool of connections. All raise ``OutsideError`` where the other side cannot be reached or fails for good.
+    """HTTP connection pool. Methods raise ``OutsideError`` where the server cannot be reached or fails for good.
 
-    ``wait`` bounds each answer, and all attempts to get one, in seconds.
+    Args:
+        ca_bundle: file of certificate authorities to trust.
+        wait: bound in seconds of each answer, and of all attempts to get one.
+
     """
 
     def __init__(self, ca_bundle: str | None = None, wait: float = DEFAULT_SECONDS) -> None:
@@ -75,7 +81,7 @@ class Web:
         self._pools: dict[tuple[str, str], PoolManager] = {}  # by scheme and host
 
     def json(self, url: str) -> dict[str, Any] | None:
-        """The JSON object at a URL; None where there is none (404)."""
+        """Reads the JSON object at a URL; None where there is none (404)."""
         answer = self._asked("GET", url)
         if answer.status == _NOT_FOUND:
             return None
@@ -85,13 +91,13 @@ class Web:
         return found
 
     def head(self, url: str) -> tuple[int, int | None]:
-        """The status and the size in bytes that a URL states."""
+        """Returns status and stated size in bytes of a URL."""
         answer = self._asked("HEAD", url)
         size = answer.headers.get("Content-Length")
         return answer.status, int(size) if size is not None and size.isdigit() else None
 
     def sha256(self, url: str) -> str:
-        """The sha256 (hex) of the bytes at a URL, read now in blocks."""
+        """Reads the bytes at a URL in blocks; returns their sha256 (hex)."""
         digest = hashlib.sha256()
         answer = self._asked("GET", url, preload_content=False)
         try:
@@ -108,7 +114,7 @@ class Web:
         return digest.hexdigest()
 
     def post(self, url: str, value: Any, account: Account) -> Reply:
-        """Posts JSON, once. Raises ``Unanswered`` where it is not known what came of it."""
+        """Posts JSON, once. Raises ``Unanswered`` where the outcome is unknown."""
         body = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         word = base64.b64encode(f"{account.user}:{account.password}".encode()).decode()
         headers = {"Content-Type": "application/json", "Authorization": f"Basic {word}"}
@@ -120,7 +126,7 @@ class Web:
         return Reply(answer.status, parsed)
 
     def _asked(self, method: str, url: str, **more: Any) -> BaseHTTPResponse:
-        """A question that changes nothing: again after a failure that may pass."""
+        """Sends a request that changes nothing, and retries transient failures."""
         with waiting(f"{_host(url)} to answer", self.wait, _SETTING) as told:
             pauses = waits(self.wait, told)
             while True:
@@ -138,9 +144,9 @@ class Web:
                 time.sleep(max(pause, wait))
 
     def _one(self, method: str, url: str, seconds: float = IDLE, **more: Any) -> BaseHTTPResponse:
-        """One attempt; questions follow redirections, a POST none: its password is for this server.
+        """Sends a request once; GET and HEAD follow redirections, POST does not: its password is for this server.
 
-        An answer that trickles in is given up like none; the body of a file may take longer.
+        An answer that arrives too slowly counts as none; the body of a file may take longer.
         """
         seconds = min(seconds, self.wait)
         more["timeout"] = Timeout(connect=min(CONNECT, self.wait), read=seconds)
@@ -157,15 +163,15 @@ class Web:
             raise Unanswered(error.message, error.remedy) from None
 
     def _pool(self, url: str) -> PoolManager:
-        """Connections straight there, or through the proxy that the environment names."""
+        """Returns the pool of direct connections, or of those through the proxy that the environment names."""
         server = urlsplit(url)[:2]
         if server not in self._pools:
-            self._pools[server] = urllib3_pool(url, self._ca, CONNECTIONS)
+            self._pools[server] = urllib3_pool(url, self._ca, _CONNECTIONS)
         return self._pools[server]
 
 
 def _refusal(url: str, answer: BaseHTTPResponse) -> OutsideError:
-    """Of a file that is not given; a signed link may have expired."""
+    """Makes the error for a file that is refused; a signed link may have expired."""
     if answer.status not in _REFUSING:
         return OutsideError(f"{shown(url)}: answers {answer.status}", "run again")
     meaning, remedy = refused(url, answer.geturl() or "", str(answer.status))
@@ -194,6 +200,6 @@ def _parsed(data: bytes) -> Any:
 
 
 def _told_to_wait(headers: Mapping[str, str]) -> float:
-    """``Retry-After`` in seconds, as far as it can be borne."""
+    """Reads ``Retry-After`` in seconds, up to the longest pause."""
     told = headers.get("Retry-After", "")
     return min(float(told), PATIENCE.longest) if told.isdigit() else 0.0

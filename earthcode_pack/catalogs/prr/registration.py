@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from itertools import islice
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -32,7 +32,7 @@ from earthcode_pack.model import Finding, Level, Moment, Receipt, Value
 from earthcode_pack.storage.base import now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from earthcode_pack.bundle import Bundle
@@ -47,7 +47,7 @@ _LOOKED_AT = 200  # Items whose files are looked at together
 
 
 class Ingestion:
-    """One run over all Items."""
+    """Registration of all Items of a bundle, once."""
 
     def __init__(self, bundle: Bundle, prr: Prr, account: Account, web: Web, staging: Staging) -> None:
         self._prr, self._account, self._web, self._staging = prr, account, web, staging
@@ -55,11 +55,11 @@ class Ingestion:
         self._catalogued = Catalogued(prr, web)
         self._accepted = bundle.profile().accept
         self._twice: set[str] = set()  # staged, and taken from another attempt
-        self._is_heard = self._is_silent = False  # of the gateway: it took something; its last word was none
+        self._is_heard = self._is_silent = False  # the gateway took something; it did not answer the last request
         self.findings: list[Finding] = []
 
     def run(self, progress: Callable[[int, int], None]) -> list[Finding]:
-        """Every Item that the catalogue lacks; what it has otherwise stops the run before anything is sent.
+        """Registers every Item that the catalogue lacks; an Item there with other data stops the run before sending.
 
         Raises ``UserError`` for an unknown Collection, ``OutsideError`` where storage, gateway or catalogue fail.
         """
@@ -67,34 +67,31 @@ class Ingestion:
         names = self._forms.names
         self._answers.sweep(set(names))
         lacking = [name for name, lacks in zip(names, each(self._lacks, names), strict=True) if lacks]
-        if self._stands():
+        if any(f.level is Level.ERROR and f.rule not in self._accepted for f in self.findings):
             return self.findings
         done = len(names) - len(lacking)
         progress(done, len(names))
-        for batch in _batches(lacking, self._prr.spec.batch):
+        for batch in batched(lacking, self._prr.spec.batch):
             with waiting("the pause between two requests to the gateway", self._prr.spec.pause, "store.prr.pause"):
                 time.sleep(self._prr.spec.pause if done > len(names) - len(lacking) else 0)
-            self._send(batch)
+            self._send(list(batch))
             done += len(batch)
             progress(done, len(names))
-        for some in _batches(names, _LOOKED_AT):
+        for some in batched(names, _LOOKED_AT):
             self._confirm(some)
         return self.findings
 
-    def _stands(self) -> bool:
-        return any(f.level is Level.ERROR and f.rule not in self._accepted for f in self.findings)
-
     def _lacks(self, name: str) -> bool:
-        """Whether the catalogue lacks an Item; of one that it has, what differs is noted."""
+        """Tells if the catalogue lacks an Item; differences of one that it has are noted."""
         found = self._catalogued.item(name)
         if found is None:
-            self._answers.forget(name)  # it is told again, or an administrator has deleted the Item
+            self._answers.forget(name)  # an administrator may have deleted the Item
         else:
             self._found(self._forms.of(name), found)
         return found is None
 
     def _found(self, form: Form, ingested: Item) -> None:
-        """Notes what the catalogue has under an id: this Item, or one with other data."""
+        """Notes the catalogue's Item of an id: this one, or one with other data."""
         differences = list(item_differences(form.posted, ingested))
         self.findings += differences
         known = self._answers.of(form.name, form.digest)
@@ -110,7 +107,7 @@ class Ingestion:
     # --- a batch
 
     def _send(self, names: list[str]) -> None:
-        """Stages and posts Items until the gateway or the catalogue has said something about each."""
+        """Stages and posts Items until the gateway or the catalogue has answered about each."""
         forms = [self._forms.of(name) for name in names]
         pauses = waits(self._web.wait)
         while forms:
@@ -125,7 +122,10 @@ class Ingestion:
                 with waiting(f"the gateway, after it said nothing of {forms[0].name}", self._web.wait, "store.wait"):
                     time.sleep(wait)
             else:
-                return self._settle_all(forms, answers)
+                self._is_heard, self._is_silent = True, False
+                for form, (status, body) in zip(forms, answers, strict=True):
+                    self._settle(form, status, body)
+                return None
             forms = self._still_lacking(forms)
             if len(forms) > 1:  # one of them may be what the gateway fails on
                 for form in forms:
@@ -134,45 +134,41 @@ class Ingestion:
         return None
 
     def _still_lacking(self, forms: list[Form]) -> list[Form]:
-        """What the catalogue lacks after a request that was not answered."""
+        """Asks the catalogue which Items it lacks after a request that was not answered."""
         lacking = [form for form in forms if self._lacks(form.name)]
         self._is_heard = self._is_heard or len(lacking) < len(forms)
         return lacking
 
     def _give_up(self, forms: list[Form], failure: Unanswered) -> None:
-        """One Item that a working gateway fails on is a finding; where it fails on two in a row, it is out of order."""
+        """Notes one Item that a working gateway fails on; two in a row mean that the gateway is down, an error."""
         if not self._is_heard or self._is_silent or len(forms) > 1:
             raise OutsideError(failure.message, failure.remedy) from None
         self._is_silent = True
         self.findings.append(refused_finding(forms[0].name, f"no answer about it ({failure.message})"))
 
     def _post(self, forms: list[Form]) -> list[tuple[int, Item]]:
-        """A status and a body for each; raises ``OutsideError`` for an answer about none of them."""
+        """Posts Items; returns status and body for each. Raises ``OutsideError`` for an answer about none of them."""
         items = [form.posted for form in forms]
         single = len(items) == 1
         answer = self._web.post(
             self._prr.items, items[0] if single else {"type": "FeatureCollection", "features": items}, self._account
         )
-        bodies = [answer.body] if single else _features(answer.body)
-        if not all(isinstance(body, dict) for body in bodies) or len(bodies) != len(forms):
-            raise refusal(self._prr, answer)
-        if single and "id" not in bodies[0]:
+        body = answer.body
+        features = body.get("features") if isinstance(body, dict) else None
+        bodies = [body] if single else features if isinstance(features, list) else []
+        are_items = all(isinstance(body, dict) for body in bodies) and len(bodies) == len(forms)
+        if not are_items or (single and "id" not in bodies[0]):
             raise refusal(self._prr, answer)
         return [(CREATED if "failure_reason" not in body else answer.status, body) for body in bodies]
 
-    def _settle_all(self, forms: list[Form], answers: list[tuple[int, Item]]) -> None:
-        self._is_heard, self._is_silent = True, False
-        for form, (status, body) in zip(forms, answers, strict=True):
-            self._settle(form, status, body)
-
     def _settle(self, form: Form, status: int, body: Item) -> None:
-        """Keeps an answer. After a refusal the catalogue decides: an answer before this one may have been lost."""
+        """Keeps an answer. After a refusal the catalogue is asked: an earlier attempt may have succeeded unanswered."""
         if status == CREATED:
             self._keep(form, status, body)
             return
-        ingested = (
-            self._catalogued.late_item(form.name) if _speaks_of_another(body) else self._catalogued.item(form.name)
-        )
+        reason = str(body.get("failure_reason"))
+        is_there = "already exists" in reason or "staging area" in reason
+        ingested = self._catalogued.late_item(form.name) if is_there else self._catalogued.item(form.name)
         if ingested is None:
             self._keep(form, status, body)
             self.findings.append(refused_finding(form.name, str(body["failure_reason"])))
@@ -182,11 +178,11 @@ class Ingestion:
 
     # --- afterwards
 
-    def _confirm(self, names: list[str]) -> None:
-        """Looks at every file that was not seen yet, with patience."""
+    def _confirm(self, names: Iterable[str]) -> None:
+        """Waits for every file that was not seen published yet."""
         waiting = [pair for name in names if (pair := self._unseen(name)) is not None]
         hrefs = [href for form, answer in waiting for href in hrefs_of(form.posted, answer.body, self._prr.stac)]
-        wrong = unpublished(hrefs, self._web, self._prr.spec.patience, each)
+        wrong = unpublished(hrefs, self._web, self._prr.spec.patience)
         self.findings += [look.finding for look in wrong]
         open_ = {look.href.item for look in wrong if not look.is_hidden}
         for form, answer in waiting:
@@ -201,34 +197,13 @@ class Ingestion:
         return (form, answer) if answer is not None and is_open else None
 
     def receipts(self) -> list[Receipt]:
-        """One for each file that was seen at its href, in the order of the Items."""
-        return [receipt for name in self._forms.names for receipt in self._receipts_of(self._forms.of(name))]
-
-    def _receipts_of(self, form: Form) -> list[Receipt]:
-        answer = self._answers.of(form.name, form.digest)
-        if answer is None or answer.published is None:
-            return []
-        return [
-            Receipt(key=file.product_key, size=file.size, sha256=file.sha256, verified_at=answer.published)
-            for file in form.files
-        ]
-
-
-def _batches(names: list[str], size: int) -> Iterator[list[str]]:
-    rest = iter(names)
-    while batch := list(islice(rest, size)):
-        yield batch
-
-
-def _features(body: Any) -> list[Any]:
-    features = body.get("features") if isinstance(body, dict) else None
-    return features if isinstance(features, list) else []
-
-
-def _speaks_of_another(body: Item) -> bool:
-    """Whether a refusal may come of an earlier attempt that succeeded."""
-    reason = str(body.get("failure_reason"))
-    return "already exists" in reason or "staging area" in reason
+        """Makes a receipt for each file that was seen at its href, in the order of the Items."""
+        made = []
+        for form in map(self._forms.of, self._forms.names):
+            answer = self._answers.of(form.name, form.digest)
+            if answer is not None and (seen := answer.published) is not None:
+                made += [Receipt(key=f.product_key, size=f.size, sha256=f.sha256, verified_at=seen) for f in form.files]
+        return made
 
 
 _LONGEST = 500  # characters of a stranger's words
@@ -243,14 +218,15 @@ _REMEDIES = {  # by words of the reason
 
 
 def refused_finding(item: str, reason: str) -> Finding:
-    """That the gateway did not take an Item (409, 422), and why."""
+    """Makes the finding that the gateway did not take an Item (409, 422), with its reason."""
     remedy = next((told for words, told in _REMEDIES.items() if words in reason), None)
     return rules.REFUSED.finding(item, f"the gateway refuses the Item: {reason[:_LONGEST]}", remedy=remedy)
 
 
 def refusal(prr: Prr, answer: Reply) -> EarthcodePackError:
-    """The error for an answer that is about no Item."""
-    said = _detail(answer.body)
+    """Makes the error for an answer about no Item in particular."""
+    body = answer.body if isinstance(answer.body, dict) else {}
+    said = str(body.get("detail") or body.get("failure_reason") or "")[:_LONGEST]
     if answer.status == 401 and "collection" in said.lower():  # noqa: PLR2004
         return OutsideError(
             f"{prr.items}: the user of RAPI_USERNAME may not write to the Collection {prr.collection}",
@@ -266,20 +242,20 @@ def refusal(prr: Prr, answer: Reply) -> EarthcodePackError:
     return OutsideError(f"{prr.items}: answers {answer.status}{f' ({said})' if said else ''}", remedy)
 
 
-def _detail(body: Any) -> str:
-    """What FastAPI, or the gateway, says about the request as a whole."""
-    if not isinstance(body, dict):
-        return ""
-    return str(body.get("detail") or body.get("failure_reason") or "")[:_LONGEST]
-
-
 CREATED = 201  # the only status of an Item that was taken
 
 
 class Answer(Value):
-    """The last that is known of an Item: ``status`` is the gateway's, None where the catalogue had the Item already.
+    """Last known answer about an Item.
 
-    ``posted`` is the sha256 of the Item as it is posted; ``published`` is when every file was seen at its href.
+    Attributes:
+        item: id of the Item.
+        posted: sha256 of the Item as it is posted.
+        status: of the gateway's answer; None where the catalogue had the Item already.
+        body: of the answer.
+        answered: when.
+        published: when every file was seen at its href.
+
     """
 
     item: str
@@ -291,18 +267,18 @@ class Answer(Value):
 
     @property
     def is_registered(self) -> bool:
-        """Whether the catalogue has the Item, as the gateway or it itself said."""
+        """True where the catalogue has the Item, by its own or the gateway's answer."""
         return self.status in (None, CREATED)
 
 
 class Answers:
-    """The answers in a bundle. What is unreadable is as good as none: the catalogue is asked anyway."""
+    """The answers kept in a bundle, a file for each Item; an unreadable one counts as none."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._folder = bundle.root / "prr" / "answers"
 
     def of(self, name: str, posted: str) -> Answer | None:
-        """The answer to this very form of an Item."""
+        """Reads the answer to this form of an Item."""
         try:
             found = Answer.from_json(self._path(name).read_bytes())
         except (FileNotFoundError, ValidationError):
@@ -314,11 +290,11 @@ class Answers:
         write_atomic(self._path(answer.item), answer.to_json())
 
     def forget(self, name: str) -> None:
-        """Removes the answer about an Item that is not, or not as it is here, in the catalogue."""
+        """Removes the answer about an Item that the catalogue lacks, or has with other data."""
         self._path(name).unlink(missing_ok=True)
 
     def sweep(self, names: set[str]) -> None:
-        """Removes the answers about Items that are no more."""
+        """Removes the answers about Items that the product no longer has."""
         for path in self._folder.glob("*.json"):
             if path.stem not in names:
                 path.unlink()

@@ -1,4 +1,4 @@
-"""Where the PRR is, and who asks: from the profile, then the environment names of the official client."""
+"""Places and account of the PRR: from the profile, then from the environment variables of the official client."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _OWN_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class Account:
-    """A user of the PRR: of the gateway by HTTP Basic, of the stage-in storage as access key and secret."""
+    """User of the PRR: HTTP Basic for the gateway, access key and secret for the stage-in storage."""
 
     user: str = field(repr=False)
     password: str = field(repr=False)
 
     @property
     def bucket(self) -> str:
-        """The stage-in bucket that every user has."""
+        """Stage-in bucket that every user has."""
         return f"sg-{self.user}-generic"
 
 
 @dataclass(frozen=True)
 class Prr:
-    """The PRR as one Collection meets it; URLs without a final slash."""
+    """The PRR for one Collection; URLs without a final slash."""
 
     collection: str
     api: str
@@ -48,34 +48,34 @@ class Prr:
 
     @property
     def ca_bundle(self) -> str | None:
-        """A file of authorities to trust, where one is named; the AWS tools know the same variables."""
+        """File of certificate authorities to trust, where one is named; the AWS tools read the same variables."""
         return self.storage.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
 
     @property
     def wait(self) -> float:
-        """Seconds that gateway or catalogue may say nothing (``store.wait``)."""
+        """Seconds that gateway or catalogue may stay silent (``store.wait``)."""
         return seconds_of(self.storage.wait)
 
     @property
     def items(self) -> str:
-        """Where Items are posted."""
+        """URL to which Items are posted."""
         return f"{self.api}/collections/{self.collection}/items"
 
     @property
     def catalogued(self) -> str:
-        """The Collection in the STAC API."""
+        """URL of the Collection in the STAC API."""
         return f"{self.stac}/collections/{self.collection}"
 
     def catalogued_item(self, name: str) -> str:
-        """An Item in the STAC API."""
+        """Returns the URL of an Item in the STAC API."""
         return f"{self.catalogued}/items/{name}"
 
 
 def prr_of(profile: Profile) -> Prr:
-    """What the profile states of the PRR, then ``RAPI_ENDPOINT``, ``RAPI_S3_ENDPOINT``, ``RAPI_STAGEIN_BUCKET``.
+    """Reads the PRR from a profile, then from ``RAPI_ENDPOINT``, ``RAPI_S3_ENDPOINT``, ``RAPI_STAGEIN_BUCKET``.
 
     Raises ``UserError`` where the profile names no PRR, where it and ``RAPI_COLLECTION_ID`` name two Collections, where
-    only one part of another PRR is named, and for a gateway that would get the password in the clear.
+    only one part of another PRR is named, and for a gateway that would get the password unencrypted.
     """
     store = profile.store
     if store is None or store.prr is None:
@@ -84,14 +84,22 @@ def prr_of(profile: Profile) -> Prr:
     api = spec.api or os.environ.get("RAPI_ENDPOINT") or _API
     s3 = spec.s3_endpoint or os.environ.get("RAPI_S3_ENDPOINT") or _S3
     _refuse_half(spec, api, s3)
-    _refuse_clear(api)
-    _refuse_two(spec.collection)
+    parts, other = urlsplit(api), os.environ.get("RAPI_COLLECTION_ID")
+    if parts.scheme != "https" and parts.hostname not in _OWN_MACHINE:
+        raise UserError(f"store.prr.api: {api} would get the password in the clear", "write https://…")
+    if other and other != spec.collection:
+        raise UserError(
+            f"store.prr.collection is {spec.collection}, RAPI_COLLECTION_ID is {other}",
+            "unset RAPI_COLLECTION_ID, or correct store.prr.collection",
+        )
+    region = os.environ.get("RAPI_S3_REGION") or _REGION
+    place = {"prr": None, "endpoint_url": s3.rstrip("/"), "region": region, "access": "private"}
     prr = Prr(
         collection=spec.collection,
         api=api.rstrip("/"),
         stac=(spec.stac or PRR_STAC).rstrip("/"),
         bucket=spec.bucket or os.environ.get("RAPI_STAGEIN_BUCKET"),
-        storage=_stage_in(store, s3),
+        storage=store.model_copy(update=place),
         spec=spec,
     )
     if prr.ca_bundle and not Path(prr.ca_bundle).is_file():
@@ -99,15 +107,8 @@ def prr_of(profile: Profile) -> Prr:
     return prr
 
 
-def _stage_in(store: StoreSpec, endpoint: str) -> StoreSpec:
-    """The stage-in storage as a store; what readers may see is up to the archive."""
-    region = os.environ.get("RAPI_S3_REGION") or _REGION
-    place = {"prr": None, "endpoint_url": endpoint.rstrip("/"), "region": region, "access": "private"}
-    return store.model_copy(update=place)
-
-
 def account() -> Account:
-    """``RAPI_USERNAME`` and ``RAPI_PASSWORD``. Raises ``OutsideError`` where one of them is not set."""
+    """Reads ``RAPI_USERNAME`` and ``RAPI_PASSWORD``. Raises ``OutsideError`` where one of them is not set."""
     user, password = os.environ.get("RAPI_USERNAME"), os.environ.get("RAPI_PASSWORD")
     if not user or not password:
         raise OutsideError(
@@ -118,7 +119,7 @@ def account() -> Account:
 
 
 def _refuse_half(spec: PrrSpec, api: str, s3: str) -> None:
-    """A trial gateway with the production's catalogue or storage would be no trial."""
+    """Refuses a trial gateway with the catalogue or storage of the production system."""
     if api.rstrip("/") == _API:
         return
     lacking = [key for key, value in (("stac", spec.stac), ("s3_endpoint", s3 if s3 != _S3 else None)) if not value]
@@ -126,19 +127,4 @@ def _refuse_half(spec: PrrSpec, api: str, s3: str) -> None:
         raise UserError(
             f"store.prr: {api} is another gateway than the PRR's, and {' and '.join(lacking)} would be the PRR's own",
             f"set {' and '.join(f'store.prr.{key}' for key in lacking)}",
-        )
-
-
-def _refuse_clear(api: str) -> None:
-    parts = urlsplit(api)
-    if parts.scheme != "https" and parts.hostname not in _OWN_MACHINE:
-        raise UserError(f"store.prr.api: {api} would get the password in the clear", "write https://…")
-
-
-def _refuse_two(collection: str) -> None:
-    other = os.environ.get("RAPI_COLLECTION_ID")
-    if other and other != collection:
-        raise UserError(
-            f"store.prr.collection is {collection}, RAPI_COLLECTION_ID is {other}",
-            "unset RAPI_COLLECTION_ID, or correct store.prr.collection",
         )

@@ -1,4 +1,4 @@
-"""The stage-in bucket: every file under ``<item id>/<name>``, where two Items with a ``data.tif`` do not collide."""
+"""The stage-in bucket: files under ``<item id>/<name>``, so that two Items may each have a ``data.tif``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _REMEDIES = {
 
 
 class Staged(NamedTuple):
-    """A file of the product on its way: ``product_key`` is where it lies in the bundle, ``key`` in the bucket."""
+    """A file of the product to stage: ``product_key`` is its key in the bundle, ``key`` the one in the bucket."""
 
     product_key: str
     local: Path
@@ -44,14 +44,14 @@ class Staged(NamedTuple):
 
 
 class Files:
-    """The files behind the assets of a bundle's Items."""
+    """The files of the assets of a bundle's Items."""
 
     def __init__(self, bundle: Bundle, public: str | None) -> None:
         self._product, self._public = bundle.product, public
         self._entries = {entry.key: entry for entry in bundle.manifest()}
 
     def of(self, item: dict[str, Any], staged: dict[str, Any]) -> Iterator[Staged]:
-        """Those of an Item of the product, and of the same in the gateway's form; remote assets have none."""
+        """Yields the files of an Item, given in the product's form and in the gateway's; remote assets have none."""
         posted = staged["assets"]
         for name, asset in item["assets"].items():
             key = product_key(item, asset["href"], self._public)
@@ -68,20 +68,23 @@ class Files:
 
 
 class Staging:
-    """The bucket, which is filled here and which the gateway empties.
+    """The bucket, which this client fills and the gateway empties.
 
-    ``parts`` is the same bucket as a store that sends large files in parts, where that is wanted.
+    Args:
+        whole: the bucket as a store that sends each file in one request.
+        parts: the bucket as a store that sends large files in parts, where that is wanted.
+
     """
 
     def __init__(self, whole: storage.Store, parts: storage.Store | None = None) -> None:
         self._store, self._parts = whole, parts
 
     def fill(self, files: Iterable[Staged]) -> None:
-        """Puts what is not there as it should be. Raises ``OutsideError`` where the storage fails."""
+        """Puts the files that are not there with their size and sha256. Raises ``OutsideError`` where that fails."""
         each(self._put, files, self._store.max_concurrency)
 
     def sweep(self, files: Iterable[Staged]) -> None:
-        """Removes what lies there although the archive has it: of two attempts the gateway took one."""
+        """Removes files that the archive has already: of two attempts the gateway took one."""
         with _worded():
             left = [file.key for file in files if self._holds(file)]
             if left:
@@ -93,13 +96,14 @@ class Staging:
                 self._store.put(file.local, file.key, sha256=file.sha256, media_type=file.media_type)
 
     def _put_in_parts(self, file: Staged) -> bool:
-        """Whether that could be done: the PRR's storage has refused multipart uploads (400 InvalidRequest)."""
+        """Puts a file in parts; tells if the storage did that: the PRR's has refused them (400 InvalidRequest)."""
         if self._parts is None:
             return False
         try:
             self._parts.put(file.local, file.key, sha256=file.sha256, media_type=file.media_type)
         except OutsideError as error:
-            if not _refuses_parts(error) or file.size > LARGEST:
+            is_refused = getattr(error.__context__, "status", None) in (400, 405, 501)  # the request, not this file
+            if not is_refused or file.size > LARGEST:
                 raise
             logger.warning("the stage-in storage refuses multipart uploads: files go there in one request each")
             self._parts = None
@@ -111,26 +115,18 @@ class Staging:
         return found is not None and (found.size, found.sha256) == (file.size, file.sha256)
 
 
-def _refuses_parts(error: OutsideError) -> bool:
-    """Whether the server answered that it has no such request, rather than that this one failed."""
-    return getattr(error.__context__, "status", None) in (400, 405, 501)
-
-
 @contextmanager
 def _worded() -> Iterator[None]:
-    """Storage names the settings of ``store.href``; those of the PRR are others."""
+    """Rewrites remedies of the storage, which name settings of ``store.href``, with those of the PRR."""
     try:
         yield
     except OutsideError as error:
-        raise OutsideError(error.message, _REMEDIES.get(_setting(error.remedy), error.remedy)) from None
-
-
-def _setting(remedy: str) -> str:
-    return next((setting for setting in _REMEDIES if setting in remedy), "")
+        remedy = next((other for setting, other in _REMEDIES.items() if setting in error.remedy), error.remedy)
+        raise OutsideError(error.message, remedy) from None
 
 
 def open_staging(prr: Prr, account: Account) -> Staging:
-    """The user's stage-in bucket, with the user's name and password as S3 keys.
+    """Opens the user's stage-in bucket, with the user's name and password as S3 keys.
 
     Files go there in one request each; with ``store.prr.part_size`` larger ones in parts of that size.
     """
