@@ -81,21 +81,24 @@ def interruptible[T](call: Callable[[], T], seconds: float) -> T:
 
     """
     outcome, end = started(call), time.monotonic() + seconds
-    while True:
-        try:
-            result, error = outcome.get(timeout=max(0.0, min(LOOK, end - time.monotonic())))
-            break
-        except queue.Empty:
-            LEFT_BEHIND.set()  # unless it ends yet
-            check_cancelled()
-            if time.monotonic() >= end:
-                raise TimeoutError("timed out") from None
-        except BaseException:
-            LEFT_BEHIND.set()
-            raise
+    try:
+        result, error = _arrived(outcome, end)
+    except BaseException:
+        LEFT_BEHIND.set()
+        raise
     if error is not None:
         raise error
     return result  # type: ignore[return-value]
+
+
+def _arrived[T](outcome: queue.SimpleQueue[T], end: float) -> T:
+    while True:
+        try:
+            return outcome.get(timeout=max(0.0, min(LOOK, end - time.monotonic())))
+        except queue.Empty:
+            check_cancelled()
+            if time.monotonic() >= end:
+                raise TimeoutError("timed out") from None
 
 
 def each[T, R](work: Callable[[T], R], items: Iterable[T], threads: int | None = None) -> list[R]:

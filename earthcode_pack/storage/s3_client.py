@@ -7,6 +7,7 @@ work, sends those that need no ACL and reads objects (decision 0021). Neither tr
 from __future__ import annotations
 
 import logging
+import os
 import re
 import ssl
 from contextlib import contextmanager
@@ -80,7 +81,7 @@ class S3Client:
         self._access, self._bucket, self._timeouts = access, bucket, timeouts
         self._policy, self._first_contact = policy, first_contact
         self._has_answered = False
-        self._has_obstore = True  # until it refuses a self-signed certificate, which OpenSSL trusts where it is named
+        self._has_obstore = _has_runtime()  # until it refuses a self-signed certificate that OpenSSL trusts
         self._is_told = False  # that open uploads cannot be ended
         self._making = Lock()
         self._botocore: Any = None
@@ -334,6 +335,16 @@ class S3Client:
     def abort(self, name: str, upload: str) -> None:
         """Ends an upload; one that is gone is no failure."""
         self._unless_gone(lambda: self.ask("abort_multipart_upload", name, UploadId=upload))
+
+
+_RUNTIME: list[int] = []
+
+
+def _has_runtime() -> bool:
+    """Tells whether obstore works in this process: the threads of its runtime are not in a forked one."""
+    if not _RUNTIME:
+        _RUNTIME.append(os.getpid())
+    return _RUNTIME[0] == os.getpid()
 
 
 def _begin_sending(request: Any, **_: Any) -> None:
