@@ -17,6 +17,7 @@ from earthcode_pack.convert.read.plausible import printable
 from earthcode_pack.errors import OutsideError, ProfileError, SourceError, Unreadable
 from earthcode_pack.isolated import for_opening, isolated, ready
 from earthcode_pack.model import Failure, Source, Sources
+from earthcode_pack.packed import Shared
 from earthcode_pack.parallel import carried
 from earthcode_pack.storage.inputs import local_path
 
@@ -37,10 +38,11 @@ def discover(
     """
     hrefs = _matches(profile.source.href)
     found: list[Source | Failure] = []
+    shared = Shared()
     _make_ready(hrefs)
     with ThreadPoolExecutor(_THREADS) as pool:
         for done, result in enumerate(pool.map(carried(lambda href: _look(href, profile, cache)), hrefs), start=1):
-            found.append(result)
+            found.append(shared.source(result) if isinstance(result, Source) else result)
             progress(done, len(hrefs))
     return Sources(
         sources=tuple(result for result in found if isinstance(result, Source)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, overload
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, overload
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from earthcode_pack.model import Value
+    from earthcode_pack.model import Source, Value
 
 
 class Packed[V: Value](Sequence[V]):
@@ -43,3 +44,21 @@ class Packed[V: Value](Sequence[V]):
 def pack(value: Value) -> bytes:
     """A value as ``Packed`` holds it."""
     return zlib.compress(value.model_dump_json().encode(), 1)
+
+
+class Shared:
+    """Holds each distinct grid and variable once, where many sources have the same: 5 of their 8 kilobytes."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[type[Value], bytes], Value] = {}
+
+    def source(self, source: Source) -> Source:
+        """The same source, of which grid and variables may be another source's."""
+        variables = tuple(map(self._once, source.variables))
+        return source.model_copy(update={"grid": self._once(source.grid), "variables": variables})
+
+    def _once[V: Value](self, value: V) -> V:
+        digest = hashlib.sha256(value.model_dump_json().encode()).digest()
+        held = self._held.setdefault((type(value), digest), value)
+        assert isinstance(held, type(value))
+        return held

@@ -138,9 +138,11 @@ def prepare(
     bundle = bundle_of(profile, workdir or Path.cwd() / ".earthcode-pack")
     workspace = Workspace(bundle)
     check_profile(profile)
-    with workspace.held(), data_ahead(workspace, profile, ahead, allow_incomplete) as forward:
-        preparation = _Preparation(profile, bundle, workspace, step=step, progress=progress, forward=forward)
-        return preparation.run(refuse_taken=ahead)
+    with workspace.held():
+        preparation = _Preparation(profile, bundle, workspace, step=step, progress=progress)
+        preparation.discover()  # before threads: the processes that read headers are forks then
+        with data_ahead(workspace, profile, ahead, allow_incomplete) as forward:
+            return preparation.run(forward, refuse_taken=ahead)
 
 
 class _Preparation:
@@ -154,24 +156,28 @@ class _Preparation:
         *,
         step: Step,
         progress: Progress,
-        forward: Forward,
     ) -> None:
         self.profile, self.bundle, self.workspace = profile, bundle, workspace
-        self.step, self.progress, self.forward = step, progress, forward
+        self.step, self.progress = step, progress
         self.cache = storage.IdentityCache(workspace.identities)
+        self.sources = Sources(sources=())
         self.watch = Stopwatch()
         self.fingerprint = ""
         self.processed: datetime | None = None  # as published, or as described here before
         self.is_settled = False  # nothing changed since the product was checked, and its data is not on this machine
 
-    def run(self, *, refuse_taken: bool) -> Bundle:
-        """The verbs in their order."""
+    def discover(self) -> None:
+        """The first verb."""
+        progress = partial(self.progress, "discover")
+        self.sources = self._do("discover", lambda: discover(self.profile, self.cache, progress))
+
+    def run(self, forward: Forward, *, refuse_taken: bool) -> Bundle:
+        """The verbs after it, in their order."""
         before, state = self.bundle.digest, self._state()
-        sources = self._do("discover", self._discover)
-        planned = self._do("plan", lambda: self._plan(sources, refuse_taken=refuse_taken))
-        seen, notes = [(one.href, one.size, one.sha256) for one in sources.sources], _notes(sources)
-        sources = Sources(sources=())  # of many files they take as much memory as all that follows
-        converted = self._do("convert", lambda: self._convert(planned))
+        planned = self._do("plan", lambda: self._plan(refuse_taken=refuse_taken))
+        seen, notes = [(one.href, one.size, one.sha256) for one in self.sources.sources], _notes(self.sources)
+        self.sources = Sources(sources=())  # of many files they take as much memory as all that follows
+        converted = self._do("convert", lambda: self._convert(planned, forward))
         self.is_settled = self.workspace.lacks(converted.artifacts) and state is not None and state == self._state()
         self._describe(converted.artifacts)
         self._record(seen, converted, (*planned.failures, *converted.failures), before)
@@ -186,11 +192,8 @@ class _Preparation:
         with self.watch.stage(name):
             return self.step(name, work)
 
-    def _discover(self) -> Sources:
-        return discover(self.profile, self.cache, partial(self.progress, "discover"))
-
-    def _plan(self, sources: Sources, *, refuse_taken: bool) -> Plan:
-        planned = plan(self.profile, sources)
+    def _plan(self, *, refuse_taken: bool) -> Plan:
+        planned = plan(self.profile, self.sources)
         _check_preview(self.profile, planned)
         self.fingerprint = fingerprint(self.profile, planned)
         self.processed = processing_time(self.profile, self.bundle, self.fingerprint, refuse=refuse_taken)
@@ -210,9 +213,9 @@ class _Preparation:
             return None
         return self.bundle.digest, files[0].read_bytes(), files[1].read_bytes()
 
-    def _convert(self, planned: Plan) -> Converted:
+    def _convert(self, planned: Plan, forward: Forward) -> Converted:
         progress = partial(self.progress, "convert")
-        return execute(planned, self.workspace, self.profile, self.cache, progress, forward=self.forward)
+        return execute(planned, self.workspace, self.profile, self.cache, progress, forward=forward)
 
     def _describe(self, made: Sequence[Artifact]) -> None:
         """Pictures, STAC and manifest; of nothing, nothing is left. A product has one time of processing."""
