@@ -77,6 +77,29 @@ def unsigned(text: str) -> str:
     return _each_url(text, is_signed)
 
 
+_MOST = 800  # characters of a line
+_SHOWN = 600  # of a longer one, from its beginning
+
+
+def one_line(text: str) -> str:
+    r"""A text that may hold a stranger's words as one line: control characters escaped, a long one cut short.
+
+    >>> one_line("the id is a\n\x1b[2J")
+    'the id is a\\n\\x1b[2J'
+    >>> len(one_line("a" * 10**6))
+    790
+    """
+    short = text if len(text) <= _MOST else f"{text[:_SHOWN]} … {text[_SHOWN - _MOST + 13 :]}"
+    if short.isprintable():
+        return short
+    return "".join(sign if sign.isprintable() else _escaped(sign) for sign in short)
+
+
+def _escaped(sign: str) -> str:
+    r"""``\n``, ``\x1b``; of a byte that is no UTF-8 (PEP 383) that byte."""
+    return f"\\x{ord(sign) - 0xDC00:02x}" if "\udc80" <= sign <= "\udcff" else sign.encode("unicode_escape").decode()
+
+
 def _each_url(text: str, chosen: Callable[[str], bool]) -> str:
     def replaced(match: re.Match[str]) -> str:
         url = match[0].rstrip(_AFTER)
