@@ -23,7 +23,7 @@ _NAMES = (
 SIGNATURE = re.compile(rf"(?:[?&;#]|%3F|%26)(?:{_NAMES})(?:=|%3D)", re.IGNORECASE)
 
 _TAIL = re.compile(r"\?.*|#[^#]*=.*", re.DOTALL)
-_CHAIN = re.compile(r"::(?=[a-z][a-z0-9+]*(?:://|::))")  # fsspec's, as in zip://a.nc::https://host/a.zip
+CHAIN = re.compile(r"::(?=[a-z][a-z0-9+]*(?:://|::))")  # fsspec's, as in zip://a.nc::https://host/a.zip
 _IN_TEXT = re.compile(r"(?<![\w+.-])[\w+.-]*://[^\s'\"<>«»]+")
 _QUERY = re.compile(r"\?[^\s'\"<>«»]+")  # of a relative href, or behind a space in a wrong one
 _AFTER = "),.:;]}"  # ends a URL in a sentence, not itself
@@ -37,7 +37,7 @@ def shown(href: str) -> str:
     >>> shown("s3://KEY:se/cret@bucket/a.nc"), shown("s3://bucket/2020-??.nc")
     ('s3://bucket/a.nc', 's3://bucket/2020-??.nc')
     """
-    return "::".join(map(_shown, _CHAIN.split(href))) if "://" in href else href
+    return "::".join(map(_shown, CHAIN.split(href))) if "://" in href else href
 
 
 def _shown(href: str) -> str:
@@ -56,7 +56,7 @@ def is_signed(href: str) -> bool:
     >>> is_signed("https://host/a?X-Goog-Signature=abc"), is_signed("https://host/a?sig=abc"), is_signed("s3://b/a")
     (True, True, False)
     """
-    return any(USER.search(part) or SIGNATURE.search(part) for part in _CHAIN.split(href))
+    return any(USER.search(part) or SIGNATURE.search(part) for part in CHAIN.split(href))
 
 
 def redacted(text: str) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from earthcode_pack.containment import refuse_special
 from earthcode_pack.errors import EarthcodePackError, OutsideError, Unreadable, UserError
-from earthcode_pack.redact import is_signed
+from earthcode_pack.redact import CHAIN, is_signed
 from earthcode_pack.storage.granted import granted, mark
 from earthcode_pack.storage.local_files import files_below, matches
 from earthcode_pack.storage.reach import http_options
@@ -217,11 +217,14 @@ def _local_tree(href: str, path: Path) -> Tree:
 
 def filesystem(href: str) -> tuple[Any, str]:
     """The fsspec file system of a URL, and the path in it. Raises ``UserError`` for a protocol that there is not."""
-    from fsspec.core import url_to_fs  # noqa: PLC0415 - not needed for local files
+    import fsspec  # noqa: PLC0415 - not needed for local files
+    from fsspec.core import url_to_fs  # noqa: PLC0415
 
     try:
-        if href.startswith(("s3://", "s3a://")) and "::" not in href:
+        if href.startswith(("s3://", "s3a://")) and not CHAIN.search(href):
             return _s3(os.getpid(), aws_environment(), granted(href)), href.partition("://")[2]
+        if href.startswith(("http://", "https://")) and not CHAIN.search(href):  # fsspec takes [::1] for a chain
+            return fsspec.filesystem("http", **_options(href)), href
         fs, path = url_to_fs(href, **_options(href))
     except (ValueError, ImportError, TypeError) as error:  # TypeError: it needs settings that a URL does not hold
         raise UserError(f"{shown(href)}: not a URL that can be read ({type(error).__name__})", "correct it") from None
@@ -232,9 +235,9 @@ def filesystem(href: str) -> tuple[Any, str]:
 
 def _options(href: str) -> dict[str, Any]:
     """Options of fsspec for a URL, or for the links of a chain by their protocol."""
-    place = href.rpartition("::")[2]
+    place = CHAIN.split(href)[-1]
     http = http_options(place) or _timeouts(place)
-    return {"s3": _s3_options(granted(place)), "http": http, "https": http} if "::" in href else http
+    return {"s3": _s3_options(granted(place)), "http": http, "https": http} if CHAIN.search(href) else http
 
 
 def _timeouts(url: str) -> dict[str, Any]:

@@ -379,10 +379,11 @@ def _product(case: Case, arguments: list[str], inside: Path, outcome: Outcome) -
         for source in entry["sources"]
     }
     ending = next(path.suffix for path in raw.iterdir() if path.name.startswith(GOOD))
-    every = {path.name for path in raw.iterdir() if path.suffix == ending}
-    lost = sorted(every - used - failed, key=ascii)
-    for name in lost[len((failed | used) - every) :]:  # a name that is no text, or no line, may be written otherwise
-        yield f"{name!a} is neither in the product nor among the failures"
+    for name in sorted((path.name for path in raw.glob(f"*{ending}")), key=ascii):
+        is_hidden = name.startswith(".")  # a pattern does not match it
+        written = os.fsencode(name).decode("utf-8", "backslashreplace")  # bytes that are no UTF-8, in JSON
+        if not is_hidden and name not in used and failed.isdisjoint({name, written}):
+            yield f"{name!a} is neither in the product nor among the failures"
     if case.keeps_good and not any(name.startswith(GOOD) for name in used):
         yield "the sound file is not in the product"
     if case.refused and any(not name.startswith(GOOD) for name in used):
