@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from earthcode_pack.describe.preview import Drawing
     from earthcode_pack.model import Artifact, WrittenVariable
     from earthcode_pack.profile import Profile
-    from earthcode_pack.profile.model import Preview
+    from earthcode_pack.profile.product import Preview
 
 logger = logging.getLogger("earthcode_pack")
 _DRAWN = "2"  # raised when the same wish would be drawn, or noted, in another way

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from earthcode_pack.colormap import Range
     from earthcode_pack.model import Artifact, Statistics, WrittenVariable
     from earthcode_pack.profile import Profile
-    from earthcode_pack.profile.model import Preview
+    from earthcode_pack.profile.product import Preview
 
 PERCENTILES = (2.0, 98.0)  # the ends of a stretch: a few outliers do not leave the rest in one colour
 _COLORS = ("red", "green", "blue")

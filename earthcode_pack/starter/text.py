@@ -22,7 +22,14 @@ _LONGEST = 140  # characters of a comment that a file fills
 
 def profile(found: Found) -> str:
     """Writes the YAML; text from files cannot leave its comment or its quotes."""
-    parts = [_head(found), _product(found), _project(), _source(found), _target(found), _store()]
+    parts = [
+        _head(found),
+        _product(found),
+        ["project:", f"  id: # {DECIDE} the project's id in the Open Science Catalog"],
+        _source(found),
+        _target(found),
+        _store(),
+    ]
     return "\n".join("\n".join(part) + "\n" for part in parts)
 
 
@@ -87,10 +94,6 @@ def _facts(variable: Variable) -> str:
     return _plain(", ".join(part for part in parts if part))
 
 
-def _project() -> list[str]:
-    return ["project:", f"  id: # {DECIDE} the project's id in the Open Science Catalog"]
-
-
 def _source(found: Found) -> Iterator[str]:
     yield "source:"
     hrefs = [_quoted(href) for href in found.hrefs]
@@ -111,7 +114,9 @@ def _source(found: Found) -> Iterator[str]:
 
 def _time(found: Found) -> str:
     if found.times_from == "coordinate":
-        return f"  time: {{from: coordinate}} # {_span(found)}"
+        starts, ends = zip(*((p.start, p.end) for source in found.seen for p in source.times), strict=True)
+        span = f"{rfc3339(min(starts))} to {rfc3339(max(ends))}"
+        return f"  time: {{from: coordinate}} # {span} in the files that were looked at"
     if found.times_from == "filename" and found.pattern:
         first = TimePattern(found.pattern).period(found.paths[0])
         assert first is not None  # the pattern fits all paths
@@ -119,11 +124,6 @@ def _time(found: Found) -> str:
         said = f"the name {_plain(tail)} says {rfc3339(first.start)} to {rfc3339(first.end)}"
         return f"  # time: {{from: filename, pattern: {_quoted(found.pattern)}}} # {DECIDE} {said}"
     return f"  # time: {{start: 2020-01-01, end: 2020-12-31}} # {DECIDE} the period that the data stand for"
-
-
-def _span(found: Found) -> str:
-    starts, ends = zip(*((p.start, p.end) for source in found.seen for p in source.times), strict=True)
-    return f"{rfc3339(min(starts))} to {rfc3339(max(ends))} in the files that were looked at"
 
 
 def _crs(found: Found) -> str:
