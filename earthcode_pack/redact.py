@@ -1,6 +1,6 @@
-"""What of an href, or of a text that holds hrefs, may be shown: no user, no password, no signature (design, rule 8).
+"""Removes user, password and signature from hrefs, and from text that holds hrefs (design, rule 8).
 
-Errors, findings and logs pass here whatever they say, since libraries quote the URLs that they were given.
+All errors, findings and log lines are redacted, since libraries quote the URLs that they were given.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _AFTER = "),.:;]}"  # ends a URL in a sentence, not itself
 
 
 def shown(href: str) -> str:
-    """An href as a message may show it: without query, user and password.
+    """Removes query, user and password from an href.
 
     >>> shown("https://me:word@host/a.nc?X-Amz-Signature=abc")
     'https://host/a.nc'
@@ -42,16 +42,12 @@ def shown(href: str) -> str:
 
 def _shown(href: str) -> str:
     public = USER.sub("://", href)
-    return public if _is_pattern(public) else _TAIL.sub("", public)
-
-
-def _is_pattern(href: str) -> bool:
-    """Whether «?» stands for a character, as in patterns of object stores, and begins no query."""
-    return not href.startswith("http") and "=" not in href
+    is_pattern = not public.startswith("http") and "=" not in public  # "?" is a character of a glob, and no query
+    return public if is_pattern else _TAIL.sub("", public)
 
 
 def is_signed(href: str) -> bool:
-    """Whether an href opens something by itself: by a user and password, or by a signature or token.
+    """Tells if an href gives access by itself: by a user and password, or by a signature or token.
 
     >>> is_signed("https://host/a?X-Goog-Signature=abc"), is_signed("https://host/a?sig=abc"), is_signed("s3://b/a")
     (True, True, False)
@@ -60,7 +56,7 @@ def is_signed(href: str) -> bool:
 
 
 def redacted(text: str) -> str:
-    """A text with each of its URLs as ``shown`` gives it, and no signature behind a relative href.
+    """Redacts each URL in a text as ``shown`` does, and signatures of relative hrefs.
 
     >>> redacted("403, url='https://host/a.nc?X-Amz-Signature=abc': Forbidden")
     "403, url='https://host/a.nc': Forbidden"
@@ -69,7 +65,7 @@ def redacted(text: str) -> str:
 
 
 def unsigned(text: str) -> str:
-    """A text as ``redacted`` gives it, but that queries of URLs stay which hold neither signature nor token.
+    """Redacts a text as ``redacted`` does, and keeps queries of URLs without signature or token.
 
     >>> unsigned("https://host/wms?layers=sst and https://host/a?sig=abc, too")
     'https://host/wms?layers=sst and https://host/a, too'

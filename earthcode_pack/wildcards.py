@@ -36,7 +36,7 @@ class Piece:
     kind: str  # "wildcard", "directive" or "text"
 
     def ends(self, path: str, start: int) -> Iterable[int]:
-        """Where this piece may end when it begins at ``start``, the longest first."""
+        """Yields the positions at which this piece may end when it begins at ``start``, the longest first."""
         if self.kind == "text":
             return [start + len(self.text)] if path.startswith(self.text, start) else []
         if self.kind == "directive":
@@ -50,7 +50,7 @@ class Piece:
         return range(slash if slash >= 0 else len(path), start - 1, -1)
 
     def starts(self, path: str, after: bytearray) -> bytearray:
-        """Marks where this piece may begin, given where what follows it may begin (``after``)."""
+        """Marks the positions at which this piece may begin, given those of the next piece (``after``)."""
         found, size = bytearray(len(path) + 1), len(path)
         below = 0  # of folders: whether a later place behind a slash would do
         for start in range(size, -1, -1):
@@ -66,12 +66,12 @@ class Piece:
 
 
 def spans(pieces: list[Piece], path: str, *, greedy: bool) -> tuple[Span, ...] | None:
-    """The places of the directives where the pieces match the whole path; None where they do not.
+    """Finds the spans of the directives where the pieces match the whole path; None where they do not.
 
     Args:
         pieces: the pattern, in order.
-        path: what is matched from its first to its last sign.
-        greedy: whether each wildcard takes as much as it can, else as little.
+        path: is matched from its first to its last character.
+        greedy: each wildcard takes as much as it can, else as little.
 
     """
     marks = [bytearray(len(path)) + b"\x01"]

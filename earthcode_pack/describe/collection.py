@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from earthcode_pack.geo.box import Box
     from earthcode_pack.model import Artifact
     from earthcode_pack.profile import Profile
-    from earthcode_pack.profile.model import Contact
+    from earthcode_pack.profile.product import Contact
 
 _OF_ONE_ITEM = ("statistics", "raster:histogram")  # fields of bands
 _ROLES = ("licensor", "producer", "processor", "host")  # STAC 1.1, Provider Object

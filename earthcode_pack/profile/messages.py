@@ -117,7 +117,9 @@ def _words(detail: ErrorDetails, loc: Loc, written: Written) -> str:
     if detail["type"] == "missing":
         return "missing"
     if detail["type"] == "extra_forbidden":
-        return f"unknown key{_nearest(str(loc[-1]), _keys_at(loc[:-1]))}{_elsewhere(loc)}"
+        homes = [key for key in Profile.model_fields if loc[-1] in _keys_at((key,))]
+        elsewhere = f" ({loc[-1]} belongs under {' or '.join(homes)})" if homes else ""
+        return f"unknown key{_nearest(str(loc[-1]), _keys_at(loc[:-1]))}{elsewhere}"
     if detail.get("input") is None:
         return "is empty: write a value, or remove the key"
     return _value_words(detail, loc, written)
@@ -145,12 +147,6 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean {' or '.join(near)}?"
     return f"; known keys: {', '.join(known)}" if known else ""
-
-
-def _elsewhere(loc: Loc) -> str:
-    """Names the headings under which a misplaced key would be known."""
-    homes = [key for key in Profile.model_fields if loc[-1] in _keys_at((key,))]
-    return f" ({loc[-1]} belongs under {' or '.join(homes)})" if homes else ""
 
 
 def _keys_at(loc: Loc) -> list[str]:
