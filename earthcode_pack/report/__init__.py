@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.bundle import write_atomic
+from earthcode_pack.geo.box import union
 from earthcode_pack.report import text
-from earthcode_pack.report.map import WORLD, detail_view, draw_map, map_title
+from earthcode_pack.report.map import WORLD, detail_view, draw_map
 from earthcode_pack.report.tables import (
     ROWS,
     SHAPES,
@@ -192,7 +193,8 @@ def _maps(items: Items) -> list[tuple[str, str]]:
     boxes, shapes = list(items.boxes), list(items.shapes.values())
     if not boxes:
         return []
-    title, near = map_title(boxes, len(shapes)), detail_view(boxes)
+    near = detail_view(boxes)
+    title = f"Map of {text.plural(len(shapes), 'footprint')}: {text.box_text(union(boxes))}"
     views = [("Footprints", near), ("Where in the world", WORLD)] if near else [("Footprints", WORLD)]
     return [(caption, draw_map(view, shapes, title)) for caption, view in views]
 
@@ -206,8 +208,7 @@ def _pictures(bundle: Bundle, items: Items, manifest: Iterable[ManifestEntry]) -
         left -= len(data)
         if left < 0:
             continue
-        shown = items.thumbnails.get(key)
-        of, words = (shown.item, shown.words or "") if shown else ("the product", "")
+        of, words = items.pictures.get(key, ("the product", ""))
         source = f"data:image/png;base64,{b64encode(data).decode()}"
         pictures.append(Picture(source, f"Preview of {of}{f': {words}' if words else ''}", of, words))
     return pictures
