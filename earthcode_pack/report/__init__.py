@@ -155,17 +155,17 @@ def _status(bundle: Bundle, items: int, failures: list[Failure], place: Place, t
     rules = dict.fromkeys(finding.rule for finding in bundle.standing_errors())
     failed = f"{text.plural(len(failures), 'source')} could not be used"
     if not items or not total:
-        return Status("Nothing to publish", f"The product is not whole{f': {failed}' if failures else ''}.")
+        return Status("Nothing to publish", f"The product is incomplete{f': {failed}' if failures else ''}.")
     if place.published == total:
         return Status("Published", f"All {text.plural(total, 'file')} are published and verified.", good=True)
     if rules:
-        remedy = "mend it, or accept the rule in the profile with a reason"
+        remedy = "correct the product, or accept the rule in the profile with a reason"
         return Status("Blocked", f"Publishing is blocked by {', '.join(rules)}: {remedy}.")
     if place.published:
-        return Status("Partly published", f"{place.published:,} of {total:,} files are there; run again.")
+        return Status("Partly published", f"{place.published:,} of {total:,} files are published; run again.")
     if failures:
         return Status("Incomplete", f"{failed}; publishing takes --allow-incomplete.")
-    return Status("Ready", "Nothing stands in the way of publishing.", good=True)
+    return Status("Ready", "The product can be published.", good=True)
 
 
 def _place(profile: Profile, published: int) -> Place:
@@ -195,7 +195,7 @@ def _maps(items: Items) -> list[tuple[str, str]]:
         return []
     near = detail_view(boxes)
     title = f"Map of {text.plural(len(shapes), 'footprint')}: {text.box_text(union(boxes))}"
-    views = [("Footprints", near), ("Where in the world", WORLD)] if near else [("Footprints", WORLD)]
+    views = [("Footprints", near), ("Location on the globe", WORLD)] if near else [("Footprints", WORLD)]
     return [(caption, draw_map(view, shapes, title)) for caption, view in views]
 
 
