@@ -1,4 +1,4 @@
-"""From artifacts to STAC: what was measured on the files that were written, and what the profile states."""
+"""STAC of a product: what was measured on the files that were written, and what the profile states."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the product goes by the profile, and the number of its files that are published."""
+    """Destination of the product by the profile, and the number of its files that are published."""
 
     href: str
     link: str | None
