@@ -169,7 +169,7 @@ def _status(bundle: Bundle, items: int, failures: list[Failure], place: Place, t
 
 
 def _place(profile: Profile, published: int) -> Place:
-    store, below = profile.store, f"{profile.product.id}/v{profile.product.version}"
+    store, below = profile.store, profile.product.folder
     if store is None:
         return Place("", None, published)
     if store.prr is not None:
