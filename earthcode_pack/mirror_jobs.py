@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from earthcode_pack.convert.afar import BASE
+from earthcode_pack.convert.remote_part import BASE
 from earthcode_pack.convert.work import Sent
 from earthcode_pack.mirror import JOBS
 from earthcode_pack.storage import each

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see read/__init__.py
 
-from earthcode_pack.convert import afar, work
+from earthcode_pack.convert import remote_part, work
 from earthcode_pack.convert.apart import apart
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.errors import (
@@ -36,7 +36,7 @@ from earthcode_pack.sums import Sums, sums
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from earthcode_pack.convert.afar import Made
+    from earthcode_pack.convert.remote_part import Made
     from earthcode_pack.convert.work import Part, Record
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def begin(job: Job, folder: Path) -> list[Part]:
 
 
 def _begin_store(job: Job, folder: Path) -> None:
-    from earthcode_pack.convert import zarr  # noqa: PLC0415 - each format's libraries where they are used
+    from earthcode_pack.convert.zarr import writer as zarr  # noqa: PLC0415 - each format's libraries where they are used
 
     zarr.begin(job, folder)
 
@@ -110,7 +110,7 @@ def _unreadable(job: Job, error: Exception) -> Unreadable:
 def parts_of(job: Job, folder: Path) -> list[Part]:
     """The parts of a job, the same each time."""
     if job.format == "zarr":
-        from earthcode_pack.convert import zarr  # noqa: PLC0415
+        from earthcode_pack.convert.zarr import writer as zarr  # noqa: PLC0415
 
         return zarr.parts_of(job, folder)
     return [work.Part(job=job, folder=str(folder))]
@@ -119,27 +119,27 @@ def parts_of(job: Job, folder: Path) -> list[Part]:
 def write(part: Part, made: Made | None = None) -> Record | Failure:
     """Writes one part and compares it with its source. Runs on any worker and never raises for a bad file.
 
-    ``made`` is told what lies in scratch of a worker that shares no disk with the run: see ``afar.write``.
+    ``made`` is told what lies in scratch of a worker that shares no disk with the run: see ``remote_part.write``.
     Raises ``OutsideError`` where storage fails, and ``UserError``.
     """
     try:
         with _in_words(part.job, part.folder):
             work = partial(apart, _write, job=part.job)
-            return afar.write(part, work, made) if afar.is_afar(part) else work(part)
+            return remote_part.write(part, work, made) if remote_part.is_afar(part) else work(part)
     except SourceError as error:
         return Failure(source=part.job.inputs[0].href, error=error.message, remedy=error.remedy)
 
 
 def _write(part: Part) -> Record:
     if part.job.format == "cog":
-        from earthcode_pack.convert import cog  # noqa: PLC0415
+        from earthcode_pack.convert.cog import writer as cog  # noqa: PLC0415
 
         return cog.write(part)
     if part.job.format == "zarr":
-        from earthcode_pack.convert import zarr  # noqa: PLC0415
+        from earthcode_pack.convert.zarr import writer as zarr  # noqa: PLC0415
 
         return zarr.write(part)
-    from earthcode_pack.convert import netcdf  # noqa: PLC0415
+    from earthcode_pack.convert.netcdf import writer as netcdf  # noqa: PLC0415
 
     return netcdf.write(part)
 
@@ -172,7 +172,7 @@ def _finished(job: Job, records: list[Record], folder: Path, product: Path) -> A
     tallies, compared, max_error, changes = work.total(records)
     output = folder / _OUTPUT[job.format]
     if job.format == "zarr":
-        from earthcode_pack.convert import zarr  # noqa: PLC0415
+        from earthcode_pack.convert.zarr import writer as zarr  # noqa: PLC0415
 
         output, changes = zarr.finish(job, folder), zarr.changes(folder)
     grid, variables, dimensions = measure.measure(output, job, tallies)

@@ -7,12 +7,12 @@ import json
 from typing import TYPE_CHECKING
 
 from earthcode_pack import __version__
+from earthcode_pack.convert.cog.planning import plan_scenes
+from earthcode_pack.convert.cube.planning import plan_files, plan_store
+from earthcode_pack.convert.grids import on_shared_grids
+from earthcode_pack.convert.job_names import with_whole_stems
 from earthcode_pack.model import Job, Plan, Sources
-from earthcode_pack.plan.cubes import plan_files, plan_store
-from earthcode_pack.plan.grids import on_shared_grids
 from earthcode_pack.plan.meaning import of_one_meaning
-from earthcode_pack.plan.names import with_whole_stems
-from earthcode_pack.plan.scenes import plan_scenes
 
 if TYPE_CHECKING:
     from earthcode_pack.profile import Profile

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import h5py
 import pytest
 
-from earthcode_pack.convert.hdf5_clock import lookup3, stop_clock
+from earthcode_pack.convert.netcdf.hdf5_timestamps import lookup3, stop_clock
 
 if TYPE_CHECKING:
     from pathlib import Path

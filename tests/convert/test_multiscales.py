@@ -16,8 +16,8 @@ from making import cube_profile, errors, every_file, write_cube
 
 from earthcode_pack import convert
 from earthcode_pack.checks import check
-from earthcode_pack.convert.multiscales import add_levels
-from earthcode_pack.convert.pyramid import coarsen, levels_of
+from earthcode_pack.convert.zarr.multiscales import add_levels
+from earthcode_pack.convert.zarr.pyramid import coarsen, levels_of
 from earthcode_pack.pipeline import prepare
 
 if TYPE_CHECKING:

@@ -17,12 +17,13 @@ from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earthcode_pack.convert import netcdf, netcdf_chunks
-from earthcode_pack.convert.cube import CubeVariable
-from earthcode_pack.convert.deflated import deflated
-from earthcode_pack.convert.netcdf_chunks import Chunks, Written, disk_type, reserve
-from earthcode_pack.convert.packing import Packing
-from earthcode_pack.convert.turns import in_turn
+from earthcode_pack.convert.cube.packing import Packing
+from earthcode_pack.convert.cube.variables import CubeVariable
+from earthcode_pack.convert.netcdf import chunks as netcdf_chunks
+from earthcode_pack.convert.netcdf import writer as netcdf
+from earthcode_pack.convert.netcdf.chunks import Chunks, Written, disk_type, reserve
+from earthcode_pack.convert.netcdf.deflated import deflated
+from earthcode_pack.convert.ordered_map import in_turn
 from earthcode_pack.errors import NotEqual
 from earthcode_pack.model import Job
 from earthcode_pack.parallel import cores

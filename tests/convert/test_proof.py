@@ -19,7 +19,9 @@ from rasterio.enums import ColorInterp
 
 from earthcode_pack import isolated
 from earthcode_pack.cf import variables
-from earthcode_pack.convert import cog, layout, planes, time_axis
+from earthcode_pack.convert.cog import row_reader as planes
+from earthcode_pack.convert.cog import writer as cog
+from earthcode_pack.convert.cube import layout, time_axis
 from earthcode_pack.convert.proof.alignment import matched, runs
 from earthcode_pack.convert.proof.blocks import cells, every, samples
 from earthcode_pack.convert.read import raster_cube

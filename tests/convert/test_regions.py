@@ -21,20 +21,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earthcode_pack import convert
-from earthcode_pack.convert import held as room
-from earthcode_pack.convert import pieces
-from earthcode_pack.convert.chunks import job_regions
-from earthcode_pack.convert.cube import cube_variable, read_block
-from earthcode_pack.convert.fetched import local_sources
+from earthcode_pack.convert.cube import memory_budget as room
+from earthcode_pack.convert.cube import region_reader as pieces
+from earthcode_pack.convert.cube import region_sizes as regions
+from earthcode_pack.convert.cube import regions as blocks
+from earthcode_pack.convert.cube.chunks import job_regions
+from earthcode_pack.convert.cube.regions import blocks_of
+from earthcode_pack.convert.cube.spill import Spill
+from earthcode_pack.convert.cube.variables import cube_variable, read_block
+from earthcode_pack.convert.local_inputs import local_sources
 from earthcode_pack.convert.read import values as values_module
 from earthcode_pack.convert.read.kept import Kept
 from earthcode_pack.convert.read.stored import Chunked
-from earthcode_pack.convert.regions import blocks_of
-from earthcode_pack.convert.spill import Spill
 from earthcode_pack.convert.work import Record
 from earthcode_pack.errors import NotEqual, OutsideError, Unreadable
 from earthcode_pack.parallel import in_pool
-from earthcode_pack.plan import regions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -243,14 +244,14 @@ def test_what_memory_does_not_hold_is_spilt(
     values = make_files(tmp_path / "raw", [list(range(20))], 40, 50, source)
     small(monkeypatch, limit := 40_000)  # of 160,000
     job = job_of(tmp_path / "raw" / "*.nc", chunks=dict(zip(("time", "lat", "lon"), unit, strict=True)))
-    read, sizes = convert.regions.read_block, []
+    read, sizes = blocks.read_block, []
 
     def noted(*given: Any) -> np.ndarray:
         block = read(*given)
         sizes.append(block.nbytes)
         return block
 
-    monkeypatch.setattr(convert.regions, "read_block", noted)
+    monkeypatch.setattr(blocks, "read_block", noted)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     assert np.array_equal(cube(job, scratch), values)
@@ -275,7 +276,7 @@ def test_memory_is_used_again_but_not_after_a_failure(tmp_path: Path) -> None:
         failing.write_bytes(failing.read_bytes()[:-4000])
         with pytest.raises(Unreadable):
             list(blocks_of(variable, part, job, paths, tmp_path))
-    assert convert.regions._SPARE == []
+    assert blocks._SPARE == []
 
 
 def test_a_scratch_file_takes_the_bytes_of_one_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +323,7 @@ def test_room_of_a_part_that_failed_is_free_while_its_failure_is_known(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as now:
-        place = {"zarr": "zarr.write_unit", "netcdf": "netcdf_chunks.Chunks._put"}[fmt]
+        place = {"zarr": "zarr.writer.write_unit", "netcdf": "netcdf.chunks.Chunks._put"}[fmt]
         now.setattr(f"earthcode_pack.convert.{place}", full)
         with pytest.raises(OutsideError, match="the disk is full") as failure:
             convert.write(part)

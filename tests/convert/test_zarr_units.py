@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from making import every_file
 from zarr.codecs import GzipCodec
 
-from earthcode_pack.convert import zarr as module
 from earthcode_pack.convert.statistics import Tally, tally
-from earthcode_pack.convert.zarr_units import Form, compare_unit, form_of, write_unit
+from earthcode_pack.convert.zarr import writer as module
+from earthcode_pack.convert.zarr.objects import Form, compare_unit, form_of, write_unit
 from earthcode_pack.errors import NotEqual
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from earthcode_pack import storage
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.proof_facts import proof_words
-from earthcode_pack.convert.fetched import local_sources
+from earthcode_pack.convert.local_inputs import local_sources
 from earthcode_pack.convert.proof.maps import prove_map
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.errors import EarthcodePackError, NotEqual, OutsideError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from earthcode_pack.convert.cube import CubeVariable, cube_variable, held_by, names_of
+from earthcode_pack.convert.cube.variables import CubeVariable, cube_variable, held_by, names_of
 from earthcode_pack.convert.proof.alignment import matched
 from earthcode_pack.convert.proof.blocks import every, samples, within
 from earthcode_pack.convert.proof.cubes import Cube, open_cube
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from earthcode_pack.convert.cube import Region
+    from earthcode_pack.convert.cube.variables import Region
     from earthcode_pack.convert.proof.blocks import Box
     from earthcode_pack.model import Input, Job, Variable
 

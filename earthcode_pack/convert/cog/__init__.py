@@ -1,0 +1,1 @@
+"""Cloud-optimised GeoTIFF: one map to one file."""

@@ -1,0 +1,263 @@
+"""Jobs of cubes: one Zarr store, or NetCDF files by source, year, month or as one."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from earthcode_pack.convert.cog.planning import WHERE, input_of
+from earthcode_pack.convert.cube.encoding import cube_options
+from earthcode_pack.convert.cube.joining import (
+    Moment,
+    alike,
+    cubes_only,
+    failure_of,
+    group_key,
+    moments_of,
+    on_one_axis,
+    without_doubles,
+)
+from earthcode_pack.convert.cube.notes import Notes
+from earthcode_pack.convert.cube.time_axis import in_units
+from earthcode_pack.convert.cube.variables import axis_name
+from earthcode_pack.convert.job_attributes import described, global_attributes
+from earthcode_pack.convert.job_names import dated_id, scene_id, with_times_of_day
+from earthcode_pack.convert.read.file_names import name_of
+from earthcode_pack.errors import Contradiction, ProfileError, SourceError, Unreadable
+from earthcode_pack.model import Failure, Input, Job, Period, Source
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from earthcode_pack.profile import Profile
+
+
+class File(NamedTuple):
+    """A file or store to make, by its Item, and the moments that it holds, in the order of time."""
+
+    item: str
+    moments: list[Moment]
+
+
+def plan_store(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Job], list[Failure]]:
+    """One job for the whole store."""
+    _refuse_what_is_not_written_yet(profile)
+    usable, failures = alike(profile, sources)
+    moments = on_one_axis(usable, profile, failures)
+    files = [File(profile.product.id, moments)] if moments else []
+    return _try_jobs(profile, files, failures), failures
+
+
+def plan_files(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Job], list[Failure]]:
+    """A job for each NetCDF file."""
+    if profile.target.netcdf.split == "source":
+        groups, failures = _files_by_source(profile, sources)
+    else:
+        usable, failures = alike(profile, sources)
+        groups = _files_by_time(profile, on_one_axis(usable, profile, failures))
+    named = _named(profile, groups)
+    return _try_jobs(profile, _without_collisions(named, failures), failures), failures
+
+
+def _refuse_what_is_not_written_yet(profile: Profile) -> None:
+    if profile.target.zarr.version == 2 and profile.target.zarr.shards:  # noqa: PLR2004 - the Zarr version
+        raise ProfileError("target.zarr.shards: Zarr v2 has no shards", "set version: 3, or shards: null")
+
+
+# --- which moments make one file ------------------------------------------------------------------------------------
+
+
+def _files_by_source(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[list[Moment]], list[Failure]]:
+    """One file for each source; files of one variable each that belong together by pattern make one."""
+    failures: list[Failure] = []
+    groups: dict[tuple[object, ...], list[Moment]] = defaultdict(list)
+    usable = [moment for source in cubes_only(sources, failures) for moment in moments_of(source)]
+    for moment in without_doubles(usable, failures):
+        source = moment.source
+        together = bool(group_key(source, profile))
+        groups[(source.scene, source.times[0].start) if together else (source.href,)].append(moment)
+    ordered = [sorted(group, key=lambda moment: moment.period.start) for group in groups.values()]
+    return [group for group in ordered if _fits_itself(group, profile, failures)], failures
+
+
+def _fits_itself(group: list[Moment], profile: Profile, failures: list[Failure]) -> bool:
+    sources = tuple({moment.source.href: moment.source for moment in group}.values())
+    if len(sources) == 1:
+        return True
+    kept, bad = alike(profile, sources)
+    failures.extend(bad)
+    return len(kept) == len(sources)
+
+
+def _files_by_time(profile: Profile, moments: list[Moment]) -> list[list[Moment]]:
+    layout = {"none": "", "year": "%Y", "month": "%Y%m"}[profile.target.netcdf.split]
+    return [list(group) for _, group in groupby(moments, key=lambda moment: moment.period.start.strftime(layout))]
+
+
+def _named(profile: Profile, groups: list[list[Moment]]) -> list[File]:
+    product = profile.product.id
+    if len(groups) == 1:
+        return [File(product, groups[0])]
+    times_of_day = with_times_of_day(group[0].period for group in groups)
+    starts = Counter(group[0].period.start for group in groups)
+    return [File(_item(group[0], product, starts, times_of_day=times_of_day), group) for group in groups]
+
+
+def _item(first: Moment, product: str, starts: Counter[datetime], *, times_of_day: bool) -> str:
+    if first.source.stated_period:
+        return scene_id(product, first.source.scene)
+    scene = first.source.scene if starts[first.period.start] > 1 else None
+    return dated_id(product, first.period, times_of_day=times_of_day, scene=scene)
+
+
+def _without_collisions(files: list[File], failures: list[Failure]) -> list[File]:
+    by_item: dict[str, list[Source]] = defaultdict(list)
+    for file in files:
+        by_item[file.item].append(file.moments[0].source)
+    for item, sources in by_item.items():
+        if len(sources) > 1:
+            text = f"{name_of(sources[0].href)} and {name_of(sources[1].href)} would both be written as Item {item}"
+            remedy = "rename one, or leave one out of source.href"
+            failures.extend(failure_of(source, text, remedy) for source in sources)
+    return [file for file in files if len(by_item[file.item]) == 1]
+
+
+# --- the jobs -------------------------------------------------------------------------------------------------------
+
+
+def _try_jobs(profile: Profile, files: list[File], failures: list[Failure]) -> list[Job]:
+    jobs = []
+    for file in files:
+        try:
+            jobs.append(_job(profile, file))
+        except SourceError as error:
+            failures.append(failure_of(file.moments[0].source, error.message, error.remedy))
+    return jobs
+
+
+def _job(profile: Profile, file: File) -> Job:
+    inputs = _inputs(profile, file.moments)
+    axis = axis_name(inputs)
+    sources = list({moment.source.href: moment.source for moment in file.moments}.values())
+    _refuse_coordinates_that_differ(sources, axis)
+    _refuse_clocks_that_differ(sources)
+    if profile.target.format == "zarr" and profile.target.zarr.multiscales:
+        _refuse_what_has_no_levels(inputs)
+    if profile.target.format == "zarr":
+        _refuse_names_of_metadata(inputs)
+    periods = [moment.period for moment in file.moments]
+    ending = {"netcdf": ".nc", "zarr": ".zarr.zip" if profile.target.zarr.zipped else ".zarr"}
+    return Job(
+        format=profile.target.format,
+        item=file.item,
+        asset="data",
+        key=f"data/{file.item}{ending[profile.target.format]}",
+        inputs=inputs,
+        period=Period(start=min(p.start for p in periods), end=max(p.end for p in periods)),
+        grid=file.moments[0].source.grid,
+        options=cube_options(profile, inputs, axis),
+        attributes=global_attributes(profile),
+        described=described(profile),
+    )
+
+
+def _refuse_names_of_metadata(inputs: tuple[Input, ...]) -> None:
+    """An array lies in a folder of its name, beside the metadata of its group."""
+    for name in (variable.name for source in inputs for variable in source.variables):
+        if name == "zarr.json" or name.startswith(".z"):
+            raise Contradiction(
+                f"variable {name} is called as a file of Zarr's metadata",
+                f"rename it: product.variables: {{<name>: {{from: {name}}}}}",
+            )
+
+
+def _refuse_coordinates_that_differ(sources: list[Source], axis: str | None) -> None:
+    """Refuses coordinates along time that cannot be joined: of other shapes, or along other dimensions alone."""
+    first, *others = sources
+    if axis is None:
+        return
+    for source in sources:
+        here = source.shapes.get(axis, {})
+        if here and axis not in here:
+            raise Contradiction(
+                f"{name_of(source.href)}: {axis} lies along {', '.join(here)}, and files would become steps of {axis}",
+                "set target.format: netcdf, whose netcdf: {split: source} makes an Item of each file",
+            )
+    _refuse_missing_times([source for source in sources if source.time_dim == axis], axis)
+    for source in others:
+        for name in first.shapes.keys() & source.shapes.keys():
+            one, other = first.shapes[name], source.shapes[name]
+            if axis in one and one | {axis: 0} != other | {axis: 0}:
+                raise Contradiction(
+                    f"{name_of(first.href)} and {name_of(source.href)} differ in {name}: {one} and {other}",
+                    "make one product of each, or leave one out of source.href",
+                )
+
+
+def _refuse_missing_times(sources: list[Source], axis: str) -> None:
+    """A file of several steps needs a coordinate for them where others have one; of single steps a period is enough."""
+    bare = next((source for source in sources if axis not in source.shapes), None)
+    timed = next((source for source in sources if axis in source.shapes and len(source.times) > 1), None)
+    if bare is not None and timed is not None:
+        without, steps = name_of(bare.href), f"{name_of(timed.href)} has one for {len(timed.times)} steps"
+        raise Contradiction(
+            f"{without} has no coordinate {axis}, and {steps}",
+            f"write the time of {without} into it, or make one product of each",
+        )
+
+
+def _refuse_clocks_that_differ(sources: list[Source]) -> None:
+    """Times of one axis are written in the units and calendar of the first file, if these can hold them."""
+    first, *others = sources
+    wanted = {clock.name: clock for clock in first.clocks}
+    for source in others:
+        for clock in source.clocks:
+            here = wanted.get(clock.name, clock)
+            where = f"{name_of(first.href)} and {name_of(source.href)}: {clock.name}"
+            given = (clock.units, clock.calendar)
+            try:
+                in_units(np.asarray(clock.values), given, (here.units, here.calendar), where, Notes())
+            except (ValueError, OverflowError) as error:  # cftime's, of numbers that are no time
+                raise Unreadable(f"{where}: {error}", "correct the file, or leave it out of source.href") from error
+
+
+def _refuse_what_has_no_levels(inputs: tuple[Input, ...]) -> None:
+    """Levels are placed by an affine alone (zarr-conventions ``spatial`` v0.1), in groups called 1, 2, …"""
+    grid = inputs[0].grid
+    if grid.kind != "grid":
+        raise Contradiction(
+            f"target.zarr.multiscales: {name_of(inputs[0].href)} holds data {WHERE[grid.kind]}, and levels hold only "
+            "rows and columns of one size",
+            "set multiscales: false, or resample the product to a regular grid",
+        )
+    if grid.transform is None:
+        raise Contradiction(
+            f"target.zarr.multiscales: {name_of(inputs[0].href)} is not evenly spaced along {grid.dims[0]} or "
+            f"{grid.dims[1]}, and levels hold only grids that are",
+            "set multiscales: false, or resample the product to a regular grid",
+        )
+    name = next((v.name for source in inputs for v in source.variables if v.name.isdecimal()), None)
+    if name is not None:
+        raise Contradiction(
+            f"target.zarr.multiscales: variable {name} is called as the groups of the levels are",
+            f"rename it: product.variables: {{<name>: {{from: {name}}}}}",
+        )
+
+
+def _inputs(profile: Profile, moments: list[Moment]) -> tuple[Input, ...]:
+    """Runs of consecutive steps of one source, group by group of variables."""
+    by_group: dict[tuple[str, ...], list[Moment]] = defaultdict(list)
+    for moment in moments:
+        by_group[group_key(moment.source, profile)].append(moment)
+    inputs = []
+    for group in by_group.values():
+        for _, run in groupby(group, key=lambda moment: moment.source.href):
+            members = list(run)
+            source = members[0].source
+            steps = tuple(m.step for m in members if m.step is not None)
+            periods = tuple(m.period for m in members) if len(steps) < 2 else ()  # noqa: PLR2004 - an axis of its own
+            inputs.append(input_of(source, source.variables, steps, periods))
+    return tuple(inputs)

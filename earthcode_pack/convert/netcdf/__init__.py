@@ -1,0 +1,1 @@
+"""NetCDF-4: a cube to one file."""

@@ -1,0 +1,1 @@
+"""Zarr version 2 and 3: a cube to one store."""
