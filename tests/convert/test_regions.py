@@ -24,7 +24,7 @@ from earthcode_pack import convert
 from earthcode_pack.convert.cube import memory_budget as room
 from earthcode_pack.convert.cube import region_reader as pieces
 from earthcode_pack.convert.cube import region_sizes as regions
-from earthcode_pack.convert.cube import regions as blocks
+from earthcode_pack.convert.cube import regions as cube_regions
 from earthcode_pack.convert.cube.chunks import job_regions
 from earthcode_pack.convert.cube.regions import blocks_of
 from earthcode_pack.convert.cube.spill import Spill
@@ -244,14 +244,14 @@ def test_what_memory_does_not_hold_is_spilt(
     values = make_files(tmp_path / "raw", [list(range(20))], 40, 50, source)
     small(monkeypatch, limit := 40_000)  # of 160,000
     job = job_of(tmp_path / "raw" / "*.nc", chunks=dict(zip(("time", "lat", "lon"), unit, strict=True)))
-    read, sizes = blocks.read_block, []
+    read, sizes = cube_regions.read_block, []
 
     def noted(*given: Any) -> np.ndarray:
         block = read(*given)
         sizes.append(block.nbytes)
         return block
 
-    monkeypatch.setattr(blocks, "read_block", noted)
+    monkeypatch.setattr(cube_regions, "read_block", noted)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     assert np.array_equal(cube(job, scratch), values)
@@ -276,7 +276,7 @@ def test_memory_is_used_again_but_not_after_a_failure(tmp_path: Path) -> None:
         failing.write_bytes(failing.read_bytes()[:-4000])
         with pytest.raises(Unreadable):
             list(blocks_of(variable, part, job, paths, tmp_path))
-    assert blocks._SPARE == []
+    assert cube_regions._SPARE == []
 
 
 def test_a_scratch_file_takes_the_bytes_of_one_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
