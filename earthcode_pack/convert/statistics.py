@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from earthcode_pack.convert.buffers import scratch
 from earthcode_pack.convert.histogram import (
     MOST,
     Bins,
@@ -17,7 +18,6 @@ from earthcode_pack.convert.histogram import (
     least_exponent,
     trimmed,
 )
-from earthcode_pack.convert.scratch import scratch
 from earthcode_pack.model import Histogram, Statistics, Value
 
 Array = np.ndarray[Any, Any]
@@ -33,7 +33,7 @@ Distinct = tuple[tuple[int, int], ...]
 """How often each value occurs, in the order of the values."""
 
 
-class Tally(Value):
+class RunningStatistics(Value):
     """Count, extremes, mean, sum of squared deviations and histogram of the valid values; two tallies add up.
 
     The sum follows Chan, Golub and LeVeque (1983), «Algorithms for computing the sample variance», formula 2.1.
@@ -50,13 +50,13 @@ class Tally(Value):
     bins: BinsField = None
     distinct: Distinct | None = ()
 
-    def __add__(self, other: Tally) -> Tally:
+    def __add__(self, other: RunningStatistics) -> RunningStatistics:
         count = self.count + other.count
         if self.count == 0 or other.count == 0:
             held = other if self.count == 0 else self
             return held.model_copy(update={"total": self.total + other.total})
         delta = other.mean - self.mean
-        return Tally(
+        return RunningStatistics(
             total=self.total + other.total,
             count=count,
             minimum=min(self.minimum, other.minimum),
@@ -107,7 +107,9 @@ def _joined(one: Distinct | None, other: Distinct | None) -> Distinct | None:
     return tuple(sorted(counts.items())) if len(counts) <= MOST else None
 
 
-def tally(block: Array, nodata: float | None, hidden: Array | None = None, *, categorical: bool = False) -> Tally:
+def statistics_of(
+    block: Array, nodata: float | None, hidden: Array | None = None, *, categorical: bool = False
+) -> RunningStatistics:
     """The tally of one block of stored values; NaN, infinities, nodata and what is ``hidden`` do not count.
 
     ``categorical`` integers are names: each value is counted by itself besides.
@@ -115,7 +117,7 @@ def tally(block: Array, nodata: float | None, hidden: Array | None = None, *, ca
     values = np.ascontiguousarray(block).reshape(-1)
     covers = None if hidden is None else np.ascontiguousarray(hidden).reshape(-1)
     is_byte = values.dtype.itemsize == 1
-    out = Tally()
+    out = RunningStatistics()
     for start in range(0, values.size, _BYTES if is_byte else _SLAB):  # what is worked on stays in the cache
         part = slice(start, start + (_BYTES if is_byte else _SLAB))
         cover = None if covers is None else covers[part]
@@ -126,7 +128,7 @@ def tally(block: Array, nodata: float | None, hidden: Array | None = None, *, ca
 # --- one byte: each value is counted, and all else follows ----------------------------------------------------------
 
 
-def _of_bytes(block: Array, nodata: float | None, hidden: Array | None, *, categorical: bool) -> Tally:
+def _of_bytes(block: Array, nodata: float | None, hidden: Array | None, *, categorical: bool) -> RunningStatistics:
     seen = block if hidden is None else block[~hidden]
     counts, first = byte_counts(seen.view(np.uint8)), 0
     if block.dtype.kind == "i":
@@ -134,14 +136,16 @@ def _of_bytes(block: Array, nodata: float | None, hidden: Array | None, *, categ
     if nodata is not None and first <= nodata < first + MOST and float(nodata).is_integer():
         counts[int(nodata) - first] = 0
     bins = trimmed(Frame(0, first), counts)
-    return Tally(total=block.size) if bins is None else _of_counts(block.size, bins, categorical=categorical)
+    return (
+        RunningStatistics(total=block.size) if bins is None else _of_counts(block.size, bins, categorical=categorical)
+    )
 
 
-def _of_counts(total: int, bins: Bins, *, categorical: bool) -> Tally:
+def _of_counts(total: int, bins: Bins, *, categorical: bool) -> RunningStatistics:
     values = bins.frame.first + np.arange(bins.counts.size)
     count = int(bins.counts.sum())
     mean = int(bins.counts @ values) / count
-    return Tally(
+    return RunningStatistics(
         total=total,
         count=count,
         minimum=float(values[0]),
@@ -160,12 +164,12 @@ def _pairs(values: Array, counts: Array) -> Distinct | None:
 # --- wider types: sums in units of a bin, from an edge of one; multiplying by a power of two rounds nothing ----------
 
 
-def _of_numbers(block: Array, nodata: float | None, hidden: Array | None, *, categorical: bool) -> Tally:
+def _of_numbers(block: Array, nodata: float | None, hidden: Array | None, *, categorical: bool) -> RunningStatistics:
     values, ends = block, (float(block.min()), float(block.max()))
     valid = _valid(block, nodata, hidden, ends)
     missing = 0 if valid is None else block.size - int(np.count_nonzero(valid))
     if missing == block.size:
-        return Tally(total=block.size)
+        return RunningStatistics(total=block.size)
     if valid is not None:
         values = _filled(block, valid, block[np.argmax(valid)])
         ends = float(values.min()), float(values.max())
@@ -178,7 +182,7 @@ def _of_numbers(block: Array, nodata: float | None, hidden: Array | None, *, cat
         counts[index[gap]] -= missing
         total, squares = total - missing * place, squares - missing * place * place
     count, width = block.size - missing, 2.0**frame.exponent
-    return Tally(
+    return RunningStatistics(
         total=block.size,
         count=count,
         minimum=ends[0],

@@ -18,7 +18,7 @@ from earthcode_pack import convert, parallel
 from earthcode_pack.bundle import write_atomic
 from earthcode_pack.checks.equality import compare, compare_masks
 from earthcode_pack.convert.work import Record
-from earthcode_pack.convert.zarr.blosc import Blosc
+from earthcode_pack.convert.zarr.objects import Blosc
 from earthcode_pack.errors import NotEqual
 from earthcode_pack.model import Failure
 
@@ -105,7 +105,7 @@ def parts(profile: Any, root: Path) -> tuple[Any, list[Any], Path]:
 
 
 def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from earthcode_pack.convert.cube import region_sizes as regions
+    from earthcode_pack.convert.cube import encoding as regions
 
     monkeypatch.setattr(regions, "GROW", 4 * 12 * 4)
     profile = profile_of(make_nc(tmp_path / "a.nc", ramp(20, 3, 4), times=range(20)), "zarr", chunks={"time": 2})

@@ -379,7 +379,7 @@ def test_a_finish_that_was_killed_is_done_again(tmp_path: Path, version: int) ->
     (store / "1" / "sst" / (".zarray" if version == 2 else "zarr.json")).write_text("{")
     add_levels(store, job)
     assert every_file(store) == whole
-    narrow = job.model_copy(update={"options": job.options | {"region_bytes": 2**10}})
+    narrow = job.model_copy(update={"options": job.zarr.model_copy(update={"region_bytes": 2**10})})
     add_levels(store, narrow)
     assert every_file(store) == whole
 

@@ -17,13 +17,10 @@ from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earthcode_pack.convert.cube.packing import Packing
-from earthcode_pack.convert.cube.variables import CubeVariable
+from earthcode_pack.convert.cube.variables import CubeVariable, Packing
 from earthcode_pack.convert.netcdf import chunks as netcdf_chunks
 from earthcode_pack.convert.netcdf import writer as netcdf
-from earthcode_pack.convert.netcdf.chunks import Chunks, Written, disk_type, reserve
-from earthcode_pack.convert.netcdf.deflated import deflated
-from earthcode_pack.convert.ordered_map import in_turn
+from earthcode_pack.convert.netcdf.chunks import Chunks, Written, deflate_chunk, disk_type, ordered_map, reserve
 from earthcode_pack.errors import NotEqual
 from earthcode_pack.model import Job
 from earthcode_pack.parallel import cores
@@ -81,7 +78,7 @@ def test_hdf5_reads_what_was_written(tmp_path_factory: pytest.TempPathFactory, a
         assert file["v"][...].tobytes() == values.tobytes()
     with h5netcdf.File(path, "r") as file:
         assert np.asarray(file["v"][...]).tobytes() == values.tobytes()
-    assert (known.cells, known.tally.total) == (values.size, values.size)
+    assert (known.cells, known.statistics.total) == (values.size, values.size)
     every.compare(path, known, {})
 
 
@@ -119,7 +116,7 @@ def test_the_source_spoilt_between_reading_and_writing_is_found(
     def spoilt(chunk: np.ndarray, level: int) -> bytes:
         chunk = chunk.copy()
         chunk.flat[5] ^= 1
-        return deflated(chunk, level)
+        return deflate_chunk(chunk, level)
 
     monkeypatch.setattr(netcdf_chunks, "deflated", spoilt)
     source = make_nc(tmp_path / "a.nc", ramp(2, 3, 4), times=range(2))
@@ -131,7 +128,7 @@ def test_the_source_spoilt_between_reading_and_writing_is_found(
 @pytest.mark.parametrize("level", [1, 6, 7, 9])
 def test_higher_levels_are_not_larger(level: int) -> None:
     chunk = np.random.default_rng(3).normal(280, 5, (30, 50, 50)).round(1).astype("f4").view("u4")
-    assert len(deflated(chunk, 9)) <= len(deflated(chunk, level)) <= len(deflated(chunk, 1))
+    assert len(deflate_chunk(chunk, 9)) <= len(deflate_chunk(chunk, level)) <= len(deflate_chunk(chunk, 1))
 
 
 # --- the file -------------------------------------------------------------------------------------------------------
@@ -248,7 +245,7 @@ def test_results_come_in_order_and_few_are_ahead() -> None:
         return number * 2
 
     taken = []
-    for result in in_turn(work, range(200)):
+    for result in ordered_map(work, range(200)):
         taken.append(result)
         assert len(begun) <= len(taken) + 2 * cores()
     assert taken == [2 * number for number in range(200)]
@@ -262,5 +259,5 @@ def test_an_error_ends_the_turns() -> None:
         return 1 // (3 - number)
 
     with pytest.raises(ZeroDivisionError):
-        list(in_turn(work, range(1000)))
+        list(ordered_map(work, range(1000)))
     assert len(begun) < 50

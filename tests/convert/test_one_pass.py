@@ -328,8 +328,8 @@ def test_a_wrong_tile_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             tile[3, 5, 0] += 1
         return tile
 
-    cut = onepass.cut
-    monkeypatch.setattr(onepass, "cut", spoilt)
+    cut = onepass.cut_tile
+    monkeypatch.setattr(onepass, "cut_tile", spoilt)
     values = field("uint16", (700, 800), None)
     values[256] = 77
     made = run(profile_of(make_tiff(tmp_path / "a.tif", values), time=PERIOD, blocksize=256), tmp_path / "o")

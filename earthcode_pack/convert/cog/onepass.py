@@ -1,4 +1,4 @@
-"""A map through the one-pass engine: rows are read ahead, tiles are encoded in the pool, and the file is read back."""
+"""Writes a COG in one pass: rows are read ahead, tiles are encoded in the pool, and the file is read back."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import rasterio
 import xxhash
-from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from earthcode_pack.checks.equality import compare
-from earthcode_pack.convert.cog.integers import are_exact
-from earthcode_pack.convert.cog.overviews import Halving, level_shapes, streams
-from earthcode_pack.convert.cog.tiff_file import Spool, assemble, template
-from earthcode_pack.convert.cog.tiles import Codec, cut
+from earthcode_pack.convert.cog.overviews import Halving, are_exact, level_shapes, streams
+from earthcode_pack.convert.cog.tiff_file import TileSpool, assemble, template_of
+from earthcode_pack.convert.cog.tiles import TileEncoder, cut_tile
 from earthcode_pack.convert.read.raster import GDAL_OPTIONS
-from earthcode_pack.convert.statistics import Tally
+from earthcode_pack.convert.statistics import RunningStatistics
 from earthcode_pack.errors import NotEqual
 from earthcode_pack.parallel import cores, in_pool, pool
 from earthcode_pack.sums import sums
@@ -34,8 +32,8 @@ if TYPE_CHECKING:
 
     from rasterio.io import DatasetReader
 
-    from earthcode_pack.convert.cog.raster_metadata import Look
-    from earthcode_pack.convert.cog.row_reader import Plane
+    from earthcode_pack.convert.cog.raster_metadata import RasterMetadata
+    from earthcode_pack.convert.cog.row_reader import RowReader
     from earthcode_pack.model import Job
     from earthcode_pack.sums import Sums
 
@@ -45,48 +43,41 @@ _IN_HAND = 128 * 2**20  # bytes of a block of rows, of which there are three at 
 _AT_ONCE = 256 * 2**20  # bytes of a level whose rows must all be at hand
 
 
-def is_possible(look: Look, job: Job) -> bool:
-    """Whether this engine writes what GDAL's COG driver would: the same pixels, overviews and tags."""
-    options = job.options
+def is_possible(metadata: RasterMetadata, job: Job) -> bool:
+    """Tells whether this engine writes what GDAL's COG driver would: the same pixels, overviews and tags."""
+    encoding = job.cog
     return (
-        options["compression"] in ("deflate", "zstd")
-        and options["resampling"] in _RESAMPLING
-        and not look.has_mask
-        and _row_bytes(look, job) * options["blocksize"] <= _IN_HAND
-        and (len(level_shapes(job.grid.shape, options["blocksize"])) == 1 or _grows_alike(look, job))
+        encoding.compression in ("deflate", "zstd")
+        and encoding.resampling in _RESAMPLING
+        and not metadata.has_mask
+        and _row_bytes(metadata, job) * encoding.blocksize <= _IN_HAND
+        and (len(level_shapes(job.grid.shape, encoding.blocksize)) == 1 or _grows_alike(metadata, job))
     )
 
 
-def _grows_alike(look: Look, job: Job) -> bool:
-    """Tells whether the overviews are those that GDAL's driver grows, or those that it would grow wrong."""
-    resampling, dtype = job.options["resampling"], np.dtype(look.dtype)
-    shapes = level_shapes(job.grid.shape, job.options["blocksize"])
+def _grows_alike(metadata: RasterMetadata, job: Job) -> bool:
+    """Tells whether the overviews are those of GDAL's driver, or those that it gets wrong."""
+    resampling, dtype = job.cog.resampling, np.dtype(metadata.dtype)
+    shapes = level_shapes(job.grid.shape, job.cog.blocksize)
     if any(lower[1] == upper[1] for lower, upper in pairwise(shapes[1:])):
         return False  # one column: GDAL grows them all from the full resolution
-    at_once = [rows * columns for rows, columns in shapes[:-1] if not streams((rows, columns), look, resampling)]
-    if max(at_once, default=0) * look.count * dtype.itemsize > _AT_ONCE:
+    at_once = [rows * columns for rows, columns in shapes[:-1] if not streams((rows, columns), metadata, resampling)]
+    if max(at_once, default=0) * metadata.count * dtype.itemsize > _AT_ONCE:
         return False
-    if are_exact(look, resampling):
+    if are_exact(metadata, resampling):
         return True
     if resampling == "average":
-        has_colours, knows_missing = look.colormap is not None, look.nodata is not None
+        has_colours, knows_missing = metadata.colormap is not None, metadata.nodata is not None
         return not (has_colours or (dtype.kind == "f" and not knows_missing))
-    return resampling == "nearest" or not look.has_alpha
+    return resampling == "nearest" or not metadata.has_alpha
 
 
-def _row_bytes(look: Look, job: Job) -> int:
-    return job.grid.shape[1] * look.count * np.dtype(look.dtype).itemsize
-
-
-def _step(plane: Plane, job: Job) -> int:
-    """Rows of a block: whole rows of tiles, and of what the file decodes together where that is not too much."""
-    blocksize: int = job.options["blocksize"]
-    together = -(-plane.block_rows // blocksize) * blocksize
-    return together if together * _row_bytes(plane.look, job) <= _IN_HAND else blocksize
+def _row_bytes(metadata: RasterMetadata, job: Job) -> int:
+    return job.grid.shape[1] * metadata.count * np.dtype(metadata.dtype).itemsize
 
 
 class _Block(NamedTuple):
-    """Rows of the map, and the fingerprint of their values."""
+    """Rows of the map, and the digest of their values."""
 
     start: int
     stop: int
@@ -94,81 +85,99 @@ class _Block(NamedTuple):
 
 
 def write_cog(
-    plane: Plane, job: Job, target: Path, options: dict[str, Any], tally_of: Callable[[Array], Tally]
-) -> tuple[Tally, Sums]:
-    """Writes ``target`` and compares every cell with the source; the tally of the valid ones, and the file's sums.
+    reader: RowReader,
+    job: Job,
+    target: Path,
+    options: dict[str, Any],
+    statistics_of: Callable[[Array], RunningStatistics],
+) -> tuple[RunningStatistics, Sums]:
+    """Writes a COG and compares every cell with the source.
 
-    ``options`` are those of GDAL's COG driver. Raises ``NotEqual``.
+    Args:
+        reader: reads the map.
+        job: the job.
+        target: path of the COG.
+        options: creation options of GDAL's COG driver.
+        statistics_of: computes the statistics of a block of rows.
+
+    Returns:
+        The statistics of the valid cells, and the checksums of the file.
+
+    Raises:
+        NotEqual: the file holds other values than the source.
+
     """
-    tally, blocks = Tally(), []
+    found, blocks, blocksize = RunningStatistics(), [], job.cog.blocksize
+    # Whole rows of tiles, and of what the file decodes together where that is not too much.
+    step = -(-reader.block_rows // blocksize) * blocksize
+    step = step if step * _row_bytes(reader.metadata, job) <= _IN_HAND else blocksize
     with ExitStack() as stack:
-        growth = _Growth(plane.look, job, target.parent, stack)
-        ahead = stack.enter_context(closing(_read_ahead(plane, job.grid.shape[0], _step(plane, job))))
+        pyramid = _PyramidWriter(reader.metadata, job, target.parent, stack)
+        ahead = stack.enter_context(closing(_read_ahead(reader, job.grid.shape[0], step)))
         for start, stop, rows in ahead:
-            growth.feed(rows)
+            pyramid.feed(rows)
             blocks.append(_Block(start, stop, _digest(rows)))
-            tally += tally_of(rows)
-        growth.drain(0)
-        assemble(target, template(plane.look, job.grid, options, len(growth.shapes)), growth.shapes, growth.spools)
-    found = pool().submit(sums, target)
-    _verify(target, blocks, plane, job)
-    return tally, found.result()
+            found += statistics_of(rows)
+        pyramid.drain(0)
+        assemble(
+            target, template_of(reader.metadata, job.grid, options, len(pyramid.shapes)), pyramid.shapes, pyramid.spools
+        )
+    checksums = pool().submit(sums, target)
+    _verify(target, blocks, reader, job)
+    return found, checksums.result()
 
 
 def _digest(rows: Array) -> bytes:
     return xxhash.xxh3_128_digest(np.ascontiguousarray(rows).data)
 
 
-def _read_ahead(plane: Plane, height: int, step: int) -> Generator[tuple[int, int, Array]]:
-    """Blocks of rows; while one is worked on, the next is read."""
+def _read_ahead(reader: RowReader, height: int, step: int) -> Generator[tuple[int, int, Array]]:
+    """Yields blocks of rows; while one is worked on, the next is read."""
     spans = [(start, min(start + step, height)) for start in range(0, height, step)]
-    ahead: Future[Array] = pool().submit(plane.rows, *spans[0])
+    ahead: Future[Array] = pool().submit(reader.rows, *spans[0])
     try:
         for number, (start, stop) in enumerate(spans):
             rows = ahead.result()
             if number + 1 < len(spans):
-                ahead = pool().submit(plane.rows, *spans[number + 1])
+                ahead = pool().submit(reader.rows, *spans[number + 1])
             yield start, stop, rows
     finally:
         wait([ahead])  # the source must not be closed under it
 
 
-class _Growth:
-    """All levels of a COG, growing from north to south."""
+class _PyramidWriter:
+    """Writer of all levels of a COG, which grow from north to south."""
 
-    def __init__(self, look: Look, job: Job, folder: Path, stack: ExitStack) -> None:
-        options = job.options
-        self._blocksize: int = options["blocksize"]
+    def __init__(self, metadata: RasterMetadata, job: Job, folder: Path, stack: ExitStack) -> None:
+        encoding = job.cog
+        self._blocksize = encoding.blocksize
         self.shapes = level_shapes(job.grid.shape, self._blocksize)
         files = [TemporaryFile(dir=folder) for _ in self.shapes]  # noqa: SIM115 - the stack closes them
-        self.spools = [Spool(stack.enter_context(file)) for file in files]
+        self.spools = [TileSpool(stack.enter_context(file)) for file in files]
         self._halvings = [
-            Halving(shape, target, look, options["resampling"])
+            Halving(shape, target, metadata, encoding.resampling)
             for shape, target in zip(self.shapes, self.shapes[1:], strict=False)
         ]
         self._waiting: list[list[Array]] = [[] for _ in self.shapes]
         self._reached = [0] * len(self.shapes)
-        self._codec = Codec(options["compression"], options["level"], predict=not _is_palette(look))
+        self._encoder = TileEncoder(encoding.compression, encoding.level, predict=not metadata.is_palette)
         self._rows_of_tiles = 0  # of the full resolution
         self._tiles: deque[tuple[int, Future[bytes]]] = deque()
 
     def feed(self, rows: Array) -> None:
-        """A block of rows of the full resolution; waits for the tiles of the block before."""
-        before = len(self._tiles)
-        self._feed(0, rows)
+        """Takes a block of rows of the full resolution; waits for the tiles of the block before."""
+        before, level = len(self._tiles), 0
+        made: Array | None = rows
+        while made is not None:
+            self._waiting[level].append(made)
+            self._reached[level] += made.shape[1]
+            self._cut(level)
+            made = self._halvings[level].feed(made) if level < len(self._halvings) else None
+            level += 1
         self.drain(len(self._tiles) - before)
 
-    def _feed(self, level: int, rows: Array) -> None:
-        """Rows of a level: tiles where a row of tiles is full, and rows of the next level."""
-        self._waiting[level].append(rows)
-        self._reached[level] += rows.shape[1]
-        self._cut(level)
-        if level < len(self._halvings):
-            above = self._halvings[level].feed(rows)
-            if above is not None:
-                self._feed(level + 1, above)
-
     def _cut(self, level: int) -> None:
+        """Submits the rows of tiles of a level that are full, or the last."""
         waiting, blocksize = self._waiting[level], self._blocksize
         is_last = self._reached[level] == self.shapes[level][0]
         height = sum(rows.shape[1] for rows in waiting)
@@ -183,21 +192,18 @@ class _Growth:
             waiting.append(rows[:, whole:])
 
     def _submit(self, level: int, rows: Array) -> None:
+        """Encodes a row of tiles in the pool."""
         lefts = range(0, rows.shape[2], self._blocksize)
-        if level == 0 and self._codec.is_open:
-            self._sample(rows, lefts)
-        encode = self._codec.encoder()
+        if level == 0 and self._encoder.is_open:
+            number = self._rows_of_tiles
+            self._rows_of_tiles += 1
+            if number & (number - 1) == 0:  # a tile of rows 0, 1, 2, 4, 8, … of tiles, each time another
+                left = lefts[(number.bit_length() + len(lefts) // 2) % len(lefts)]
+                self._encoder.add_sample(cut_tile(rows, left, self._blocksize))
+        encode, blocksize = self._encoder.function(), self._blocksize
         for left in lefts:
-            self._tiles.append((level, pool().submit(_tile, encode, rows, left, self._blocksize)))
-
-    def _sample(self, rows: Array, lefts: range) -> None:
-        """A tile of rows 0, 1, 2, 4, 8, … of tiles, each time another."""
-        number = self._rows_of_tiles
-        self._rows_of_tiles += 1
-        if number & (number - 1) == 0:
-            self._codec.consider(
-                cut(rows, lefts[(number.bit_length() + len(lefts) // 2) % len(lefts)], self._blocksize)
-            )
+            work = pool().submit(lambda left: encode(cut_tile(rows, left, blocksize)), left)
+            self._tiles.append((level, work))
 
     def drain(self, keep: int) -> None:
         """Spools tiles in their order until only ``keep`` are under way."""
@@ -206,23 +212,14 @@ class _Growth:
             self.spools[level].add(tile.result())
 
 
-def _tile(encode: Callable[[Array], bytes], rows: Array, left: int, blocksize: int) -> bytes:
-    return encode(cut(rows, left, blocksize))
-
-
-def _is_palette(look: Look) -> bool:
-    """Neighbours in a palette are unrelated."""
-    return look.colorinterp[:1] == (ColorInterp.palette,)
-
-
-def _verify(target: Path, blocks: list[_Block], plane: Plane, job: Job) -> None:
-    """Reads the file once, as GDAL reads it, and compares the fingerprints of all values."""
+def _verify(target: Path, blocks: list[_Block], reader: RowReader, job: Job) -> None:
+    """Reads the file once, as GDAL reads it, and compares the digests of all values."""
     size = -(-len(blocks) // (2 * cores()))
     groups = [blocks[start : start + size] for start in range(0, len(blocks), size)]
     for block in chain.from_iterable(in_pool(partial(_different, target), groups)):
         where = f"{job.key} ({job.asset}), rows from {block.start}"
         with _reading(target) as written:
-            compare(plane.rows(block.start, block.stop), _rows_of(written, block), where)
+            compare(reader.rows(block.start, block.stop), _rows_of(written, block), where)
         raise NotEqual(f"{where}: the source changed while it was read", "run again when nothing writes to it")
 
 

@@ -1,4 +1,4 @@
-"""North-up, west to east and within ±180: how a grid is turned for a COG. Pure arithmetic."""
+"""Orientation of a grid for a COG: north-up, west to east and within ±180. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Orientation:
 
     @property
     def is_identity(self) -> bool:
-        """Whether cells stay where they are in the file."""
+        """Cells stay where they are in the file."""
         return not (self.flip or self.mirror or self.roll)
 
 
 def orientation(grid: Grid) -> Orientation:
-    """How a regular grid becomes north-up and, where it covers the globe from 0 to 360, runs from -180 to 180.
+    """Turns a regular grid north-up and, where it covers the globe from 0 to 360, to -180 to 180.
 
     A grid wholly east of 180 is named by its western longitudes: the same cells, no value moves. One that is rotated
     stays as it is.
@@ -57,7 +57,7 @@ def orientation(grid: Grid) -> Orientation:
 
 
 def _roll(width: int, step: float, west: float, changes: list[str]) -> tuple[int, float]:
-    """Columns to move, and the western edge that results."""
+    """Returns the columns to move, and the western edge that results."""
     half, rounding = _CIRCLE / 2, _CELL * step
     is_circle = abs(width * step - _CIRCLE) <= rounding
     if is_circle and west + half > step / 2 + rounding and west < half:

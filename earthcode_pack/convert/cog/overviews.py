@@ -17,14 +17,12 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from earthcode_pack.convert.cog.integers import are_exact, reduced
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rasterio.io import DatasetWriter
 
-    from earthcode_pack.convert.cog.raster_metadata import Look
+    from earthcode_pack.convert.cog.raster_metadata import RasterMetadata
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, int]  # rows, columns
@@ -33,7 +31,7 @@ _ROUNDING = 1e-8  # of a cell, as GDAL has it
 
 
 def level_shapes(shape: Shape, blocksize: int) -> list[Shape]:
-    """The full resolution, then overviews by two until one tile holds all.
+    """Returns the shape of the full resolution, then of overviews by two until one tile holds all.
 
     >>> level_shapes((1025, 700), 512)
     [(1025, 700), (512, 350)]
@@ -45,39 +43,39 @@ def level_shapes(shape: Shape, blocksize: int) -> list[Shape]:
     return shapes
 
 
-def streams(shape: Shape, look: Look, resampling: str) -> bool:
-    """Whether a level can be halved by strips; else all its rows must be at hand at once.
+def streams(shape: Shape, metadata: RasterMetadata, resampling: str) -> bool:
+    """Tells whether a level can be halved by strips; else all its rows must be at hand at once.
 
     GDAL reads a part with its own origin, so cells that cut others would be weighted with another rounding.
     """
-    of_our_own = (resampling == "average" and look.dtype.startswith("float")) or are_exact(look, resampling)
+    of_our_own = (resampling == "average" and metadata.dtype.startswith("float")) or are_exact(metadata, resampling)
     if resampling == "nearest" or of_our_own:
         return True
     return shape[0] % 2 == 0 or shape[0] == 1
 
 
-def _never_nodata(look: Look, resampling: str) -> bool:
-    """Whether no mean of valid values is nodata: it is an end of a type whose means GDAL has a fast way for."""
-    if resampling != "average" or look.dtype not in ("uint8", "uint16") or look.has_alpha:
-        return False
-    return look.nodata in (0, np.iinfo(look.dtype).max)
-
-
 class Halving:
-    """Rows of a level, fed from north to south, as rows of the next."""
+    """Reduces the rows of a level, fed from north to south, to rows of the next."""
 
-    def __init__(self, shape: Shape, target: Shape, look: Look, resampling: str) -> None:
-        self._shape, self._target, self._look = shape, target, look
+    def __init__(self, shape: Shape, target: Shape, metadata: RasterMetadata, resampling: str) -> None:
+        self._shape, self._target, self._metadata = shape, target, metadata
         self._ratio = shape[0] / target[0]
         self._resampling = resampling
-        self._streams = streams(shape, look, resampling)
-        self._is_plain = self._ratio == shape[1] / target[1] == 2 and _never_nodata(look, resampling)  # noqa: PLR2004
+        self._streams = streams(shape, metadata, resampling)
+        # No mean of valid values is nodata: it is an end of a type whose means GDAL has a fast way for.
+        never_nodata = (
+            resampling == "average"
+            and metadata.dtype in ("uint8", "uint16")
+            and not metadata.has_alpha
+            and metadata.nodata in (0, np.iinfo(metadata.dtype).max)
+        )
+        self._is_plain = never_nodata and self._ratio == shape[1] / target[1] == 2  # noqa: PLR2004
         self._columns = spans(0, target[1], shape[1] / target[1], shape[1])
         self._held: list[Array] = []
         self._first = self._fed = self._made = 0  # rows: where the held ones begin, of the level, of the target
 
     def feed(self, rows: Array) -> Array | None:
-        """The rows of the target (bands, rows, columns) that can be made now; None where more is needed first."""
+        """Returns rows of the target (bands, rows, columns) that can be made now; None where more is needed first."""
         self._held.append(rows)
         self._fed += rows.shape[1]
         done = self._fed == self._shape[0]
@@ -85,21 +83,16 @@ class Halving:
         if ready <= self._made or not (done or self._streams):
             return None
         held = self._held[0] if len(self._held) == 1 else np.concatenate(self._held, axis=1)
-        made = self._reduced(held, ready)
-        self._made = ready
-        self._keep_from(math.floor(ready * self._ratio + _ROUNDING), held)
-        return made
-
-    def _keep_from(self, row: int, held: Array) -> None:
-        rest = held[:, row - self._first :]
-        self._held, self._first = ([rest] if rest.shape[1] else []), row
-
-    def _reduced(self, held: Array, ready: int) -> Array:
         if self._resampling == "nearest":
-            return self._nearest(held, ready)
-        if are_exact(self._look, self._resampling) or (self._resampling == "average" and held.dtype.kind == "f"):
-            return self._by_lines(held, ready)
-        return self._by_gdal(held, ready)
+            made = self._nearest(held, ready)
+        elif are_exact(self._metadata, self._resampling) or (self._resampling == "average" and held.dtype.kind == "f"):
+            made = self._by_lines(held, ready)
+        else:
+            made = self._by_gdal(held, ready)
+        row = math.floor(ready * self._ratio + _ROUNDING)
+        rest = held[:, row - self._first :]
+        self._held, self._first, self._made = ([rest] if rest.shape[1] else []), row, ready
+        return made
 
     def _nearest(self, held: Array, ready: int) -> Array:
         rows = (0.5 + np.arange(self._made, ready) * self._ratio).astype(int) - self._first
@@ -108,17 +101,17 @@ class Halving:
         return np.ascontiguousarray(held[:, inside[0][:, np.newaxis], inside[1]])
 
     def _by_gdal(self, held: Array, ready: int) -> Array:
-        """GDAL's resampled reading of just these rows; a transparency counts only where something is seen."""
-        if self._look.has_alpha:
+        """Reads just these rows resampled by GDAL; an alpha band counts only where something is seen."""
+        if self._metadata.has_alpha:
             alpha = self._read(held[-1:], ready, 0, ())
-            return np.concatenate([self._read(held, ready, None, self._look.colorinterp)[:-1], alpha])
+            return np.concatenate([self._read(held, ready, None, self._metadata.colorinterp)[:-1], alpha])
         if self._is_plain:
             return self._read_by_columns(held)
-        return self._read(held, ready, self._look.nodata, ())
+        return self._read(held, ready, self._metadata.nodata, ())
 
     def _read_by_columns(self, held: Array) -> Array:
-        """Where nothing is missing GDAL averages five times as fast, and the same, if told that there is no nodata."""
-        nodata = self._look.nodata
+        """Averages by GDAL, which is five times as fast, and the same, where it is told that no cell is missing."""
+        nodata = self._metadata.nodata
         made = np.empty((held.shape[0], held.shape[1] // 2, self._target[1]), held.dtype)
         lacking = _runs((held == nodata).any(axis=(0, 1)))
         with _dataset(held, nodata, ()) as dataset:
@@ -144,7 +137,7 @@ class Halving:
             )
 
     def _by_lines(self, held: Array, ready: int) -> Array:
-        """A few lines at a time: what is worked on stays in the cache."""
+        """Reduces a few lines at a time: what is worked on stays in the cache."""
         made = np.empty((held.shape[0], ready - self._made, self._target[1]), held.dtype)
         lines = max(_CELLS // self._shape[1], 1)
         for start in range(self._made, ready, lines):
@@ -153,24 +146,24 @@ class Halving:
         return made
 
     def _lines(self, held: Array, start: int, stop: int) -> Array:
-        """The mean of the valid cells below each new one, in double precision, cells at the rims by their share.
+        """Returns the mean of the valid cells below each new one, in double precision, cells at rims by their share.
 
-        Integers of 64 bits in a way of their own.
+        Integers of 64 bits are reduced exactly.
         """
         rows = spans(start, stop, self._ratio, self._shape[0])
         first, last = int(rows[0][0][0]), max(int(index[-1]) for index, _ in rows) + 1
         part = held[:, first - self._first : last - self._first]
         if held.dtype.kind != "f":
             within = [(index - first, share) for index, share in rows]
-            return reduced(part, within, self._columns, int(self._look.nodata or 0), self._resampling)
-        sums, weights = _weighted_sums(part, self._look.nodata, self._columns)
+            return _reduce_integers(part, within, self._columns, int(self._metadata.nodata or 0), self._resampling)
+        sums, weights = _weighted_sums(part, self._metadata.nodata, self._columns)
         total, weight = _over_rows(sums, weights, rows, first)
-        return _rounded(total, weight, self._look.nodata, held.dtype)
+        return _rounded(total, weight, self._metadata.nodata, held.dtype)
 
 
 @contextmanager
 def _dataset(held: Array, nodata: float | None, colorinterp: tuple[Any, ...]) -> Iterator[DatasetWriter]:
-    """Rows as GDAL has them in memory."""
+    """Opens rows as a dataset of GDAL in memory."""
     bands, height, width = held.shape
     with rasterio.open(
         "rows", "w+", driver="MEM", width=width, height=height, count=bands, dtype=held.dtype, nodata=nodata,
@@ -183,7 +176,7 @@ def _dataset(held: Array, nodata: float | None, colorinterp: tuple[Any, ...]) ->
 
 
 def _runs(lacks: Array) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Spans of columns, in steps of ``_COLUMNS``, in which nothing is missing, and in which something is.
+    """Returns spans of columns, in steps of ``_COLUMNS``, in which nothing is missing, and in which something is.
 
     >>> _runs(np.arange(1200) == 600)
     ([(0, 512), (1024, 1200)], [(512, 1024)])
@@ -205,7 +198,7 @@ Span = tuple[Array, Array]  # for each new cell: the index of an old one, and it
 
 
 def spans(start: int, stop: int, ratio: float, size: int) -> list[Span]:
-    """Old cells below each of the new cells ``start`` to ``stop``, first the first of each, then the second, …
+    """Returns old cells below each of the new cells ``start`` to ``stop``, first the first of each, then the second, …
 
     A new cell reaches from ``j * ratio`` to ``(j + 1) * ratio``; what it cuts counts by the share that lies inside. The
     weight is zero where a new cell has fewer old ones.
@@ -225,12 +218,12 @@ def spans(start: int, stop: int, ratio: float, size: int) -> list[Span]:
 
 
 def _is_half(columns: list[Span]) -> bool:
-    """Whether every new cell lies on exactly two old ones."""
+    """Tells whether every new cell lies on exactly two old ones."""
     return len(columns) == 2 and all((weight == 1).all() for _, weight in columns)  # noqa: PLR2004 - as it says
 
 
 def _weighted_sums(rows: Array, nodata: float | None, columns: list[Span]) -> tuple[Array, Array]:
-    """Sums of the valid values along a row and of their weights, for each new column."""
+    """Returns sums of the valid values along a row and of their weights, for each new column."""
     valid = _valid(rows, nodata)
     values = rows.astype(np.float64)
     if not valid.all():
@@ -250,7 +243,7 @@ def _weighted_sums(rows: Array, nodata: float | None, columns: list[Span]) -> tu
 
 
 def _valid(rows: Array, nodata: float | None) -> Array:
-    """What is not nodata, nor so close to it that GDAL takes it for the same (``ARE_REAL_EQUAL``)."""
+    """Returns where values are not nodata, nor so close that GDAL takes them for it (``ARE_REAL_EQUAL``)."""
     if nodata is None or math.isnan(nodata):
         return np.asarray(rows == rows)  # noqa: PLR0124 - NaN
     below, above = _neighbours(nodata, rows.dtype)
@@ -259,7 +252,7 @@ def _valid(rows: Array, nodata: float | None) -> Array:
 
 
 def _neighbours(nodata: float, dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    """The values next to nodata, on either side, that differ from it by more than two epsilons of their sum.
+    """Returns the values next to nodata, on either side, that differ by more than two epsilons of their sum.
 
     The sum is taken of halves: beside the largest value of a type it would be infinite, and everything near.
     """
@@ -274,7 +267,7 @@ def _neighbours(nodata: float, dtype: np.dtype[Any]) -> tuple[Any, Any]:
 
 
 def _over_rows(sums: Array, weights: Array, rows: list[Span], first: int) -> tuple[Array, Array]:
-    """The sums of rows, added from north to south."""
+    """Adds sums of rows from north to south."""
     if _is_half(rows):
         start, size = int(rows[0][0][0]) - first, 2 * rows[0][0].size
         north, south = slice(start, start + size, 2), slice(start + 1, start + size, 2)
@@ -290,7 +283,7 @@ def _over_rows(sums: Array, weights: Array, rows: list[Span], first: int) -> tup
 
 
 def _rounded(total: Array, weight: Array, nodata: float | None, dtype: np.dtype[Any]) -> Array:
-    """The means in their type: missing where nothing was valid, and nothing that is valid equal to nodata."""
+    """Returns the means in their type: missing where nothing was valid, and no valid one equal to nodata."""
     missing = float("nan") if nodata is None else nodata
     mean = np.full(total.shape, missing)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -298,11 +291,63 @@ def _rounded(total: Array, weight: Array, nodata: float | None, dtype: np.dtype[
         out = mean.astype(dtype)
     if not math.isnan(missing):
         clash = (out == dtype.type(missing)) & (weight > 0)
-        out[clash] = _beside(missing, dtype)
+        value = dtype.type(missing)
+        out[clash] = np.nextafter(value, dtype.type(0 if value == np.finfo(dtype).max else np.inf))  # the one beside it
     return out
 
 
-def _beside(nodata: float, dtype: np.dtype[Any]) -> Any:
-    """The value next to nodata, which stands for means that happen to equal it."""
-    value = dtype.type(nodata)
-    return np.nextafter(value, dtype.type(0 if value == np.finfo(dtype).max else np.inf))
+# --- 64-bit integers with nodata, exactly: GDAL takes them for doubles, and missing cells become numbers --------------
+
+_EXACT_TYPES = (np.dtype(np.int64), np.dtype(np.uint64))
+
+
+def are_exact(metadata: RasterMetadata, resampling: str) -> bool:
+    """Tells whether overviews are computed here: of 64-bit integers that have nodata, by average or mode.
+
+    GDAL 3.12 writes 0 for missing cells in both, or 2^63 - 1024 for a nodata of 2^63 - 1.
+    """
+    return (
+        np.dtype(metadata.dtype) in _EXACT_TYPES and metadata.nodata is not None and resampling in ("average", "mode")
+    )
+
+
+def _reduce_integers(block: Array, rows: list[Span], columns: list[Span], nodata: int, resampling: str) -> Array:
+    """Returns new cells (bands, rows, columns) of a block of whole old ones; nodata where nothing below is valid.
+
+    ``rows`` and ``columns`` are the old cells below each new one, counted from the first of the block, with weights.
+    """
+    parts = list(_old_cells(block, rows, columns))
+    values = np.stack([part for part, _ in parts])
+    weights = np.stack([np.broadcast_to(weight, part.shape) for part, weight in parts])
+    weights = np.where(values == block.dtype.type(nodata), 0.0, weights)
+    made = _integer_mode(values, weights) if resampling == "mode" else _integer_mean(values, weights, nodata)
+    return np.where(weights.any(axis=0), made, block.dtype.type(nodata))
+
+
+def _old_cells(block: Array, rows: list[Span], columns: list[Span]) -> Iterator[tuple[Array, Array]]:
+    """Yields the first of the old cells below each new one with its weight, then the second, …, from north-west."""
+    for row, share in rows:
+        for column, part in columns:
+            yield block[:, row[:, np.newaxis], column], share[:, np.newaxis] * part
+
+
+def _integer_mode(values: Array, weights: Array) -> Array:
+    """Returns the value of the most cells; of several the first from the north-west."""
+    valid = weights > 0
+    counts = [((values == value) & valid).sum(axis=0) for value in values]
+    chosen = np.argmax(np.where(valid, np.stack(counts), 0), axis=0)
+    return np.asarray(np.take_along_axis(values, chosen[np.newaxis], axis=0)[0])
+
+
+def _integer_mean(values: Array, weights: Array, nodata: int) -> Array:
+    """Returns the weighted mean, to the nearest integer: of differences from the least one, which doubles hold better.
+
+    A mean that equals nodata becomes the least value, which is valid.
+    """
+    greatest = np.iinfo(values.dtype).max
+    least = np.where(weights > 0, values, greatest).min(axis=0)
+    above = np.where(weights > 0, (values - least).view(np.uint64), 0).astype(np.float64)
+    total = weights.sum(axis=0)
+    mean = np.divide((above * weights).sum(axis=0), total, out=np.zeros_like(total), where=total > 0)
+    made = least + np.floor(mean + 0.5).astype(np.uint64).view(values.dtype)
+    return np.where(made == values.dtype.type(nodata), least, made)

@@ -1,4 +1,4 @@
-"""What a GeoTIFF says of its bands besides their values: as the source has it, and what of it is new."""
+"""Raster metadata of the source of a COG, and the changes made for the COG."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from earthcode_pack.convert.read.raster import raster_crs
 from earthcode_pack.nodata import as_number, nodata_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import xarray as xr
     from rasterio.io import DatasetReader
 
@@ -33,8 +31,8 @@ _GDALS_OWN = {"", "IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "TIFF", "COLOR_PROFI
 
 
 @dataclass(frozen=True)
-class Stated:
-    """What the file itself says, before the profile."""
+class StatedMetadata:
+    """CRS, nodata and units as the file states them, before the profile."""
 
     crs: CRS | None
     nodata: float | int | None
@@ -42,8 +40,8 @@ class Stated:
 
 
 @dataclass(frozen=True)
-class Look:
-    """The header of a map: types, packing, words, colours; ``dropped`` says what a COG does not take over."""
+class RasterMetadata:
+    """Header of a map: type, packing, tags, colours; ``dropped`` names what a COG does not take over."""
 
     dtype: str
     count: int
@@ -54,7 +52,7 @@ class Look:
     description: str
     tags: dict[str, str]
     band_tags: dict[str, str]
-    stated: Stated
+    stated: StatedMetadata
     colormap: dict[int, tuple[int, ...]] | None = None
     colorinterp: tuple[Any, ...] = ()
     has_mask: bool = False
@@ -62,16 +60,30 @@ class Look:
 
     @property
     def has_alpha(self) -> bool:
-        """Whether the last band is a transparency."""
+        """The last band is an alpha band."""
         return self.colorinterp[-1:] == (ColorInterp.alpha,)
 
+    @property
+    def is_palette(self) -> bool:
+        """Values are indices into a colour table, so that neighbours are unrelated."""
+        return self.colorinterp[:1] == (ColorInterp.palette,)
 
-def raster_look(dataset: DatasetReader, variable: Variable) -> Look:
-    """Of bands of a GeoTIFF."""
+
+def metadata_of_raster(dataset: DatasetReader, variable: Variable) -> RasterMetadata:
+    """Reads the metadata of a variable that is one or more bands of a GeoTIFF."""
     band = variable.bands[0]
     tags = dataset.tags(band)
     statistics = [key for key in tags if key.startswith("STATISTICS_")]
-    return Look(
+    # GDAL's COG driver writes the tags of bands or those of domains of the file's maker, not both.
+    dropped = [f"metadata domain {name} dropped" for name in sorted(set(dataset.tag_namespaces()) - _GDALS_OWN)]
+    if statistics:
+        dropped.append("tags STATISTICS_* dropped: measured anew")
+    dropped += [
+        f"band {mask}, a transparency, became the mask of {variable.name}: cells of 0 are missing, all others valid"
+        for mask in variable.masks
+        if mask
+    ]
+    return RasterMetadata(
         dtype=variable.dtype,
         count=len(variable.bands),
         nodata=_nodata(variable.nodata, variable),
@@ -81,7 +93,7 @@ def raster_look(dataset: DatasetReader, variable: Variable) -> Look:
         description=dataset.descriptions[band - 1] or variable.name,
         tags=dict(dataset.tags()),
         band_tags={key: value for key, value in tags.items() if key not in statistics},
-        stated=Stated(
+        stated=StatedMetadata(
             raster_crs(dataset),
             as_number(nodata_values(dataset)[band - 1], variable.dtype),
             dataset.units[band - 1] or None,
@@ -89,36 +101,37 @@ def raster_look(dataset: DatasetReader, variable: Variable) -> Look:
         colormap=dataset.colormap(band) if dataset.colorinterp[band - 1] is ColorInterp.palette else None,
         colorinterp=tuple(dataset.colorinterp[b - 1] for b in variable.bands),
         has_mask=bool(variable.masks),
-        dropped=(*_dropped(dataset, statistics), *_masked_by(variable)),
+        dropped=tuple(dropped),
     )
 
 
 def _nodata(known: float | None, variable: Variable) -> float | int | None:
-    """NaN for floats that state none: EarthCODE wants nodata set, and it takes no value from them."""
+    """Returns nodata, or NaN for floats without one: EarthCODE wants nodata set, and NaN costs no valid value."""
     return float("nan") if known is None and variable.dtype.startswith("float") and len(variable.bands) <= 1 else known
 
 
-def _masked_by(variable: Variable) -> tuple[str, ...]:
-    return tuple(
-        f"band {band}, a transparency, became the mask of {variable.name}: cells of 0 are missing, all others valid"
-        for band in variable.masks
-        if band
-    )
+def metadata_of_cube(dataset: xr.Dataset, variable: Variable, dtype: str, time_dim: str | None) -> RasterMetadata:
+    """Reads the metadata of a variable of a cube, whose attributes become tags.
 
+    Args:
+        dataset: the cube, undecoded.
+        variable: one of its variables.
+        dtype: the type of the raster.
+        time_dim: the time dimension of the cube.
 
-def _dropped(dataset: DatasetReader, statistics: list[str]) -> tuple[str, ...]:
-    """GDAL's COG driver writes the tags of bands or those of domains of the file's maker, not both."""
-    lines = [f"metadata domain {name} dropped" for name in sorted(set(dataset.tag_namespaces()) - _GDALS_OWN)]
-    return (*lines, *(("tags STATISTICS_* dropped: measured anew",) if statistics else ()))
-
-
-def cube_look(dataset: xr.Dataset, variable: Variable, dtype: str, time_dim: str | None) -> Look:
-    """Of a variable of a cube, whose attributes become tags; ``dtype`` is what the raster holds."""
+    """
     attrs = dataset[variable.source_name].attrs
     nodata = _nodata(as_type(variable.nodata, dtype), variable)
     left = beside_a_map(dataset, variable.source_name, grid_mappings.grid_mapping_of(dataset, variable.source_name))
-    marks = variable.missing or variable.valid_range != NO_RANGE
-    return Look(
+    is_marked = bool(variable.missing) or variable.valid_range != NO_RANGE
+    dropped = [days_that_lack(str(time_dim))] if time_dim and lacks_days(dataset, time_dim) else []
+    stated = [key for key in ("missing_value", *RANGES) if key in variable.attrs]
+    if stated and is_marked:
+        now = "masked" if nodata is None else f"nodata ({nodata})"
+        dropped.append(f"{variable.name}: cells that {' and '.join(stated)} call missing are {now}")
+    if left:
+        dropped.append(f"{', '.join(left)} left out: a GeoTIFF holds one variable and its place")
+    return RasterMetadata(
         dtype=dtype,
         count=1,
         nodata=nodata,
@@ -128,61 +141,46 @@ def cube_look(dataset: xr.Dataset, variable: Variable, dtype: str, time_dim: str
         description=variable.name,
         tags={str(key): _text(value) for key, value in dataset.attrs.items()},
         band_tags={str(key): _text(value) for key, value in variable.attrs.items() if key not in _IN_THE_HEADER},
-        stated=Stated(
+        stated=StatedMetadata(
             grid_mappings.crs_of(dataset, variable.source_name),
             as_type(stated_nodata(attrs, variable.dtype), dtype),
             attrs.get("units"),
         ),
-        has_mask=bool(marks) and nodata is None,
-        dropped=(
-            *((days_that_lack(str(time_dim)),) if time_dim and lacks_days(dataset, time_dim) else ()),
-            *_marked_otherwise(variable, nodata),
-            *((f"{', '.join(left)} left out: a GeoTIFF holds one variable and its place",) if left else ()),
-        ),
+        has_mask=is_marked and nodata is None,
+        dropped=tuple(dropped),
     )
 
 
-def _marked_otherwise(variable: Variable, nodata: float | None) -> Iterator[str]:
-    """Says which cells besides nodata are missing in the source, and that they are nodata or masked in the COG."""
-    stated = [key for key in ("missing_value", *RANGES) if key in variable.attrs]
-    if stated and (variable.missing or variable.valid_range != NO_RANGE):
-        now = "masked" if nodata is None else f"nodata ({nodata})"
-        yield f"{variable.name}: cells that {' and '.join(stated)} call missing are {now}"
-
-
 def _text(value: Any) -> str:
-    """An attribute as a TIFF tag holds it: lists with commas."""
+    """Returns an attribute as a TIFF tag holds it: lists with commas."""
     return ", ".join(str(v) for v in np.asarray(value).ravel().tolist()) if not isinstance(value, str) else value
 
 
-def changes_of(look: Look, job: Job) -> list[str]:
-    """What the output says that the source did not, in words."""
-    variable = job.inputs[0].variables[0]
-    out = list(look.dropped)
+def changes_of(metadata: RasterMetadata, job: Job) -> list[str]:
+    """Returns what the output of a job states that its source did not, in words."""
+    variable, stated, wanted = job.inputs[0].variables[0], metadata.stated, CRS.from_wkt(job.grid.crs)
+    out = list(metadata.dropped)
     if variable.name != variable.source_name:
         out.append(f"{variable.source_name} is called {variable.name}")
-    if look.count == 1 and look.description == variable.name != variable.source_name:
+    if metadata.count == 1 and metadata.description == variable.name != variable.source_name:
         out.append(f"band description added: {variable.name}")
-    if look.units and look.units != look.stated.units:
-        before = f", not {look.stated.units!r}" if look.stated.units else ""
-        out.append(f"units of {variable.name} from the profile: {look.units}{before}")
-    return out + _nodata_changes(look, variable.name) + _crs_changes(look, CRS.from_wkt(job.grid.crs))
+    if metadata.units and metadata.units != stated.units:
+        before = f", not {stated.units!r}" if stated.units else ""
+        out.append(f"units of {variable.name} from the profile: {metadata.units}{before}")
+    out += _nodata_changes(metadata, variable.name)
+    if stated.crs is None:
+        out.append(f"CRS {crs_name(wanted)}, by the profile")
+    elif not stated.crs.equals(wanted, ignore_axis_order=True):
+        out.append(f"CRS {crs_name(stated.crs)} became {crs_name(wanted)}, by the profile")
+    return out
 
 
-def _nodata_changes(look: Look, name: str) -> list[str]:
-    before, now = look.stated.nodata, look.nodata
+def _nodata_changes(metadata: RasterMetadata, name: str) -> list[str]:
+    before, now = metadata.stated.nodata, metadata.nodata
     if repr(before) == repr(now) or before == now:
         return []
     if now is None:
-        return [f"nodata {before} of {name} dropped: {look.dtype} has no such value"]
+        return [f"nodata {before} of {name} dropped: {metadata.dtype} has no such value"]
     if before is None and now != now:  # noqa: PLR0124 - NaN
         return [f"nodata of {name}: NaN, for the file states none"]
     return [f"nodata of {name}: {now}, by the profile" + ("" if before is None else f", not {before}")]
-
-
-def _crs_changes(look: Look, wanted: CRS) -> list[str]:
-    before = look.stated.crs
-    if before is None:
-        return [f"CRS {crs_name(wanted)}, by the profile"]
-    same = before.equals(wanted, ignore_axis_order=True)
-    return [] if same else [f"CRS {crs_name(before)} became {crs_name(wanted)}, by the profile"]

@@ -1,4 +1,4 @@
-"""The bytes of a COG: GDAL's structural header, all directories, overviews from the smallest, the full resolution.
+"""Assembles the file of a COG: GDAL's structural header, all directories, overviews from the smallest, the base.
 
 The tags are lifted from a small COG that GDAL itself writes with the same metadata; only sizes and the tables of tiles
 are new. Formats: TIFF 6.0, BigTIFF (libtiff), «COG — Cloud Optimized GeoTIFF generator», GDAL's raster driver manual.
@@ -15,12 +15,12 @@ import numpy as np
 import rasterio.shutil
 from rasterio.io import MemoryFile
 
-from earthcode_pack.convert.cog.gdal_input import dress, plain_profile, seen_exactly
+from earthcode_pack.convert.cog.gdal_input import creation_profile, exact_input, set_metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from earthcode_pack.convert.cog.raster_metadata import Look
+    from earthcode_pack.convert.cog.raster_metadata import RasterMetadata
     from earthcode_pack.model import Grid
 
 _WIDTH, _LENGTH, _TILE_WIDTH, _TILE_LENGTH, _OFFSETS, _COUNTS = 256, 257, 322, 323, 324, 325  # tags
@@ -54,8 +54,8 @@ class Template:
     blocksize: int
 
 
-class Spool:
-    """The tiles of a level in their order, framed as GDAL frames them: in memory, or in a file where there are many."""
+class TileSpool:
+    """Tiles of a level in their order, framed as GDAL frames them: in memory, or in a file where there are many."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self._written = file, 0
@@ -65,7 +65,7 @@ class Spool:
         self.size = 0
 
     def add(self, tile: bytes) -> None:
-        """A tile: its size before it, its last four bytes again behind it."""
+        """Adds a tile: its size before it, its last four bytes again behind it."""
         self.offsets.append(self.size + 4)
         self.counts.append(len(tile))
         self._held += (struct.pack("<I", len(tile)), tile, tile[-4:])
@@ -87,36 +87,39 @@ class Spool:
 # --- the template ---------------------------------------------------------------------------------------------------
 
 
-def template(look: Look, grid: Grid, options: dict[str, Any], levels: int) -> Template:
-    """The tags that GDAL writes for a map of so many levels, taken from a small one.
+def template_of(metadata: RasterMetadata, grid: Grid, options: dict[str, Any], levels: int) -> Template:
+    """Reads the tags that GDAL writes for a map from a small one with the same metadata.
 
     It has two tiles, so that there is an overview, or one: GDAL notes the resampling only where there are overviews.
+
+    Args:
+        metadata: what the COG says of its bands.
+        grid: the grid of the COG.
+        options: creation options of GDAL's COG driver.
+        levels: number of levels, that of the full resolution included.
+
     """
     small = grid.model_copy(update={"shape": (2, (2 if levels > 1 else 1) * _SMALL)})
     with MemoryFile(ext=".tif") as source, MemoryFile(ext=".tif") as written:
-        with source.open(**plain_profile(look, small)) as file:
-            dress(file, look)
+        with source.open(**creation_profile(metadata, small)) as file:
+            set_metadata(file, metadata)
         given = {**options, "BLOCKSIZE": _SMALL, "LEVEL": 1, "BIGTIFF": "YES", "NUM_THREADS": "1"}
-        rasterio.shutil.copy(seen_exactly(source.name, look, small), written.name, driver="COG", **given)
+        rasterio.shutil.copy(exact_input(source.name, metadata, small), written.name, driver="COG", **given)
         return read_template(bytes(written.getbuffer()), options["BLOCKSIZE"])
 
 
 def read_template(data: bytes, blocksize: int) -> Template:
-    """The parts of a BigTIFF that GDAL's COG driver wrote, for tiles of ``blocksize``."""
+    """Reads the template from a BigTIFF that GDAL's COG driver wrote, for tiles of ``blocksize``."""
     (at,) = struct.unpack_from("<Q", data, 8)
     directories = []
     while at:
         directory, at = _read_directory(data, at)
         directories.append(directory)
-    return Template(_ghost(data), directories[0], directories[-1], blocksize)
-
-
-def _ghost(data: bytes) -> bytes:
-    """``GDAL_STRUCTURAL_METADATA_SIZE=NNNNNN bytes`` and a line feed, then as many bytes."""
+    # The structural header is ``GDAL_STRUCTURAL_METADATA_SIZE=NNNNNN bytes`` and a line feed, then as many bytes.
     start = 16
     end = data.index(b"\n", start) + 1
     size = int(data[start:end].split(b"=")[1].split()[0])
-    return data[start : end + size]
+    return Template(data[start : end + size], directories[0], directories[-1], blocksize)
 
 
 def _read_directory(data: bytes, at: int) -> tuple[Directory, int]:
@@ -134,31 +137,42 @@ def _read_directory(data: bytes, at: int) -> tuple[Directory, int]:
 # --- the file -------------------------------------------------------------------------------------------------------
 
 
-def assemble(target: Path, drawn: Template, shapes: list[tuple[int, int]], spools: list[Spool]) -> None:
-    """Writes the file; classic TIFF where four gigabytes suffice."""
-    big = _places(drawn, shapes, spools, big=False)[2] > _LARGEST_CLASSIC
-    starts, bases, _ = _places(drawn, shapes, spools, big=big)
+def assemble(target: Path, template: Template, shapes: list[tuple[int, int]], spools: list[TileSpool]) -> None:
+    """Writes the file; classic TIFF where four gigabytes suffice.
+
+    Args:
+        target: its path.
+        template: tags of the directories.
+        shapes: rows and columns of each level, the full resolution first.
+        spools: tiles of each level.
+
+    """
+    big = _places(template, shapes, spools, big=False)[2] > _LARGEST_CLASSIC
+    starts, bases, _ = _places(template, shapes, spools, big=big)
     with target.open("wb") as file:
-        file.write(_header(starts[0], big=big) + drawn.ghost)
+        header = struct.pack("<2sHHHQ", b"II", _BIG, 8, 0, starts[0])
+        if not big:
+            header = struct.pack("<2sHI", b"II", _CLASSIC, starts[0])
+        file.write(header + template.ghost)
         for level, start in enumerate(starts):
             place = _Place(start, bases[level], following=(*starts, 0)[level + 1])
             file.seek(start)
-            file.write(_directory(drawn, level, shapes[level], spools[level], place, big=big))
+            file.write(_directory(template, level, shapes[level], spools[level], place, big=big))
         for level in reversed(range(len(spools))):
             file.seek(bases[level])
             spools[level].append_to(file)
 
 
 def _places(
-    drawn: Template, shapes: list[tuple[int, int]], spools: list[Spool], *, big: bool
+    template: Template, shapes: list[tuple[int, int]], spools: list[TileSpool], *, big: bool
 ) -> tuple[list[int], list[int], int]:
-    """Where each directory and the tiles of each level begin, and where the file ends."""
-    at = (16 if big else 8) + len(drawn.ghost)
+    """Returns where each directory and the tiles of each level begin, and where the file ends."""
+    at = (16 if big else 8) + len(template.ghost)
     at += -at % 8
     starts = []
     for level, spool in enumerate(spools):
         starts.append(at)
-        at += len(_directory(drawn, level, shapes[level], spool, _Place(0, 0, 0), big=big))
+        at += len(_directory(template, level, shapes[level], spool, _Place(0, 0, 0), big=big))
     bases = [0] * len(spools)
     for level in reversed(range(len(spools))):
         bases[level] = at
@@ -167,22 +181,20 @@ def _places(
 
 
 class _Place(NamedTuple):
-    """Where a directory begins, the tiles of its level, and the next directory."""
+    """Offsets of a directory, of the tiles of its level, and of the next directory."""
 
     at: int
     tiles: int
     following: int
 
 
-def _header(first: int, *, big: bool) -> bytes:
-    return struct.pack("<2sHHHQ", b"II", _BIG, 8, 0, first) if big else struct.pack("<2sHI", b"II", _CLASSIC, first)
-
-
-def _directory(drawn: Template, level: int, shape: tuple[int, int], spool: Spool, place: _Place, *, big: bool) -> bytes:
-    """A directory and, behind it, the values that do not fit into its entries."""
-    fields = dict(drawn.overview if level else drawn.full)
+def _directory(
+    template: Template, level: int, shape: tuple[int, int], spool: TileSpool, place: _Place, *, big: bool
+) -> bytes:
+    """Returns a directory and, behind it, the values that do not fit into its entries."""
+    fields = dict(template.overview if level else template.full)
     fields[_LENGTH], fields[_WIDTH] = (_number(size) for size in shape)
-    fields[_TILE_LENGTH] = fields[_TILE_WIDTH] = _number(drawn.blocksize)
+    fields[_TILE_LENGTH] = fields[_TILE_WIDTH] = _number(template.blocksize)
     fields[_OFFSETS] = _table(spool.offsets, place.tiles, _LONG8 if big else _LONG)
     fields[_COUNTS] = _table(spool.counts, 0, _LONG)
     inline, entry = (8, "<HHQ") if big else (4, "<HHI")

@@ -1,4 +1,4 @@
-"""Tiles of a TIFF: cut, predicted and compressed. Pixels are interleaved, as in GDAL's COGs."""
+"""Cuts, predicts and compresses the tiles of a TIFF. Pixels are interleaved, as in GDAL's COGs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _MUCH = 1.02
 _BEYOND_ISA_L = 7  # from here on people ask for small files: libdeflate, as in GDAL
 
 
-def cut(rows: Array, left: int, blocksize: int) -> Array:
-    """One tile (rows, columns, bands) of ``blocksize`` from rows of a level; at the rims the last cells repeat."""
+def cut_tile(rows: Array, left: int, blocksize: int) -> Array:
+    """Cuts a tile (rows, columns, bands) of ``blocksize`` from rows of a level; at the rims the last cells repeat."""
     part = np.moveaxis(rows[:, :, left : left + blocksize], 0, 2)
     height, width = part.shape[:2]
     if (height, width) == (blocksize, blocksize):
@@ -30,37 +30,35 @@ def cut(rows: Array, left: int, blocksize: int) -> Array:
     return tile
 
 
-class Codec:
-    """How tiles are encoded; for deflate by ISA-L, unless the data are such that libdeflate makes them much smaller."""
+class TileEncoder:
+    """Encoder of tiles; deflate is ISA-L's, unless samples tell that libdeflate makes the data much smaller."""
 
-    def __init__(self, compression: str, level: int, *, predict: bool) -> None:
-        self._filtered: Callable[[Array], bytes] = predicted if predict else _plain
-        self._level = level
-        self._compress = _compressor(compression, level)
+    def __init__(self, compression: str, level: int | None, *, predict: bool) -> None:
+        self._filter: Callable[[Array], bytes] = predicted if predict else lambda tile: tile.tobytes()
+        self._level = level or 0
+        self._compress: Callable[[bytes], bytes] = _by_isa_l
+        if compression == "zstd":
+            from numcodecs import zstd  # noqa: PLC0415 - each codec where it is used
+
+            self._compress = lambda data: bytes(zstd.compress(data, level))
+        elif self._level >= _BEYOND_ISA_L:
+            self._compress = partial(_by_libdeflate, level=self._level)
         self.is_open = self._compress is _by_isa_l  # whether samples decide
         self._sizes = [0, 0]  # of the samples, by ISA-L and by libdeflate
 
-    def consider(self, tile: Array) -> None:
-        """Weighs the two by one more sample. In one thread, so that the same data give the same bytes."""
-        data = self._filtered(tile)
+    def add_sample(self, tile: Array) -> None:
+        """Compares the two on one more sample. In one thread, so that the same data give the same bytes."""
+        data = self._filter(tile)
         quick, small = _by_isa_l(data), _by_libdeflate(data, self._level)
         self._sizes[0] += len(quick)
         self._sizes[1] += len(small)
         is_larger = self._sizes[0] > _MUCH * self._sizes[1]
         self._compress = partial(_by_libdeflate, level=self._level) if is_larger else _by_isa_l
 
-    def encoder(self) -> Callable[[Array], bytes]:
-        """The encoder by what is known up to now."""
-        filtered, compress = self._filtered, self._compress
+    def function(self) -> Callable[[Array], bytes]:
+        """Returns the function that encodes a tile, by the samples up to now."""
+        filtered, compress = self._filter, self._compress
         return lambda tile: compress(filtered(tile))
-
-
-def _compressor(compression: str, level: int) -> Callable[[bytes], bytes]:
-    if compression == "zstd":
-        from numcodecs import zstd  # noqa: PLC0415 - each codec where it is used
-
-        return lambda data: bytes(zstd.compress(data, level))
-    return partial(_by_libdeflate, level=level) if level >= _BEYOND_ISA_L else _by_isa_l
 
 
 def _by_isa_l(data: bytes) -> bytes:
@@ -75,12 +73,8 @@ def _by_libdeflate(data: bytes, level: int) -> bytes:
     return bytes(deflate.zlib_compress(data, level))
 
 
-def _plain(tile: Array) -> bytes:
-    return tile.tobytes()
-
-
 def predicted(tile: Array) -> bytes:
-    """Differences between neighbours in a row: TIFF 6.0, section 14, and Adobe's Technical Note 3 for floats."""
+    """Takes differences between neighbours in a row: TIFF 6.0, section 14, and Adobe's Technical Note 3 for floats."""
     if tile.dtype.kind == "f":
         return _float_predicted(tile)
     out = np.empty_like(tile)
@@ -90,7 +84,7 @@ def predicted(tile: Array) -> bytes:
 
 
 def _float_predicted(tile: Array) -> bytes:
-    """The bytes of a row by their significance, highest first, then as differences over as many bytes as bands."""
+    """Sorts the bytes of a row by significance, highest first, then takes differences over as many bytes as bands."""
     height, width, bands = tile.shape
     size = tile.dtype.itemsize
     by_byte = tile.view(np.uint8).reshape(height, width * bands, size)

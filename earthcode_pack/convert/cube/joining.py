@@ -1,4 +1,4 @@
-"""Which sources make one cube, and in which order their steps lie on its time axis."""
+"""Joins sources to one cube: those that agree, and the order of their steps on its time axis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyproj import CRS
 
-from earthcode_pack.convert.grids import cells_apart
+from earthcode_pack.convert.jobs import cells_apart, failure_of
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.file_names import is_pattern, name_of
 from earthcode_pack.model import Failure, Period, Source, Variable, rfc3339
@@ -37,13 +37,13 @@ class Moment:
 
     @property
     def label(self) -> str:
-        """Label by which moments are told apart: its date in a model's calendar, else its start."""
+        """Label that tells moments apart: the date in a model's calendar, else the start."""
         labels = self.source.labels
         return labels[self.step] if labels and self.step is not None else rfc3339(self.period.start)
 
 
 def cubes_only(sources: Iterable[Source], failures: list[Failure]) -> list[Source]:
-    """Pictures (RGB) have no place in a cube."""
+    """Returns the sources without pictures (RGB), which have no place in a cube."""
     kept = []
     for source in sources:
         picture = next((v for v in source.variables if len(v.bands) > 1), None)
@@ -56,7 +56,7 @@ def cubes_only(sources: Iterable[Source], failures: list[Failure]) -> list[Sourc
 
 
 def alike(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Source], list[Failure]]:
-    """The sources that agree with the first of their variables in grid, CRS and variables."""
+    """Returns the sources that agree with the first of their variables in grid, CRS and variables."""
     failures: list[Failure] = []
     kept: list[Source] = []
     first: dict[tuple[str, ...], Source] = {}
@@ -74,14 +74,14 @@ def alike(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Source], 
 
 
 def group_key(source: Source, profile: Profile) -> tuple[str, ...]:
-    """Files of one variable each, told apart by file-name patterns, are columns of one cube; all others one group."""
+    """Returns the variables of a file that file-name patterns tell apart: columns of one cube; else an empty key."""
     specs = profile.product.variables
     by_pattern = [v.name for v in source.variables if v.name in specs and is_pattern(specs[v.name].from_)]
     return tuple(by_pattern)
 
 
 def _difference(one: Source, other: Source, *, same_variables: bool) -> str | None:
-    """In words what keeps two files out of one cube, naming both; None where nothing does."""
+    """Describes what keeps two files out of one cube, naming both; None where nothing does."""
     a, b = name_of(one.href), name_of(other.href)
     if one.grid.digest != other.grid.digest:
         apart = cells_apart(one.grid, other.grid)
@@ -90,12 +90,20 @@ def _difference(one: Source, other: Source, *, same_variables: bool) -> str | No
         return f"{a} and {b} differ in their grid: {_shown(one)} and {_shown(other)}"
     if one.time_dim != other.time_dim:
         return f"{a} and {b} differ in their time axis: {one.time_dim} and {other.time_dim}"
-    if not same_variables:
-        return None
+    return _difference_in_variables(one, other) if same_variables else None
+
+
+def _difference_in_variables(one: Source, other: Source) -> str | None:
+    a, b = name_of(one.href), name_of(other.href)
     names = [{variable.name for variable in source.variables} for source in (one, other)]
     if names[0] != names[1]:
         return f"{a} and {b} differ in their variables: {', '.join(sorted(names[0]))} and {', '.join(sorted(names[1]))}"
-    return _difference_in_shape(one, other)
+    pairs = {variable.name: variable for variable in one.variables}
+    for variable in other.variables:
+        shapes = [_shape_without(v, one.time_dim) for v in (pairs[variable.name], variable)]
+        if shapes[0] != shapes[1]:
+            return f"{a} and {b} differ in {variable.name}: {shapes[0]} and {shapes[1]}"
+    return None
 
 
 def _shown(source: Source) -> str:
@@ -105,37 +113,27 @@ def _shown(source: Source) -> str:
     return f"{rows} x {columns} {what} over {box} in {crs_name(CRS.from_wkt(source.grid.crs))}"
 
 
-def _difference_in_shape(one: Source, other: Source) -> str | None:
-    pairs = {variable.name: variable for variable in one.variables}
-    for variable in other.variables:
-        shapes = [_shape_without(v, one.time_dim) for v in (pairs[variable.name], variable)]
-        if shapes[0] != shapes[1]:
-            names = f"{name_of(one.href)} and {name_of(other.href)}"
-            return f"{names} differ in {variable.name}: {shapes[0]} and {shapes[1]}"
-    return None
-
-
 def _shape_without(variable: Variable, dim: str | None) -> dict[str, int]:
     return {d: n for d, n in zip(variable.dims, variable.shape, strict=True) if d != dim}
 
 
 def on_one_axis(sources: list[Source], profile: Profile, failures: list[Failure]) -> list[Moment]:
-    """Every step of every source in the order of time; files that overlap are failures that name both."""
+    """Returns every step of every source in the order of time; files that overlap are failures that name both."""
     moments = [moment for source in sources for moment in moments_of(source)]
     moments.sort(key=lambda moment: (moment.period.start, moment.label))
-    return _without(moments, overlaps(moments) | _ragged(moments, profile), failures)
+    return _without(moments, _overlaps(moments) | _ragged(moments, profile), failures)
 
 
 def moments_of(source: Source) -> list[Moment]:
-    """The steps of a source; one without a time axis is one step."""
+    """Returns the steps of a source; one without a time axis is one step."""
     if source.time_dim is None:
         return [Moment(source, None, source.times[0])]
     return [Moment(source, step, period) for step, period in enumerate(source.times)]
 
 
 def without_doubles(moments: list[Moment], failures: list[Failure]) -> list[Moment]:
-    """The moments of the sources that no other source contradicts: files of one time and place are failures."""
-    return _without(moments, overlaps(moments), failures)
+    """Returns the moments of sources that no other contradicts: files of one time and place are failures."""
+    return _without(moments, _overlaps(moments), failures)
 
 
 def _without(moments: list[Moment], bad: Reasons, failures: list[Failure]) -> list[Moment]:
@@ -143,8 +141,8 @@ def _without(moments: list[Moment], bad: Reasons, failures: list[Failure]) -> li
     return [moment for moment in moments if moment.source.href not in bad]
 
 
-def overlaps(moments: list[Moment]) -> Reasons:
-    """The sources that hold one time of one place and the same variables, each naming two."""
+def _overlaps(moments: list[Moment]) -> Reasons:
+    """Finds sources that hold one time of one place and the same variables, each naming two."""
     seen: dict[tuple[object, ...], Moment] = {}
     bad: Reasons = {}
     for moment in moments:
@@ -159,7 +157,7 @@ def overlaps(moments: list[Moment]) -> Reasons:
 
 
 def _ragged(moments: list[Moment], profile: Profile) -> Reasons:
-    """Variables that come from files of their own must have the same times."""
+    """Finds sources without partner: variables that come from files of their own must have the same times."""
     by_group: dict[tuple[str, ...], dict[datetime, Source]] = defaultdict(dict)
     for moment in moments:
         by_group[group_key(moment.source, profile)][moment.period.start] = moment.source
@@ -171,8 +169,3 @@ def _ragged(moments: list[Moment], profile: Profile) -> Reasons:
             text = f"{name_of(source.href)} holds {rfc3339(start)}, and no file holds {names} for it"
             bad[source.href] = (source, text)
     return bad
-
-
-def failure_of(source: Source, error: str, remedy: str) -> Failure:
-    """Why a source is left out."""
-    return Failure(source=source.href, error=error, remedy=remedy)

@@ -66,7 +66,7 @@ def layout_of(job: Job, paths: LocalPaths) -> Layout:
 
     That files can be joined, the plan has seen.
     """
-    axis, notes = job.options["time"], Notes()
+    axis, notes = job.cube.time, Notes()
     headers = _headers(job.inputs, paths)
     timings = {href: timings_of(header.dataset) for href, header in headers.items()}
     runs = [Run(source, headers[source.href].dataset, timings[source.href]) for source in job.inputs]

@@ -1,4 +1,4 @@
-"""Jobs of cubes: one Zarr store, or NetCDF files by source, year, month or as one."""
+"""Plans the jobs of cubes: one Zarr store, or NetCDF files by source, year, month or as one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from earthcode_pack.convert.cog.planning import WHERE, input_of
-from earthcode_pack.convert.cube.encoding import cube_options
+from earthcode_pack.convert.cube.encoding import netcdf_encoding, zarr_encoding
 from earthcode_pack.convert.cube.joining import (
     Moment,
     alike,
     cubes_only,
-    failure_of,
     group_key,
     moments_of,
     on_one_axis,
@@ -23,55 +21,60 @@ from earthcode_pack.convert.cube.joining import (
 from earthcode_pack.convert.cube.notes import Notes
 from earthcode_pack.convert.cube.time_axis import in_units
 from earthcode_pack.convert.cube.variables import axis_name
-from earthcode_pack.convert.job_attributes import described, global_attributes
-from earthcode_pack.convert.job_names import dated_id, scene_id, with_times_of_day
+from earthcode_pack.convert.jobs import (
+    PLACES,
+    dated_id,
+    described,
+    failure_of,
+    global_attributes,
+    input_of,
+    scene_id,
+    with_times_of_day,
+)
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.errors import Contradiction, ProfileError, SourceError, Unreadable
-from earthcode_pack.model import Failure, Input, Job, Period, Source
+from earthcode_pack.model import Failure, Input, Job, NetcdfEncoding, Period, Source, ZarrEncoding
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Callable
 
     from earthcode_pack.profile import Profile
 
 
-class File(NamedTuple):
-    """A file or store to make, by its Item, and the moments that it holds, in the order of time."""
+class _Output(NamedTuple):
+    """A file or store to make: the id of its Item, and the moments that it holds, in the order of time."""
 
     item: str
     moments: list[Moment]
 
 
 def plan_store(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Job], list[Failure]]:
-    """One job for the whole store."""
-    _refuse_what_is_not_written_yet(profile)
+    """Returns one job for the whole store, and failures for sources that do not fit."""
+    if profile.target.zarr.version == 2 and profile.target.zarr.shards:  # noqa: PLR2004 - the Zarr version
+        raise ProfileError("target.zarr.shards: Zarr v2 has no shards", "set version: 3, or shards: null")
     usable, failures = alike(profile, sources)
     moments = on_one_axis(usable, profile, failures)
-    files = [File(profile.product.id, moments)] if moments else []
-    return _try_jobs(profile, files, failures), failures
+    files = [_Output(profile.product.id, moments)] if moments else []
+    ending = ".zarr.zip" if profile.target.zarr.zipped else ".zarr"
+    return _try_jobs(profile, files, failures, _store_encoding, ending), failures
 
 
 def plan_files(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Job], list[Failure]]:
-    """A job for each NetCDF file."""
+    """Returns a job for each NetCDF file, and failures for sources that do not fit."""
     if profile.target.netcdf.split == "source":
         groups, failures = _files_by_source(profile, sources)
     else:
         usable, failures = alike(profile, sources)
         groups = _files_by_time(profile, on_one_axis(usable, profile, failures))
-    named = _named(profile, groups)
-    return _try_jobs(profile, _without_collisions(named, failures), failures), failures
-
-
-def _refuse_what_is_not_written_yet(profile: Profile) -> None:
-    if profile.target.zarr.version == 2 and profile.target.zarr.shards:  # noqa: PLR2004 - the Zarr version
-        raise ProfileError("target.zarr.shards: Zarr v2 has no shards", "set version: 3, or shards: null")
+    files = _without_collisions(_named(profile, groups), failures)
+    return _try_jobs(profile, files, failures, netcdf_encoding, ".nc"), failures
 
 
 # --- which moments make one file ------------------------------------------------------------------------------------
 
 
 def _files_by_source(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[list[Moment]], list[Failure]]:
-    """One file for each source; files of one variable each that belong together by pattern make one."""
+    """Groups moments by source; files of one variable each that belong together by pattern are one group."""
     failures: list[Failure] = []
     groups: dict[tuple[object, ...], list[Moment]] = defaultdict(list)
     usable = [moment for source in cubes_only(sources, failures) for moment in moments_of(source)]
@@ -97,23 +100,23 @@ def _files_by_time(profile: Profile, moments: list[Moment]) -> list[list[Moment]
     return [list(group) for _, group in groupby(moments, key=lambda moment: moment.period.start.strftime(layout))]
 
 
-def _named(profile: Profile, groups: list[list[Moment]]) -> list[File]:
+def _named(profile: Profile, groups: list[list[Moment]]) -> list[_Output]:
     product = profile.product.id
     if len(groups) == 1:
-        return [File(product, groups[0])]
+        return [_Output(product, groups[0])]
     times_of_day = with_times_of_day(group[0].period for group in groups)
     starts = Counter(group[0].period.start for group in groups)
-    return [File(_item(group[0], product, starts, times_of_day=times_of_day), group) for group in groups]
+    files = []
+    for first, *rest in groups:
+        scene = first.source.scene if starts[first.period.start] > 1 else None
+        item = dated_id(product, first.period, times_of_day=times_of_day, scene=scene)
+        if first.source.stated_period:
+            item = scene_id(product, first.source.scene)
+        files.append(_Output(item, [first, *rest]))
+    return files
 
 
-def _item(first: Moment, product: str, starts: Counter[datetime], *, times_of_day: bool) -> str:
-    if first.source.stated_period:
-        return scene_id(product, first.source.scene)
-    scene = first.source.scene if starts[first.period.start] > 1 else None
-    return dated_id(product, first.period, times_of_day=times_of_day, scene=scene)
-
-
-def _without_collisions(files: list[File], failures: list[Failure]) -> list[File]:
+def _without_collisions(files: list[_Output], failures: list[Failure]) -> list[_Output]:
     by_item: dict[str, list[Source]] = defaultdict(list)
     for file in files:
         by_item[file.item].append(file.moments[0].source)
@@ -128,44 +131,51 @@ def _without_collisions(files: list[File], failures: list[Failure]) -> list[File
 # --- the jobs -------------------------------------------------------------------------------------------------------
 
 
-def _try_jobs(profile: Profile, files: list[File], failures: list[Failure]) -> list[Job]:
+def _try_jobs(
+    profile: Profile,
+    files: list[_Output],
+    failures: list[Failure],
+    encoding_of: Callable[[Profile, tuple[Input, ...], str | None], ZarrEncoding | NetcdfEncoding],
+    ending: str,
+) -> list[Job]:
     jobs = []
     for file in files:
         try:
-            jobs.append(_job(profile, file))
+            inputs = _inputs(profile, file.moments)
+            axis = axis_name(inputs)
+            sources = list({moment.source.href: moment.source for moment in file.moments}.values())
+            _refuse_coordinates_that_differ(sources, axis)
+            _refuse_clocks_that_differ(sources)
+            job = Job(
+                format=profile.target.format,
+                item=file.item,
+                asset="data",
+                key=f"data/{file.item}{ending}",
+                inputs=inputs,
+                period=Period(
+                    start=min(moment.period.start for moment in file.moments),
+                    end=max(moment.period.end for moment in file.moments),
+                ),
+                grid=file.moments[0].source.grid,
+                options=encoding_of(profile, inputs, axis),
+                attributes=global_attributes(profile),
+                described=described(profile),
+            )
+            jobs.append(job)
         except SourceError as error:
             failures.append(failure_of(file.moments[0].source, error.message, error.remedy))
     return jobs
 
 
-def _job(profile: Profile, file: File) -> Job:
-    inputs = _inputs(profile, file.moments)
-    axis = axis_name(inputs)
-    sources = list({moment.source.href: moment.source for moment in file.moments}.values())
-    _refuse_coordinates_that_differ(sources, axis)
-    _refuse_clocks_that_differ(sources)
-    if profile.target.format == "zarr" and profile.target.zarr.multiscales:
+def _store_encoding(profile: Profile, inputs: tuple[Input, ...], axis: str | None) -> ZarrEncoding:
+    if profile.target.zarr.multiscales:
         _refuse_what_has_no_levels(inputs)
-    if profile.target.format == "zarr":
-        _refuse_names_of_metadata(inputs)
-    periods = [moment.period for moment in file.moments]
-    ending = {"netcdf": ".nc", "zarr": ".zarr.zip" if profile.target.zarr.zipped else ".zarr"}
-    return Job(
-        format=profile.target.format,
-        item=file.item,
-        asset="data",
-        key=f"data/{file.item}{ending[profile.target.format]}",
-        inputs=inputs,
-        period=Period(start=min(p.start for p in periods), end=max(p.end for p in periods)),
-        grid=file.moments[0].source.grid,
-        options=cube_options(profile, inputs, axis),
-        attributes=global_attributes(profile),
-        described=described(profile),
-    )
+    _refuse_names_of_metadata(inputs)
+    return zarr_encoding(profile, inputs, axis)
 
 
 def _refuse_names_of_metadata(inputs: tuple[Input, ...]) -> None:
-    """An array lies in a folder of its name, beside the metadata of its group."""
+    """Refuses names of files of Zarr's metadata: an array lies in a folder of its name, beside those of its group."""
     for name in (variable.name for source in inputs for variable in source.variables):
         if name == "zarr.json" or name.startswith(".z"):
             raise Contradiction(
@@ -198,7 +208,7 @@ def _refuse_coordinates_that_differ(sources: list[Source], axis: str | None) -> 
 
 
 def _refuse_missing_times(sources: list[Source], axis: str) -> None:
-    """A file of several steps needs a coordinate for them where others have one; of single steps a period is enough."""
+    """Refuses files of several steps without a coordinate where others have one; of single steps a period is enough."""
     bare = next((source for source in sources if axis not in source.shapes), None)
     timed = next((source for source in sources if axis in source.shapes and len(source.times) > 1), None)
     if bare is not None and timed is not None:
@@ -210,7 +220,7 @@ def _refuse_missing_times(sources: list[Source], axis: str) -> None:
 
 
 def _refuse_clocks_that_differ(sources: list[Source]) -> None:
-    """Times of one axis are written in the units and calendar of the first file, if these can hold them."""
+    """Refuses times that the units and calendar of the first file, in which an axis is written, cannot hold."""
     first, *others = sources
     wanted = {clock.name: clock for clock in first.clocks}
     for source in others:
@@ -225,11 +235,11 @@ def _refuse_clocks_that_differ(sources: list[Source]) -> None:
 
 
 def _refuse_what_has_no_levels(inputs: tuple[Input, ...]) -> None:
-    """Levels are placed by an affine alone (zarr-conventions ``spatial`` v0.1), in groups called 1, 2, …"""
+    """Refuses grids without an affine, by which levels are placed (zarr-conventions spatial), and names of levels."""
     grid = inputs[0].grid
     if grid.kind != "grid":
         raise Contradiction(
-            f"target.zarr.multiscales: {name_of(inputs[0].href)} holds data {WHERE[grid.kind]}, and levels hold only "
+            f"target.zarr.multiscales: {name_of(inputs[0].href)} holds data {PLACES[grid.kind]}, and levels hold only "
             "rows and columns of one size",
             "set multiscales: false, or resample the product to a regular grid",
         )
@@ -248,7 +258,7 @@ def _refuse_what_has_no_levels(inputs: tuple[Input, ...]) -> None:
 
 
 def _inputs(profile: Profile, moments: list[Moment]) -> tuple[Input, ...]:
-    """Runs of consecutive steps of one source, group by group of variables."""
+    """Returns runs of consecutive steps of one source, group by group of variables."""
     by_group: dict[tuple[str, ...], list[Moment]] = defaultdict(list)
     for moment in moments:
         by_group[group_key(moment.source, profile)].append(moment)

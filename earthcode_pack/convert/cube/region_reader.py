@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from earthcode_pack.convert.cube.packing import Packing
+    from earthcode_pack.convert.cube.variables import Packing
     from earthcode_pack.convert.read.plain import Box
     from earthcode_pack.model import Driver, Variable
 

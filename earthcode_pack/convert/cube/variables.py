@@ -1,20 +1,19 @@
-"""Many inputs as one cube: sizes, packing, and blocks of stored values by region."""
+"""Variables of a cube of many inputs: their sizes, their packing, and blocks of their stored values by region."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from earthcode_pack.cf.kinds import is_categorical
-from earthcode_pack.cf.missing import as_numbers, as_type, hidden
-from earthcode_pack.convert.cube.packing import Packing, common_packing
+from earthcode_pack.cf.missing import NO_RANGE, as_numbers, as_type, hidden, missing, number_type, unpack
 from earthcode_pack.convert.cube.region_reader import Want, fill
-from earthcode_pack.convert.statistics import Tally, tally
-from earthcode_pack.errors import NotEqual
+from earthcode_pack.convert.statistics import RunningStatistics, statistics_of
+from earthcode_pack.errors import Contradiction, NotEqual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +23,45 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Region = dict[str, tuple[int, int]]
 LocalPaths = Mapping[str, Path]
+
+
+_SMALL = 16  # bits: few enough values to try them all
+_DOUBLE = 53  # bits of integers that a double holds exactly
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Packing of a variable in the cube.
+
+    ``stored``: as in the files, which agree. ``refilled``: in the files' packing, with one ``nodata`` for all that is
+    missing, since files mark it differently. ``decoded``: unpacked to ``dtype``, with NaN for missing.
+    """
+
+    dtype: str
+    how: Literal["stored", "refilled", "decoded"]
+    nodata: float | int | None
+
+    def apply(self, block: Array, variable: Variable) -> Array:
+        """Converts stored values of one file to stored values of the cube.
+
+        Raises ``Contradiction`` where a valid value of the file is what means missing in the cube.
+        """
+        if self.how == "decoded":
+            return unpack(block, variable, self.dtype)
+        if self.how == "stored":
+            return block.astype(block.dtype.newbyteorder("="), copy=False)
+        gaps = missing(block, variable)
+        out = as_numbers(block, variable).astype(self.dtype)
+        if self.nodata is None:
+            return out
+        fill = out.dtype.type(self.nodata)
+        if (out[~gaps] == fill).any():
+            raise Contradiction(
+                f"{variable.name}: files mark missing values differently, and {fill} is valid in one of them",
+                "make one product of each, or give the files one _FillValue that none of them holds",
+            )
+        out[gaps] = fill
+        return out
 
 
 @dataclass(frozen=True)
@@ -48,37 +86,39 @@ class CubeVariable:
 
     @property
     def in_files(self) -> list[Variable]:
-        """The variable as each input has it."""
+        """The variable as described by each input."""
         return [held_by(source, self.name) for source in self.inputs]
 
-    def tally(self, block: Array) -> Tally:
-        """Statistics of the valid values of a block of stored ones, as the numbers that they stand for."""
+    def statistics_of(self, block: Array) -> RunningStatistics:
+        """Computes the statistics of the valid values of a block of stored ones, as the numbers that they stand for."""
         if self.packing.how != "stored":
-            return tally(block, self.nodata, categorical=self.categorical)
+            return statistics_of(block, self.nodata, categorical=self.categorical)
         first = self.in_files[0]
         numbers = as_numbers(block, first)
         nodata = as_type(self.nodata, numbers.dtype.name)
-        return tally(numbers, nodata, hidden(block, first), categorical=self.categorical)
+        return statistics_of(numbers, nodata, hidden(block, first), categorical=self.categorical)
 
 
 def held_by(source: Input, name: str) -> Variable:
-    """The variable of an input that has this name in the product."""
+    """Returns the variable of an input that has this name in the product."""
     return next(variable for variable in source.variables if variable.name == name)
 
 
 def names_of(inputs: tuple[Input, ...]) -> list[str]:
-    """The names of the data variables in the order of the files."""
+    """Returns the names of the data variables in the order of the files."""
     return list(dict.fromkeys(variable.name for source in inputs for variable in source.variables))
 
 
 def cube_variable(name: str, job: Job) -> CubeVariable:
-    """A data variable of the cube, by the job alone: no file is opened.
+    """Returns a data variable of the cube of a job. Opens no file.
 
-    Raises ``Contradiction`` where files pack it in ways that no type holds.
+    Raises:
+        Contradiction: files pack it in ways that no type holds.
+
     """
     inputs = tuple(source for source in job.inputs if any(v.name == name for v in source.variables))
     every = [held_by(source, name) for source in inputs]
-    sizes = cube_sizes(job.inputs, every[0], job.options["time"])
+    sizes = cube_sizes(job.inputs, every[0], job.cube.time)
     categorical = is_categorical(every[0], job.described.get(name, {}))
     return CubeVariable(name, sizes, common_packing(every), inputs, categorical)
 
@@ -87,7 +127,7 @@ def cube_variable(name: str, job: Job) -> CubeVariable:
 
 
 def axis_name(inputs: tuple[Input, ...]) -> str | None:
-    """The time dimension of a cube: the files' own, ``time`` where files become steps, None for a single map."""
+    """Returns the time dimension: the files' own, ``time`` where files become steps, None for a single map."""
     first = inputs[0]
     if first.time_dim is not None:
         return first.time_dim
@@ -96,7 +136,7 @@ def axis_name(inputs: tuple[Input, ...]) -> str | None:
 
 
 def cube_sizes(inputs: tuple[Input, ...], variable: Variable, axis: str | None) -> dict[str, int]:
-    """The sizes of a variable in the whole cube by dimension, in the order of the file; a new time axis is first."""
+    """Returns the sizes of a variable in the cube by dimension, in the order of the file; a new time axis is first."""
     held = [i for i in inputs if any(v.name == variable.name for v in i.variables)]
     steps = sum(len(i.steps) or 1 for i in held)
     sizes = dict(zip(variable.dims, variable.shape, strict=True))
@@ -111,10 +151,22 @@ def cube_sizes(inputs: tuple[Input, ...], variable: Variable, axis: str | None) 
 def read_block(
     variable: CubeVariable, region: Region, axis: str | None, paths: LocalPaths, into: Array | None = None
 ) -> Array:
-    """The stored values of a region, in the order of the variable's dimensions. Opens only the files it needs.
+    """Reads the stored values of a region in the threads of this process. Opens only the files it needs.
 
-    Decodes in the threads of this process, ``into`` an array of that shape and type where there is one.
-    Raises ``NotEqual`` where a variable without time differs between the files that hold it, and ``Unreadable``.
+    Args:
+        variable: the variable.
+        region: start and stop by dimension.
+        axis: the time dimension of the cube.
+        paths: local paths by href.
+        into: an array of the shape and type of the region, to be filled.
+
+    Returns:
+        The values, in the order of the variable's dimensions.
+
+    Raises:
+        NotEqual: a variable without time differs between the files that hold it.
+        Unreadable: a file is broken.
+
     """
     if axis not in variable.sizes:
         return _static_block(variable, region, paths)
@@ -128,7 +180,7 @@ def _empty(variable: CubeVariable, region: Region) -> Array:
 
 
 def _wants(variable: CubeVariable, region: Region, axis: str, block: Array, paths: LocalPaths) -> Iterator[Want]:
-    """What the region takes from each input, and where in the block it goes."""
+    """Yields what the region takes from each input, and where in the block it goes."""
     every: dict[str, tuple[int, ...]] = {}
     for source in variable.inputs:
         every[source.href] = every.get(source.href, ()) + source.steps
@@ -149,7 +201,7 @@ def _want(source: Input, variable: CubeVariable, region: Region, block: Array, p
 
 
 def _part(variable: CubeVariable, held: Variable, axis: str, block: Array, span: tuple[int, int]) -> Array:
-    """The steps of a block as a file holds them: without a time axis where it has none, dimensions in its order."""
+    """Returns the steps of a block as a file holds them: dimensions in its order, no time axis where it has none."""
     dims = list(variable.sizes)
     part = block[(slice(None),) * dims.index(axis) + (slice(*span),)]
     if axis not in held.dims:
@@ -159,7 +211,7 @@ def _part(variable: CubeVariable, held: Variable, axis: str, block: Array, span:
 
 
 def _static_block(variable: CubeVariable, region: Region, paths: LocalPaths) -> Array:
-    """Each file is read once, however many runs of its steps there are."""
+    """Reads each file once, however many runs of its steps there are, and compares them."""
     first, *rest = {source.href: source for source in variable.inputs}.values()
     block = _map_of(first, variable, region, paths)
     for source in rest:
@@ -178,3 +230,74 @@ def _map_of(source: Input, variable: CubeVariable, region: Region, paths: LocalP
     out = block.transpose([list(variable.sizes).index(dim) for dim in want.held.dims])
     fill([replace(want, out=out)], variable.packing)
     return block
+
+
+# --- packing of files that may differ ---------------------------------------------------------------------------------
+
+
+def common_packing(variables: list[Variable]) -> Packing:
+    """Returns the files' own packing where they agree, else one that holds every value of all of them exactly.
+
+    Files that differ in what means missing alone, or in the width of their integers, keep their numbers. Others become
+    the smallest float type that holds all. Raises ``Contradiction`` where no type does (64-bit integers and a scale).
+    """
+    first = variables[0]
+    if all(_packed_as(variable) == _packed_as(first) for variable in variables):
+        return Packing(first.dtype, "stored", first.nodata)
+    return _refilled(variables) or _decoded(variables)
+
+
+def _packed_as(variable: Variable) -> tuple[object, ...]:
+    kind = number_type(variable.attrs, variable.dtype)
+    return (variable.dtype, kind, *_scaled(variable), repr((variable.nodata, variable.missing)), variable.valid_range)
+
+
+def _scaled(variable: Variable) -> tuple[float, float]:
+    scale, offset = variable.scale, variable.offset
+    return (1.0 if scale is None else scale, 0.0 if offset is None else offset)
+
+
+def _refilled(variables: list[Variable]) -> Packing | None:
+    """Returns one type for the stored numbers of all files; None where scales differ, or no integer type holds all."""
+    kinds = {number_type(variable.attrs, variable.dtype) for variable in variables}
+    if (
+        len({_scaled(variable) for variable in variables}) > 1
+        or len({np.dtype(kind).kind in "iu" for kind in kinds}) > 1
+    ):
+        return None
+    common = np.result_type(*kinds)
+    is_float = common.kind == "f"
+    if is_float and not all(np.dtype(kind).kind == "f" for kind in kinds):
+        return None  # int64 beside uint64
+    fills = [variable.nodata for variable in variables if variable.nodata is not None]
+    nodata = next(iter(fills), None)
+    if is_float and len({repr(variable.nodata) for variable in variables}) > 1:
+        nodata = float("nan")  # which costs no valid value
+    if nodata is None and any(variable.missing or variable.valid_range != NO_RANGE for variable in variables):
+        return None  # no value is known to be free for what is missing
+    return Packing(common.name, "refilled", nodata)
+
+
+def _decoded(variables: list[Variable]) -> Packing:
+    dtype = "float32" if all(_fits_float32(variable) for variable in variables) else "float64"
+    for variable in variables:
+        kind = np.dtype(variable.dtype)
+        if kind.kind in "iu" and kind.itemsize * 8 > _DOUBLE:
+            raise Contradiction(
+                f"{variable.name}: files pack it differently, and no type holds {variable.dtype} exactly",
+                "make one product of each packing",
+            )
+    return Packing(dtype, "decoded", float("nan"))
+
+
+def _fits_float32(variable: Variable) -> bool:
+    """Tells whether every value that can be stored is, unpacked, a float32: tried on all of them where they are few."""
+    kind = np.dtype(variable.dtype)
+    if kind.kind == "f":
+        return kind.itemsize <= np.float32().itemsize and variable.scale is None and variable.offset is None
+    if kind.itemsize * 8 > _SMALL:
+        return False
+    every = np.arange(np.iinfo(kind).min, np.iinfo(kind).max + 1).astype(kind)
+    values = unpack(every, variable, "float64")
+    kept = values[~np.isnan(values)]
+    return bool((kept.astype(np.float32).astype(np.float64) == kept).all())

@@ -1,4 +1,4 @@
-"""Takes the clock out of an HDF5 file with paged file space, so that the same input gives the same bytes.
+"""Zeroes the timestamps of an HDF5 file with paged file space, so that the same input gives the same bytes.
 
 HDF5 stamps the object header of the superblock extension, which holds the page settings, and has no setting against
 it. The times are set to zero and the header's checksum is made anew (HDF5 File Format Specification 3.0: II.A
@@ -21,7 +21,7 @@ _TIMES_AT, _TIMES = 6, 16
 _WORD = 0xFFFFFFFF
 
 
-def stop_clock(path: Path) -> None:
+def zero_timestamps(path: Path) -> None:
     """Sets the times of the superblock extension to zero; a file without them is left as it is.
 
     Raises ``ValueError`` where the header is not what the specification says.
@@ -38,7 +38,7 @@ def stop_clock(path: Path) -> None:
 
 
 def _without_times(data: bytes) -> bytes:
-    """The first chunk of an object header, its times zero and its checksum right."""
+    """Returns the first chunk of an object header with times of zero and the checksum of that."""
     flags = data[5]
     if data[:4] != b"OHDR" or not flags & _HAS_TIMES:
         return data
@@ -54,7 +54,7 @@ def _without_times(data: bytes) -> bytes:
 
 
 def lookup3(data: bytes) -> int:
-    """Bob Jenkins' hash of 2006 («hashlittle», public domain) with the initial value 0.
+    """Computes Bob Jenkins' hash of 2006 (hashlittle, public domain) with the initial value 0.
 
     >>> hex(lookup3(b"Four score and seven years ago"))
     '0x17770551'

@@ -63,7 +63,7 @@ def prove_cube(
         for name in [variable] if variable else names_of(job.inputs):
             total += _variable(work, cube_variable(name, job), region, whole=whole)
         first = names_of(job.inputs)[0]
-        if variable in (None, first) and _is_at_start(region, job.options["time"]):
+        if variable in (None, first) and _is_at_start(region, job.cube.time):
             total += _times(work, cube_variable(first, job), region)
         return total
 
@@ -110,8 +110,8 @@ class _Sources:
 
 
 def _variable(work: _Work, variable: CubeVariable, region: Region | None, *, whole: bool) -> Proof:
-    job, axis = work.job, work.job.options["time"]
-    unit = job.options["chunks"][variable.name]
+    job, axis = work.job, work.job.cube.time
+    unit = job.cube.chunks[variable.name]
     held = variable.in_files[0]
     chunk = dict(zip(held.dims, held.chunks, strict=False))
     if axis in variable.sizes:
@@ -129,7 +129,7 @@ def _variable(work: _Work, variable: CubeVariable, region: Region | None, *, who
 
 def _block(work: _Work, variable: CubeVariable, box: Box) -> Proof:
     """One block of the output against what each source has of it."""
-    name, axis = variable.name, work.job.options["time"]
+    name, axis = variable.name, work.job.cube.time
     try:
         stored = work.written.stored(name, box)
         ours = work.written.decoded(name, stored, tuple(box))
@@ -153,7 +153,7 @@ def _block(work: _Work, variable: CubeVariable, box: Box) -> Proof:
             theirs = _with_all_gaps(work, part, theirs, share, mask)
         agree(theirs, share, cell)
         if mask is not None:
-            compare_counts(stored[place], mask, count=lambda some: variable.tally(some).count, cell=cell)
+            compare_counts(stored[place], mask, count=lambda some: variable.statistics_of(some).count, cell=cell)
             total += Proof(masks=int(mask.valid.size), readers=(NETCDF4,))
         total += Proof(blocks=1, cells=theirs.values.size, readers=(reader,), limits=limit)
     return total
@@ -285,7 +285,7 @@ def _namer(work: _Work, variable: CubeVariable, part: _Part) -> Callable[[Index]
 
 def _times(work: _Work, variable: CubeVariable, region: Region | None) -> Proof:
     """The times along the axis, bounds too, of each source against the output; those of files' names by the plan."""
-    axis = work.job.options["time"]
+    axis = work.job.cube.time
     if axis is None or axis not in variable.sizes:
         return Proof()
     names = time_names(work.written, axis)

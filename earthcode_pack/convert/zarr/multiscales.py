@@ -53,7 +53,7 @@ def add_levels(store: Path, job: Job) -> None:
     arrays = _arrays_of(store, job)
     for number, level in enumerate(made, 1):
         _write_level(store, job, number, level, arrays)
-    node = Node(store, job.options["version"])
+    node = Node(store, job.zarr.version)
     before = node.attributes()
     node.set_attributes(_without_ours(before) | _of_the_root(before, job, made, arrays))
     _consolidate(store, len(made))
@@ -68,7 +68,7 @@ def _remove_levels(store: Path) -> None:
 
 def _smallest_chunk(job: Job) -> tuple[int, int]:
     y, x = job.grid.dims
-    chunks = job.options["chunks"].values()
+    chunks = job.zarr.chunks.values()
     return min(chunk[y] for chunk in chunks), min(chunk[x] for chunk in chunks)
 
 
@@ -90,7 +90,7 @@ def _arrays_of(store: Path, job: Job) -> list[Source]:
 
 
 def _write_level(store: Path, job: Job, number: int, level: Level, arrays: list[Source]) -> None:
-    folder, version = store / str(number), job.options["version"]
+    folder, version = store / str(number), job.zarr.version
     transform = _transform(job, level)
     root = Node(store, version).attributes()
     Node(folder, version).make_group(_without_ours(root) | _place(root, job, level.shape, transform))
@@ -116,8 +116,8 @@ def _making(store: Path, number: int, level: Level, job: Job) -> Making:
         folder=store / str(number),
         sizes=dict(zip(job.grid.dims, level.shape, strict=True)),
         steps=dict(zip(job.grid.dims, level.step, strict=True)),
-        version=job.options["version"],
-        limit=job.options["region_bytes"],
+        version=job.zarr.version,
+        limit=job.zarr.region_bytes,
         subject=job.key,
     )
 
