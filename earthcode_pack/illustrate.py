@@ -14,6 +14,7 @@ from earthcode_pack.describe.assets import Thumbnail
 from earthcode_pack.describe.renders import chosen, wish_of
 from earthcode_pack.errors import Unreadable, UserError
 from earthcode_pack.execute import counted
+from earthcode_pack.formats import format_of
 from earthcode_pack.model import File
 from earthcode_pack.workspace import Workspace
 
@@ -94,7 +95,7 @@ def _chosen(profile: Profile, artifacts: Iterable[Artifact]) -> dict[str, int]:
     first, named = dict[str, int](), dict[str, int]()
     for place, artifact in enumerate(artifacts):
         first.setdefault(artifact.item, place)
-        if wanted and artifact.format == "cog" and artifact.asset == wanted.variable:
+        if wanted and format_of(artifact.format).is_raster and artifact.asset == wanted.variable:
             named[artifact.item] = place
     return first | named
 

@@ -24,6 +24,8 @@ IDLE = 2  # copies that are kept although no job uses them
 
 @dataclass
 class _Copy:
+    """A local copy in a folder of its own, and the number of jobs that use it."""
+
     folder: Path
     lock: threading.Lock = field(default_factory=threading.Lock)  # one fetches, others wait for it
     path: Path | None = None
@@ -38,7 +40,7 @@ class Copies:
         self._copies: OrderedDict[tuple[str, str], _Copy] = OrderedDict()
 
     def take(self, key: tuple[str, str]) -> Path:
-        """The local copy, fetched where there is none; until ``give_back`` it stays."""
+        """Returns the local copy, fetched where there is none; it stays until ``give_back``."""
         with self._lock:
             copy = self._copies.setdefault(key, _Copy(Path()))
             copy.users += 1
@@ -53,7 +55,7 @@ class Copies:
             raise
 
     def give_back(self, key: tuple[str, str]) -> None:
-        """One user less."""
+        """Ends one use of a copy."""
         with self._lock:
             self._copies[key].users -= 1
             self._copies.move_to_end(key)
@@ -72,7 +74,7 @@ class Copies:
 
 
 def _fetched(href: str, sha256: str, folder: Path) -> Path:
-    """A copy of a remote input. Raises ``Unreadable`` where it is another one than was hashed."""
+    """Fetches a remote input. Raises ``Unreadable`` where it is not what was hashed."""
     path = storage.fetch(href, folder)
     if storage.sha256(str(path)) != sha256:
         raise storage.changed(href)
@@ -118,7 +120,7 @@ class Paths(Mapping[str, Path]):
 
 @contextmanager
 def local_sources(inputs: tuple[Input, ...]) -> Iterator[Paths]:
-    """The inputs of a job as local paths, for as long as the context."""
+    """Provides the inputs of a job as local paths by href, for as long as the context."""
     paths = Paths(inputs)
     try:
         yield paths

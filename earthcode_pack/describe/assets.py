@@ -11,6 +11,7 @@ import pystac
 from earthcode_pack.colormap import class_color
 from earthcode_pack.describe.cube import cube_fields
 from earthcode_pack.describe.stac import data_type, finite_statistics, histogram_of, href, statistics_of, use
+from earthcode_pack.formats import format_of
 from earthcode_pack.geo.crs import crs_of, proj_code
 
 if TYPE_CHECKING:
@@ -117,8 +118,9 @@ def checksum(artifact: Artifact) -> str:
 
 def asset_title(profile: Profile, artifact: Artifact) -> str:
     """The quantity of a COG; of a cube the product's title."""
-    if artifact.format != "cog":
-        return f"{profile.product.title} ({'Zarr' if artifact.format == 'zarr' else 'NetCDF-4'})"
+    written = format_of(artifact.format)
+    if not written.is_raster:
+        return f"{profile.product.title} ({written.title})"
     variable = artifact.variables[0]
     return variable.long_name or (variable.standard_name or variable.name).replace("_", " ")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from earthcode_pack.describe.extent import frame_of, lonlat_box
+from earthcode_pack.formats import format_of
 from earthcode_pack.geo.box import is_full_circle
 from earthcode_pack.geo.crs import crs_of
 from earthcode_pack.geo.outline import cut_rings
@@ -37,7 +38,7 @@ def footprint(path: Path, artifact: Artifact) -> dict[str, Any] | None:
     grid = artifact.grid
     if grid.transform is None or _goes_round(grid):
         return None
-    mask = _raster_mask(path) if artifact.format == "cog" else _cube_mask(path, artifact)
+    mask = _raster_mask(path) if format_of(artifact.format).is_raster else _cube_mask(path, artifact)
     if not mask.any():
         return None
     rings = _rings(_outline(mask), mask.shape, grid)

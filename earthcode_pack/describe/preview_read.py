@@ -17,6 +17,7 @@ from earthcode_pack.cf.missing import unpack, unpacked
 from earthcode_pack.cf.units import same
 from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.formats import format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def read_field(target: Path, format: Format, variable: WrittenVariable, dims: tu
 
     Raises ``Unreadable`` where the file holds no such variable, or one that is no picture: text, or a single dimension.
     """
-    if format == "cog":
+    if format_of(format).is_raster:
         return _read_cog(target, variable)
     with _dataset(target, format) as dataset:
         return _read_cube(dataset, target, variable, dims)

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earthcode_pack.convert.histogram import least_exponent
-from earthcode_pack.convert.statistics import RunningStatistics, statistics_of
+from earthcode_pack.convert.statistics import RunningStatistics, least_exponent, statistics_of
 
 
 def said_by_numpy(values: np.ndarray, nodata: float | None, hidden: np.ndarray | None) -> dict[str, float]:

@@ -12,7 +12,7 @@ from rasterio.enums import ColorInterp
 from earthcode_pack.cf import grid_mappings
 from earthcode_pack.cf.missing import NO_RANGE, RANGES, as_type, stated_nodata
 from earthcode_pack.cf.times import days_that_lack, lacks_days
-from earthcode_pack.convert.cube.left_out import beside_a_map
+from earthcode_pack.convert.left_out import beside_a_map
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.raster import raster_crs
 from earthcode_pack.nodata import as_number, nodata_values

@@ -1,4 +1,4 @@
-"""Everything of a cube but the values of its data variables: coordinates, attributes, and what had to change."""
+"""Layout of a cube: all but the values of its data variables, which is coordinates, attributes, and what changed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from earthcode_pack.cf.grid_mappings import crs_of
 from earthcode_pack.cf.missing import OF_STORED_VALUES, PACKING, plain
 from earthcode_pack.cf.roles import dangling, grid_mapping_for, grid_mappings, is_grid_mapping, renamed
 from earthcode_pack.cf.times import timings_of
-from earthcode_pack.convert.cube.left_out import NOT_EVERYWHERE, reasons
-from earthcode_pack.convert.cube.notes import Notes
-from earthcode_pack.convert.cube.time_axis import Run, stacked, time_axis
+from earthcode_pack.convert.cube.time_axis import Notes, Run, stacked, time_axis
 from earthcode_pack.convert.cube.variables import CubeVariable, LocalPaths, cube_variable, names_of
+from earthcode_pack.convert.left_out import NOT_EVERYWHERE, reasons
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.open import open_raw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable, Mapping
     from pathlib import Path
 
     from earthcode_pack.model import Input, Job
@@ -34,9 +33,10 @@ _BY_READERS = ("GRIB_radius", "GRIB_earthMajorAxisInMetres", "GRIB_earthMinorAxi
 
 @dataclass(frozen=True)
 class Layout:
-    """``attributes`` are those of the data variables by name, ``attrs`` the global ones.
+    """Variables, coordinates and attributes of a cube.
 
-    ``others`` are coordinates, bounds, grid mapping and the rest, in memory.
+    ``attributes`` are those of the data variables by name, ``attrs`` the global ones, ``others`` are coordinates,
+    bounds, grid mapping and the rest, in memory. ``changes`` says what was added, changed or dropped.
     """
 
     variables: dict[str, CubeVariable]
@@ -48,7 +48,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class _Header:
-    """A file without the values of its data variables, whose attributes are kept, in their types, by name.
+    """Header of a file: all but the values of its data variables, whose attributes are kept, in their types, by name.
 
     ``crs`` is of the first file alone: the plan has seen that all have one grid, and PROJ takes its time. ``auxiliary``
     are the coordinates of data that lie at places. ``reasons`` say why a variable would be missing from the cube.
@@ -62,9 +62,12 @@ class _Header:
 
 
 def layout_of(job: Job, paths: LocalPaths) -> Layout:
-    """The layout of the cube that a job describes. Opens each input once, one after the other.
+    """Reads the layout of the cube that a job describes. Opens each input once, one after the other.
 
-    That files can be joined, the plan has seen.
+    Args:
+        job: the job, whose plan has seen that its files can be joined.
+        paths: local paths by href.
+
     """
     axis, notes = job.cube.time, Notes()
     headers = _headers(job.inputs, paths)
@@ -88,7 +91,7 @@ def layout_of(job: Job, paths: LocalPaths) -> Layout:
 
 
 def _account_for_all(job: Job, headers: dict[str, _Header], written: set[str], notes: Notes) -> None:
-    """Notes each variable of each file that is not in the cube, and was not spoken of before."""
+    """Notes each variable of each file that is not in the cube and was not mentioned before."""
     names = {v.source_name: v.name for source in job.inputs for v in source.variables}
     told = " ".join(notes.lines)
     for name, why in {each: why for header in headers.values() for each, why in header.reasons.items()}.items():
@@ -97,21 +100,17 @@ def _account_for_all(job: Job, headers: dict[str, _Header], written: set[str], n
 
 
 def _headers(inputs: tuple[Input, ...], paths: LocalPaths) -> dict[str, _Header]:
-    drivers = {source.href: source for source in inputs}
     headers: dict[str, _Header] = {}
-    for href, source in drivers.items():
-        header = _read_header(source, paths[href], of_crs=not headers)
-        _share(header.dataset, [first.dataset for first in headers.values()][:1])
-        headers[href] = header
+    first: Mapping[Hashable, xr.Variable] = {}
+    for href, source in {source.href: source for source in inputs}.items():
+        header = headers[href] = _read_header(source, paths[href], of_crs=not headers)
+        # Equal arrays are kept once: coordinates of many files may be as large as their data.
+        for name, variable in header.dataset.variables.items():
+            other = first.get(name)
+            if other is not None and variable.ndim > 1 and variable.dtype == other.dtype and _same(variable, other):
+                variable.data = other.data
+        first = first or header.dataset.variables
     return headers
-
-
-def _share(dataset: xr.Dataset, before: list[xr.Dataset]) -> None:
-    """What is the same in the first file is kept once: coordinates of many files may be as large as their data."""
-    for name, variable in dataset.variables.items():
-        other = before[0].variables.get(name) if before else None
-        if other is not None and variable.ndim > 1 and variable.dtype == other.dtype and _same(variable, other):
-            variable.data = other.data
 
 
 def _read_header(source: Input, path: Path, *, of_crs: bool) -> _Header:
@@ -127,7 +126,7 @@ def _read_header(source: Input, path: Path, *, of_crs: bool) -> _Header:
 
 
 def _typed(value: Any) -> Any:
-    """An attribute in its own type; text as text."""
+    """Returns an attribute in its own type, bytes as text."""
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
@@ -135,13 +134,16 @@ def _typed(value: Any) -> Any:
 
 
 def _attributes(variable: CubeVariable, headers: dict[str, _Header], job: Job, notes: Notes) -> dict[str, Any]:
-    """The files' attributes and the profile's; those that differ between files are the first's."""
+    """Returns the files' attributes and the profile's; of those that differ between files the first file's."""
     first = variable.in_files[0]
     if first.name != first.source_name:
         notes.add(f"{first.source_name} is called {first.name}")
     raw = headers[variable.inputs[0].href].attrs[first.source_name]
     attrs = {k: v for k, v in raw.items() if k not in _BY_READERS}
-    _note_differences(variable, attrs, notes)
+    others = variable.in_files[1:]
+    for key in sorted((attrs.keys() | {key for other in others for key in other.attrs}) - {*PACKING, "grid_mapping"}):
+        if any(not equal(other.attrs.get(key), first.attrs.get(key)) for other in others):
+            notes.add(f"{variable.name}: {key} differs between files, the first's is kept")
     _fill_value(variable, attrs, notes)
     for number in dict.fromkeys(number for held in variable.in_files for number in held.masks):
         by = f"band {number}, a transparency, hides with 0" if number else "the mask hides"
@@ -149,16 +151,8 @@ def _attributes(variable: CubeVariable, headers: dict[str, _Header], job: Job, n
     return attrs | _from_profile(variable, attrs, job, notes)
 
 
-def _note_differences(variable: CubeVariable, attrs: dict[str, Any], notes: Notes) -> None:
-    first, *rest = variable.in_files
-    keys = (attrs.keys() | {key for other in rest for key in other.attrs}) - {*PACKING, "grid_mapping"}
-    for key in sorted(keys):
-        if any(not equal(other.attrs.get(key), first.attrs.get(key)) for other in rest):
-            notes.add(f"{variable.name}: {key} differs between files, the first's is kept")
-
-
 def _fill_value(variable: CubeVariable, attrs: dict[str, Any], notes: Notes) -> None:
-    """The packing as the cube has it: the files' own, or none but NaN for missing."""
+    """Writes the packing of the cube into the attributes: the files' own, or none but NaN for missing."""
     name = variable.name
     if variable.packing.how == "decoded":
         notes.add(f"{name}: files pack it differently, decoded to {variable.dtype} with NaN for missing")
@@ -180,7 +174,7 @@ def _fill_value(variable: CubeVariable, attrs: dict[str, Any], notes: Notes) -> 
 
 
 def _drop(keys: Iterable[str], name: str, attrs: dict[str, Any], notes: Notes) -> None:
-    """Drops attributes that hold for the stored values of single files; those of packing go without a note."""
+    """Drops attributes that hold stored values of single files; those of packing without a note."""
     for key in keys:
         if attrs.pop(key, None) is not None and key not in PACKING:
             notes.add(f"{name}: {key} dropped, it was of packed values")
@@ -205,7 +199,7 @@ def _from_profile(variable: CubeVariable, attrs: dict[str, Any], job: Job, notes
 def _keep_known_coordinates(
     attrs: dict[str, Any], others: dict[str, xr.Variable], beside: tuple[str, ...], notes: Notes
 ) -> None:
-    """``coordinates`` names what the cube holds, its places at least; a grid mapping is none (CF 5, 5.6)."""
+    """Limits ``coordinates`` to what the cube holds, its places at least; a grid mapping is none (CF 5, 5.6)."""
     stated = str(attrs.pop("coordinates", "")).split()
     mappings = grid_mappings(attrs)
     known = [w for w in dict.fromkeys([*stated, *beside]) if w in others and w not in mappings]
@@ -216,7 +210,7 @@ def _keep_known_coordinates(
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Whether two plain attributes say the same; NaN is NaN."""
+    """Tells whether two plain attributes are equal; NaN is equal to NaN."""
     return bool(one == other) or (one != one and other != other)  # noqa: PLR0124 - NaN
 
 
@@ -224,7 +218,7 @@ def equal(one: Any, other: Any) -> bool:
 
 
 def _static(job: Job, runs: list[Run], axis: str | None, notes: Notes) -> dict[str, xr.Variable]:
-    """What does not run along time, from the first file; single values that differ become a series along time."""
+    """Returns what does not run along time, from the first file; single values that differ become a series."""
     out: dict[str, xr.Variable] = {}
     renames = {v.source_name: v.name for source in job.inputs for v in source.variables}
     for _, header, _ in runs:
@@ -245,7 +239,7 @@ def _static(job: Job, runs: list[Run], axis: str | None, notes: Notes) -> dict[s
 
 
 def _how_far(first: xr.Variable, others: list[xr.Variable]) -> str:
-    """Says in words how far the numbers of an axis are apart, in its steps."""
+    """Describes how far the numbers of an axis are apart, in its steps."""
     numbers = [other.values for other in others if other.shape == first.shape and other.dtype.kind in "iuf"]
     if first.ndim != 1 or first.size < 2 or len(numbers) < len(others):  # noqa: PLR2004 - a step lies between two
         return ""
@@ -261,7 +255,7 @@ def _same(one: xr.Variable, other: xr.Variable) -> bool:
 
 
 def plain_variable(variable: xr.Variable) -> xr.Variable:
-    """Native byte order, text as text, so that every writer takes it."""
+    """Returns a variable in native byte order, bytes as text, so that every writer takes it."""
     values = variable.values
     if values.dtype.kind in "iuf":
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
@@ -272,7 +266,7 @@ def plain_variable(variable: xr.Variable) -> xr.Variable:
 
 
 def _describe_coordinates(job: Job, out: dict[str, xr.Variable], notes: Notes) -> None:
-    """Standard name and units of x and y where the file gives none (CF 4, 5.6); a raster's never has any."""
+    """Adds standard name and units of x and y where the file gives none (CF 4, 5.6); a raster's never has any."""
     if job.grid.kind != "grid":
         return
     known = {entry.get("axis"): entry for entry in CRS.from_wkt(job.grid.crs).cs_to_cf()}
@@ -287,14 +281,15 @@ def _describe_coordinates(job: Job, out: dict[str, xr.Variable], notes: Notes) -
 
 
 def _grid_mapping(job: Job, first: _Header, others: dict[str, xr.Variable], notes: Notes) -> str:
-    """The name of the grid mapping variable, made where the file has none or the profile overrides it (CF 5.6)."""
+    """Returns the name of the grid mapping variable; makes it where the file has none, or the profile overrides it."""
     variable = job.inputs[0].variables[0]
     stated = grid_mapping_for(first.attrs[variable.source_name], job.grid.dims)
     names = [name for name in (stated, "spatial_ref", "crs") if name and name in others and _is_mapping(others[name])]
     crs = CRS.from_wkt(job.grid.crs)
     if names and first.crs is not None and first.crs.equals(crs, ignore_axis_order=True):
         return names[0]
-    name = next((name for name in (stated, "crs", "spatial_ref") if name and _is_free(name, others)), "grid_mapping")
+    free = (name for name in (stated, "crs", "spatial_ref") if name and (name not in others or others[name].ndim == 0))
+    name = next(free, "grid_mapping")
     others[name] = xr.Variable((), np.int32(0), {k: plain(v) for k, v in crs.to_cf().items()})
     before = f", not {crs_name(first.crs)}" if names and first.crs is not None else ""
     notes.add(f"grid mapping {name} added: {crs_name(crs)}{before}")
@@ -302,7 +297,7 @@ def _grid_mapping(job: Job, first: _Header, others: dict[str, xr.Variable], note
 
 
 def _all_mappings(stated: Any, mapping: str, others: dict[str, xr.Variable], name: str, notes: Notes) -> str:
-    """The extended form of a grid_mapping (CF 5.6) as the file has it, where the cube holds all that it names."""
+    """Returns the extended form of a grid_mapping (CF 5.6) of the file where the cube holds all that it names."""
     every = grid_mappings({"grid_mapping": stated or ""})
     if mapping in every and len(every) > 1 and all(m in others and _is_mapping(others[m]) for m in every):
         return str(stated)
@@ -312,7 +307,7 @@ def _all_mappings(stated: Any, mapping: str, others: dict[str, xr.Variable], nam
 
 
 def _follow_renames(job: Job, every: dict[str, dict[str, Any]], external: Any, notes: Notes) -> None:
-    """Lets the attributes that name variables name those of the product (CF 3.4, 4.3.3, 7.2)."""
+    """Renames variables in the attributes that name them (CF 3.4, 4.3.3, 7.2)."""
     names = {v.source_name: v.name for source in job.inputs for v in source.variables if v.name != v.source_name}
     known = {*every, *str(external).split()}  # a file beside this one may hold cell measures (CF 2.6.3)
     for name, attrs in every.items():
@@ -327,12 +322,8 @@ def _is_mapping(variable: xr.Variable) -> bool:
     return variable.ndim == 0 and is_grid_mapping(variable.attrs)
 
 
-def _is_free(name: str, others: dict[str, xr.Variable]) -> bool:
-    return name not in others or others[name].ndim == 0
-
-
 def _global_attributes(job: Job, headers: list[xr.Dataset], notes: Notes) -> dict[str, Any]:
-    """The attributes that all files share, under those of the profile."""
+    """Returns the attributes that all files share, overridden by those of the profile."""
     first = {str(k): v for k, v in headers[0].attrs.items() if k != "coordinates"}
     shared = {k: v for k, v in first.items() if all(equal(plain(h.attrs.get(k)), plain(v)) for h in headers[1:])}
     for key in sorted({str(key) for header in headers for key in header.attrs} - shared.keys() - {"coordinates"}):
@@ -343,11 +334,8 @@ def _global_attributes(job: Job, headers: list[xr.Dataset], notes: Notes) -> dic
     added = sorted(job.attributes.keys() - shared.keys())
     if added:
         notes.add(f"global attributes added: {', '.join(added)}")
-    return shared | job.attributes | {"history": _history(shared.get("history"), job)}
-
-
-def _history(before: Any, job: Job) -> str:
-    """The line that this package adds (CF 2.6.2); without a clock, so that the same input gives the same bytes."""
+    # The line that this package adds (CF 2.6.2) has no clock, so that the same input gives the same bytes.
     files = len({source.href for source in job.inputs})
     line = f"packaged from {files} file{'s' if files > 1 else ''} by earthcode_pack {__version__}, values compared"
-    return f"{before}\n{line}" if before else line
+    before = shared.get("history")
+    return shared | job.attributes | {"history": f"{before}\n{line}" if before else line}

@@ -18,8 +18,7 @@ from earthcode_pack.convert.cube.joining import (
     on_one_axis,
     without_doubles,
 )
-from earthcode_pack.convert.cube.notes import Notes
-from earthcode_pack.convert.cube.time_axis import in_units
+from earthcode_pack.convert.cube.time_axis import Notes, in_units
 from earthcode_pack.convert.cube.variables import axis_name
 from earthcode_pack.convert.jobs import (
     PLACES,

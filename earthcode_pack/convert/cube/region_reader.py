@@ -1,4 +1,4 @@
-"""What a region takes from its inputs: boxes of stored values, decoded side by side, and each chunk once.
+"""Reads what a region takes from its inputs: boxes of stored values, decoded side by side, and each chunk once.
 
 A chunk that reaches beyond a region in time (eight steps in a chunk, thirty in a region) is kept for the next one.
 """
@@ -33,8 +33,8 @@ _UNPACKED = 2**20  # values that are unpacked at once: it takes several times th
 
 
 @dataclass(frozen=True)
-class Want:
-    """A box of a variable of one file, and where it goes: ``out`` has its dimensions in the order of the file.
+class BoxRequest:
+    """Request for a box of a variable of one file; ``out`` is filled, its dimensions in the order of the file.
 
     ``spans`` are start and stop by dimension. Along ``axis``, where the file has it, ``steps`` are wanted, in this
     order; ``every`` are the steps that the whole cube takes from the file.
@@ -50,55 +50,61 @@ class Want:
     every: tuple[int, ...] = ()
 
 
-def fill(wants: list[Want], packing: Packing) -> None:
-    """Fills what is wanted with the values as the cube stores them.
+def fill(requests: list[BoxRequest], packing: Packing) -> None:
+    """Fills requests with values as the cube stores them.
 
-    Raises ``Unreadable`` where a file is broken.
+    Args:
+        requests: the boxes.
+        packing: that of the cube.
+
+    Raises:
+        Unreadable: a file is broken.
+
     """
     if packing.how == "stored":
-        _run([work for want in wants for work in _work_for(want, want.out)])
+        _run([work for request in requests for work in _work_for(request, request.out)])
         return
-    raws = [np.empty(want.out.shape, want.held.dtype) for want in wants]
-    _run([work for want, raw in zip(wants, raws, strict=True) for work in _work_for(want, raw)])
-    _run([work for want, raw in zip(wants, raws, strict=True) for work in _unpacking(want, raw, packing)])
+    raws = [np.empty(request.out.shape, request.held.dtype) for request in requests]
+    _run([work for request, raw in zip(requests, raws, strict=True) for work in _work_for(request, raw)])
+    _run([work for request, raw in zip(requests, raws, strict=True) for work in _unpacking(request, raw, packing)])
 
 
 def _run(every: list[Work]) -> None:
-    """All of it in the pool, a few at once where they take much memory each."""
+    """Does work in the pool, a few pieces at once where they take much memory each."""
     most = max((work.nbytes for work in every), default=1)
     together = len(every) if most * cores() <= _AT_WORK else max(1, _AT_WORK // most)
     for start in range(0, len(every), together or 1):
         in_pool(lambda work: work.do(), every[start : start + together])
 
 
-def _unpacking(want: Want, raw: Array, packing: Packing) -> Iterator[Work]:
+def _unpacking(request: BoxRequest, raw: Array, packing: Packing) -> Iterator[Work]:
     def unpack(part: slice) -> None:
-        want.out[part] = packing.apply(raw[part], want.held)
+        request.out[part] = packing.apply(raw[part], request.held)
 
     step = max(1, _UNPACKED * raw.shape[0] // raw.size)
     for start in range(0, raw.shape[0], step):
         yield Work(partial(unpack, slice(start, start + step)), 32 * _UNPACKED)
 
 
-def _work_for(want: Want, out: Array) -> list[Work]:
-    with values_of(want.path, want.driver, want.held) as values:
-        return [work for box, part in _boxes(want, out) for work in _reading(values, want, box, part)]
+def _work_for(request: BoxRequest, out: Array) -> list[Work]:
+    with values_of(request.path, request.driver, request.held) as values:
+        return [work for box, part in _boxes(request, out) for work in _reading(values, request, box, part)]
 
 
-def _boxes(want: Want, out: Array) -> Iterator[tuple[Box, Array]]:
-    """A box for each run of consecutive steps."""
-    dims = want.held.dims
-    if want.axis not in dims:
-        yield tuple(want.spans[dim] for dim in dims), out
+def _boxes(request: BoxRequest, out: Array) -> Iterator[tuple[Box, Array]]:
+    """Yields a box for each run of consecutive steps."""
+    dims = request.held.dims
+    if request.axis not in dims:
+        yield tuple(request.spans[dim] for dim in dims), out
         return
-    at = dims.index(want.axis)
-    for start, stop in _runs(want.steps):
-        spans = {**want.spans, want.axis: (want.steps[start], want.steps[stop - 1] + 1)}
+    at = dims.index(request.axis)
+    for start, stop in _runs(request.steps):
+        spans = {**request.spans, request.axis: (request.steps[start], request.steps[stop - 1] + 1)}
         yield tuple(spans[dim] for dim in dims), _along(out, at, start, stop)
 
 
 def _runs(steps: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """Where steps that follow one another begin and end.
+    """Yields where steps that follow one another begin and end.
 
     >>> list(_runs((4, 5, 6, 9, 2, 3)))
     [(0, 3), (3, 4), (4, 6)]
@@ -126,30 +132,30 @@ _LAYERS: Kept[_Layer] = Kept(STRADDLING, lambda layer: layer.values.nbytes)
 _TAKING = threading.Lock()
 
 
-def _reading(values: Values, want: Want, box: Box, out: Array) -> Iterator[Work]:
-    """The work for a box; what it has of chunks that reach beyond it is taken from memory."""
-    at = want.held.dims.index(want.axis) if want.axis in want.held.dims else 0
-    length = _chunk_length(want)
-    (first, last), end = box[at], want.held.shape[at]
+def _reading(values: Values, request: BoxRequest, box: Box, out: Array) -> Iterator[Work]:
+    """Yields the work for a box; its share of chunks that reach beyond it is taken from memory."""
+    at = request.held.dims.index(request.axis) if request.axis in request.held.dims else 0
+    length = _chunk_length(request)
+    (first, last), end = box[at], request.held.shape[at]
     for low, high in _cuts(first, last, length, end):
         part, target = (*box[:at], (low, high), *box[at + 1 :]), _along(out, at, low - first, high - first)
         layer = low // length * length, min(low // length * length + length, end)
         fits = target.nbytes // (high - low) * length <= STRADDLING
         if layer[0] <= low and high <= layer[1] and (low, high) != layer and fits:
-            _take(values, want, (*box[:at], layer, *box[at + 1 :]), part, target)
+            _take(values, request, (*box[:at], layer, *box[at + 1 :]), part, target)
         else:
             yield from values.reading(part, target)
 
 
-def _chunk_length(want: Want) -> int:
-    """Steps that one decoding gives; 1 where time does not matter."""
-    if want.axis not in want.held.dims or not want.held.chunks:
+def _chunk_length(request: BoxRequest) -> int:
+    """Returns the steps that one decoding gives; 1 where time does not matter."""
+    if request.axis not in request.held.dims or not request.held.chunks:
         return 1
-    return want.held.chunks[want.held.dims.index(want.axis)]
+    return request.held.chunks[request.held.dims.index(request.axis)]
 
 
 def _cuts(first: int, last: int, length: int, end: int) -> list[tuple[int, int]]:
-    """Steps cut where a chunk begins that is not whole among them, or ends.
+    """Cuts steps where a chunk begins that is not whole among them, or ends.
 
     >>> _cuts(5, 30, 8, 100), _cuts(8, 30, 8, 30), _cuts(3, 5, 8, 100)
     ([(5, 8), (8, 24), (24, 30)], [(8, 30)], [(3, 5)])
@@ -159,16 +165,16 @@ def _cuts(first: int, last: int, length: int, end: int) -> list[tuple[int, int]]
     return [(low, high) for low, high in ((first, head), (head, tail), (tail, last)) if low < high]
 
 
-def _take(values: Values, want: Want, chunk: Box, box: Box, out: Array) -> None:
-    """Copies what a box has of a chunk that others take the rest of; decoded where nobody has done it yet."""
-    at = want.held.dims.index(str(want.axis))
-    stat, (start, stop) = want.path.stat(), chunk[at]
-    key = (want.path, stat.st_mtime_ns, stat.st_size, want.held.source_name, chunk)
+def _take(values: Values, request: BoxRequest, chunk: Box, box: Box, out: Array) -> None:
+    """Copies the share of a box in a chunk of which other regions take the rest; decodes it once."""
+    at = request.held.dims.index(str(request.axis))
+    stat, (start, stop) = request.path.stat(), chunk[at]
+    key = (request.path, stat.st_mtime_ns, stat.st_size, request.held.source_name, chunk)
 
     def decoded() -> _Layer:
         array = np.empty([high - low for low, high in chunk], out.dtype)
         _run(list(values.reading(chunk, array)))
-        return _Layer(array, sum(start <= step < stop for step in want.every))
+        return _Layer(array, sum(start <= step < stop for step in request.every))
 
     layer = _LAYERS.get(key, decoded)
     out[...] = _along(layer.values, at, box[at][0] - start, box[at][1] - start)

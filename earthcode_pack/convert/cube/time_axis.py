@@ -1,7 +1,8 @@
-"""The time axis of a cube: joined from the files' own axes, or made from the periods of files without one."""
+"""Time axis of a cube: joined from the files' own axes, or made from the periods of files without one."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,14 +15,24 @@ from earthcode_pack.errors import Contradiction
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from earthcode_pack.convert.cube.notes import Notes
     from earthcode_pack.model import Input, Period
 
 Array = np.ndarray[Any, Any]
 
 
+@dataclass
+class Notes:
+    """Descriptions of what a conversion added, changed or dropped, each once, in the order of their first mention."""
+
+    lines: dict[str, None] = field(default_factory=dict)
+
+    def add(self, line: str) -> None:
+        """Adds a line, once."""
+        self.lines.setdefault(line)
+
+
 class Run(NamedTuple):
-    """Some steps of a file, its header, and the units and calendar of what counts time in it."""
+    """Some steps of a file, its header, and units and calendar of its time coordinates by name."""
 
     source: Input
     header: xr.Dataset
@@ -32,10 +43,18 @@ _EPOCH = "1970-01-01 00:00:00"
 
 
 def time_axis(inputs: tuple[Input, ...], runs: list[Run], axis: str, notes: Notes) -> dict[str, xr.Variable]:
-    """The time coordinate, its bounds and all that runs along it, by name.
+    """Returns the time coordinate, its bounds and all that runs along it, by name.
 
-    Raises ``Contradiction`` where calendars differ, ``NotEqual`` where an instant cannot be written in the units of the
-    first file.
+    Args:
+        inputs: those of the job.
+        runs: one for each input.
+        axis: the time dimension.
+        notes: takes what was changed.
+
+    Raises:
+        Contradiction: calendars differ.
+        NotEqual: an instant cannot be written in the units of the first file.
+
     """
     name = names_of(inputs)[0]
     held = [run for run in runs if any(variable.name == name for variable in run.source.variables)]
@@ -45,18 +64,15 @@ def time_axis(inputs: tuple[Input, ...], runs: list[Run], axis: str, notes: Note
     if lacks_days(held[0].header, axis):
         notes.add(days_that_lack(axis))
     along = [str(key) for key, variable in held[0].header.variables.items() if axis in variable.dims]
-    return {key: _joined(key, held, axis, notes) for key in along if _everywhere(key, held, notes)}
-
-
-def _everywhere(name: str, runs: list[Run], notes: Notes) -> bool:
-    everywhere = all(name in header.variables for _, header, _ in runs)
-    if not everywhere:
-        notes.add(f"{name} dropped: not every file holds it")
-    return everywhere
+    everywhere = [key for key in along if all(key in header.variables for _, header, _ in held)]
+    for key in along:
+        if key not in everywhere:
+            notes.add(f"{key} dropped: not every file holds it")
+    return {key: _joined(key, held, axis, notes) for key in everywhere}
 
 
 def _made_axis(periods: list[Period], axis: str, notes: Notes) -> dict[str, xr.Variable]:
-    """The start of each period, with bounds where they are intervals."""
+    """Returns the start of each period, with bounds where they are intervals."""
     attrs = {
         "standard_name": "time", "axis": "T", "units": f"seconds since {_EPOCH}", "calendar": "proleptic_gregorian",
     }  # fmt: skip
@@ -77,7 +93,7 @@ def _seconds(moment: datetime) -> int | float:
 
 
 def _joined(name: str, runs: list[Run], axis: str, notes: Notes) -> xr.Variable:
-    """One variable of all files along time, in the units of the first file where it holds times."""
+    """Joins one variable of all files along time, in the units of the first file where it holds times."""
     first = runs[0].header.variables[name]
     pieces = []
     for run in runs:
@@ -87,7 +103,7 @@ def _joined(name: str, runs: list[Run], axis: str, notes: Notes) -> xr.Variable:
 
 
 def stacked(name: str, runs: list[Run], axis: str, notes: Notes) -> xr.Variable:
-    """A single value of each file as a series along time, each repeated for the steps of its file."""
+    """Returns a single value of each file as a series along time, each repeated for the steps of its file."""
     first = runs[0].header.variables[name]
     notes.add(f"{name} differs between files: a series along {axis}")
     pieces = [

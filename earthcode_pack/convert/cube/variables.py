@@ -11,7 +11,7 @@ import numpy as np
 
 from earthcode_pack.cf.kinds import is_categorical
 from earthcode_pack.cf.missing import NO_RANGE, as_numbers, as_type, hidden, missing, number_type, unpack
-from earthcode_pack.convert.cube.region_reader import Want, fill
+from earthcode_pack.convert.cube.region_reader import BoxRequest, fill
 from earthcode_pack.convert.statistics import RunningStatistics, statistics_of
 from earthcode_pack.errors import Contradiction, NotEqual
 
@@ -171,7 +171,7 @@ def read_block(
     if axis not in variable.sizes:
         return _static_block(variable, region, paths)
     block = _empty(variable, region) if into is None else into
-    fill(list(_wants(variable, region, str(axis), block, paths)), variable.packing)
+    fill(list(_requests(variable, region, str(axis), block, paths)), variable.packing)
     return block
 
 
@@ -179,7 +179,9 @@ def _empty(variable: CubeVariable, region: Region) -> Array:
     return np.empty([region[dim][1] - region[dim][0] for dim in variable.sizes], variable.dtype)
 
 
-def _wants(variable: CubeVariable, region: Region, axis: str, block: Array, paths: LocalPaths) -> Iterator[Want]:
+def _requests(
+    variable: CubeVariable, region: Region, axis: str, block: Array, paths: LocalPaths
+) -> Iterator[BoxRequest]:
     """Yields what the region takes from each input, and where in the block it goes."""
     every: dict[str, tuple[int, ...]] = {}
     for source in variable.inputs:
@@ -189,15 +191,15 @@ def _wants(variable: CubeVariable, region: Region, axis: str, block: Array, path
         count = len(source.steps) or 1
         low, high = max(start - first, 0), min(stop - first, count)
         if low < high:
-            want = _want(source, variable, region, block, paths)
-            out = _part(variable, want.held, axis, block, (first + low - start, first + high - start))
-            yield replace(want, out=out, axis=axis, steps=source.steps[low:high], every=every[source.href])
+            request = _request(source, variable, region, block, paths)
+            out = _part(variable, request.held, axis, block, (first + low - start, first + high - start))
+            yield replace(request, out=out, axis=axis, steps=source.steps[low:high], every=every[source.href])
         first += count
 
 
-def _want(source: Input, variable: CubeVariable, region: Region, block: Array, paths: LocalPaths) -> Want:
+def _request(source: Input, variable: CubeVariable, region: Region, block: Array, paths: LocalPaths) -> BoxRequest:
     held = held_by(source, variable.name)
-    return Want(paths[source.href], source.driver, held, {dim: region[dim] for dim in held.dims}, block)
+    return BoxRequest(paths[source.href], source.driver, held, {dim: region[dim] for dim in held.dims}, block)
 
 
 def _part(variable: CubeVariable, held: Variable, axis: str, block: Array, span: tuple[int, int]) -> Array:
@@ -226,9 +228,9 @@ def _static_block(variable: CubeVariable, region: Region, paths: LocalPaths) -> 
 
 def _map_of(source: Input, variable: CubeVariable, region: Region, paths: LocalPaths) -> Array:
     block = _empty(variable, region)
-    want = _want(source, variable, region, block, paths)
-    out = block.transpose([list(variable.sizes).index(dim) for dim in want.held.dims])
-    fill([replace(want, out=out)], variable.packing)
+    request = _request(source, variable, region, block, paths)
+    out = block.transpose([list(variable.sizes).index(dim) for dim in request.held.dims])
+    fill([replace(request, out=out)], variable.packing)
     return block
 
 

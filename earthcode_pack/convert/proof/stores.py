@@ -21,6 +21,7 @@ from earthcode_pack.convert.proof.masks import Masked, both, compare_counts, mas
 from earthcode_pack.convert.proof.times import compare_times, refuse_half_read, time_names, times_of
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.errors import NotEqual
+from earthcode_pack.formats import format_of
 from earthcode_pack.model import Proof
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def prove_cube(
     with ExitStack() as stack:
         sources = _Sources(paths, stack)
         try:
-            written = stack.enter_context(open_cube(target, "Zarr" if job.format == "zarr" else "netCDF"))
+            written = stack.enter_context(open_cube(target, format_of(job.format).driver))
         except CannotTell as error:
             raise NotEqual(f"{job.key}: what was written cannot be opened: {error}", REMEDY) from error
         work = _Work(job, written, sources)

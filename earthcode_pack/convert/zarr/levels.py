@@ -1,4 +1,4 @@
-"""The arrays of one level of a pyramid, made from those of the level before, chunk by chunk."""
+"""Writes the arrays of one level of a pyramid from those of the level before, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import zarr
 
 from earthcode_pack.checks.equality import compare
 from earthcode_pack.convert.cube.chunks import region_sizes, regions
-from earthcode_pack.convert.zarr.zarr_metadata import Node
+from earthcode_pack.convert.zarr.zarr_metadata import MetadataNode
 from earthcode_pack.parallel import Budget, in_pool
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ _OF_THE_BASE = ("actual_range",)  # attributes that are true of the full resolut
 
 
 @dataclass(frozen=True)
-class Source:
-    """An array of the base: the names of its dimensions, of its CF bounds ("" without), and how it is made coarser."""
+class BaseArray:
+    """An array of the base: the names of its dimensions, of its CF bounds ("" without), and its resampling."""
 
     name: str
     dims: tuple[str, ...]
@@ -41,7 +41,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Making:
+class LevelJob:
     """A level and the one before as folders; ``sizes`` of y and x, and the ``steps`` from the one to the other."""
 
     before: Path
@@ -57,20 +57,20 @@ class Making:
 class _Piece:
     """Whole write units of one array of a level, and the array that they are made from."""
 
-    making: Making
-    source: Source
+    level: LevelJob
+    source: BaseArray
     before: Any
     array: Any
     region: Region
 
     @property
     def steps(self) -> list[int]:
-        """How many cells of the level before make one, along each axis."""
-        return [self.making.steps.get(dim, 1) for dim in self.source.dims]
+        """Cells of the level before that make one, along each axis."""
+        return [self.level.steps.get(dim, 1) for dim in self.source.dims]
 
 
 def write_edges(base: Path, folder: Path, name: str, edges: Array, version: int) -> None:
-    """A coordinate of y or x, or its bounds: centres of the cells, or both edges of each in the order of the base."""
+    """Writes a coordinate of y or x, or its bounds: centres of cells, or edges of each in the order of the base."""
     before = zarr.open_array(base, path=name, mode="r")
     values = (edges[:-1] + edges[1:]) / 2
     if before.ndim == 2:  # noqa: PLR2004 - bounds
@@ -78,53 +78,57 @@ def write_edges(base: Path, folder: Path, name: str, edges: Array, version: int)
         swapped = (first[1] - first[0]) * (edges[1] - edges[0]) < 0
         values = np.stack([edges[1:], edges[:-1]] if swapped else [edges[:-1], edges[1:]], axis=1)
     if before.dtype.kind == "f":
-        Node(folder / name, version).make_array_like(Node(base / name, version), {0: len(values)}, _OF_THE_BASE)
+        MetadataNode(folder / name, version).make_array_like(
+            MetadataNode(base / name, version), {0: len(values)}, _OF_THE_BASE
+        )
         zarr.open_array(folder, path=name, mode="r+")[...] = values.astype(before.dtype)
     else:  # centres of coarser cells lie between whole numbers
-        _write_new(folder, name, values, before)
+        zarr.create_array(
+            folder,
+            name=name,
+            data=values,
+            chunks=values.shape,
+            attributes={key: value for key, value in before.attrs.items() if key not in (*_OF_THE_BASE, "_FillValue")},
+            zarr_format=before.metadata.zarr_format,
+            dimension_names=getattr(before.metadata, "dimension_names", None),
+        )
 
 
-def _write_new(folder: Path, name: str, values: Array, like: Any) -> None:
-    zarr.create_array(
-        folder,
-        name=name,
-        data=values,
-        chunks=values.shape,
-        attributes={key: value for key, value in like.attrs.items() if key not in (*_OF_THE_BASE, "_FillValue")},
-        zarr_format=like.metadata.zarr_format,
-        dimension_names=getattr(like.metadata, "dimension_names", None),
-    )
+def write_cells(level: LevelJob, arrays: list[BaseArray]) -> None:
+    """Writes every array that lies on y or x, in the pool.
 
+    Args:
+        level: the level.
+        arrays: those of the base.
 
-def write_cells(making: Making, arrays: list[Source]) -> None:
-    """Every array that lies on y or x, in the pool.
+    Raises:
+        NotEqual: what is read back differs from what was computed.
 
-    Raises ``NotEqual`` where what is read back differs from what was computed.
     """
-    budget = Budget(making.limit)
+    budget = Budget(level.limit)
 
     def write(piece: _Piece) -> None:
         with budget.hold(_in_hand(piece)):
             _write(piece)
 
-    in_pool(write, [piece for source in arrays for piece in _pieces(making, source)])
+    in_pool(write, [piece for source in arrays for piece in _pieces(level, source)])
 
 
-def _pieces(making: Making, source: Source) -> list[_Piece]:
-    """The pieces of an array, whose metadata are written here."""
-    like, node = (Node(folder / source.name, making.version) for folder in (making.before, making.folder))
-    along = {axis: making.sizes[dim] for axis, dim in enumerate(source.dims) if dim in making.sizes}
+def _pieces(level: LevelJob, source: BaseArray) -> list[_Piece]:
+    """Writes the metadata of an array, and returns its pieces."""
+    like, node = (MetadataNode(folder / source.name, level.version) for folder in (level.before, level.folder))
+    along = {axis: level.sizes[dim] for axis, dim in enumerate(source.dims) if dim in level.sizes}
     node.make_array_like(like, along, _OF_THE_BASE)
-    before = zarr.open_array(making.before, path=source.name, mode="r")
-    array = zarr.open_array(making.folder, path=source.name, mode="r+")
+    before = zarr.open_array(level.before, path=source.name, mode="r")
+    array = zarr.open_array(level.folder, path=source.name, mode="r+")
     sizes = dict(zip(source.dims, array.shape, strict=True))
     unit = dict(zip(source.dims, array.shards or array.chunks, strict=True))
-    region = region_sizes(sizes, unit, array.dtype.itemsize, min(making.limit // 16, _PIECE))
-    return [_Piece(making, source, before, array, place) for place in regions(sizes, region)]
+    region = region_sizes(sizes, unit, array.dtype.itemsize, min(level.limit // 16, _PIECE))
+    return [_Piece(level, source, before, array, place) for place in regions(sizes, region)]
 
 
 def _write(piece: _Piece) -> None:
-    """One piece: made, written, read back and compared."""
+    """Computes one piece, writes it, reads it back and compares."""
     starts = {dim: start for dim, (start, _) in piece.region.items()}
     lengths = {dim: stop - start for dim, (start, stop) in piece.region.items()}
     made = np.empty(tuple(lengths.values()), piece.array.dtype)
@@ -134,7 +138,7 @@ def _write(piece: _Piece) -> None:
         made[inside] = _coarser_cells(piece, place)
     target = tuple(slice(*span) for span in piece.region.values())
     piece.array[target] = made
-    where = f"{piece.making.subject}: level {piece.making.folder.name} of {piece.source.name}"
+    where = f"{piece.level.subject}: level {piece.level.folder.name} of {piece.source.name}"
     compare(made, np.asarray(piece.array[target]), f"{where}{[list(span) for span in piece.region.values()]}")
 
 
@@ -145,14 +149,14 @@ def _coarser_cells(piece: _Piece, place: Region) -> Array:
 
 
 def _block(piece: _Piece, lengths: Sizes) -> Sizes:
-    """How much of a piece is made at once: of whole chunks of the level before, as many as a share of the limit."""
+    """Returns the size of what is computed at once: whole chunks of the level before, within a share of the limit."""
     chunks = zip(piece.source.dims, piece.before.chunks, piece.steps, strict=True)
     unit = {dim: max(chunk // step, 1) for dim, chunk, step in chunks}
-    return region_sizes(lengths, unit, piece.array.dtype.itemsize, min(piece.making.limit // 32, _BLOCK))
+    return region_sizes(lengths, unit, piece.array.dtype.itemsize, min(piece.level.limit // 32, _BLOCK))
 
 
 def _in_hand(piece: _Piece) -> int:
-    """Bytes at most: what is written, and a block of the level before, each in its forms."""
+    """Returns the bytes of a piece at most: what is written, and a block of the level before, with their copies."""
     lengths = {dim: stop - start for dim, (start, stop) in piece.region.items()}
     block = prod(_block(piece, lengths).values()) * prod(piece.steps)
     return (_WRITTEN * prod(lengths.values()) + _READ * block) * int(piece.array.dtype.itemsize)

@@ -1,4 +1,4 @@
-"""A pyramid in a finished Zarr store: coarser levels as groups beside the arrays, by three Zarr conventions.
+"""Adds a pyramid to a finished Zarr store: coarser levels as groups beside the arrays, by three Zarr conventions.
 
 ``multiscales``, ``spatial`` and ``proj``, each v0.1 (github.com/zarr-conventions). The root keeps the full resolution
 and is the asset ``.`` of the layout; the levels are the groups ``1``, ``2``, …, each a CF dataset of its own.
@@ -16,10 +16,10 @@ import zarr
 
 from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.convert.read.open import open_raw
-from earthcode_pack.convert.zarr.levels import Making, Source, write_cells, write_edges
+from earthcode_pack.convert.zarr.levels import BaseArray, LevelJob, write_cells, write_edges
 from earthcode_pack.convert.zarr.pyramid import Level, Transform, edges_of, levels_of, scaled
 from earthcode_pack.convert.zarr.resampling import resampling_of
-from earthcode_pack.convert.zarr.zarr_metadata import Node
+from earthcode_pack.convert.zarr.zarr_metadata import MetadataNode
 from earthcode_pack.geo.crs import crs_of, proj_code
 
 if TYPE_CHECKING:
@@ -42,41 +42,39 @@ _V3_NOTE = "Consolidated metadata is currently not part in the Zarr format 3 spe
 
 
 def add_levels(store: Path, job: Job) -> None:
-    """Writes the levels of a store (a folder, all of whose base is written), and what the conventions say of them.
+    """Writes the levels of a store and the metadata of the conventions.
 
-    Each level is made from the one before, read back and compared; at most ``region_bytes`` of cells are in hand at
+    Each level is made from the one before, read back and compared; at most ``region_bytes`` of cells are in memory at
     once, unless a single chunk or shard is larger. Doing it again gives the same bytes.
-    Raises ``NotEqual`` where what is read back differs from what was computed.
+
+    Args:
+        store: a folder, all of whose base is written.
+        job: the job that made it.
+
+    Raises:
+        NotEqual: what is read back differs from what was computed.
+
     """
-    _remove_levels(store)
-    made = levels_of(job.grid.shape, _smallest_chunk(job))
+    for folder in store.iterdir():  # what an interrupted call left
+        if folder.is_dir() and _LEVEL.fullmatch(folder.name):
+            shutil.rmtree(folder)
+    y, x = job.grid.dims
+    chunks = job.zarr.chunks.values()
+    made = levels_of(job.grid.shape, (min(chunk[y] for chunk in chunks), min(chunk[x] for chunk in chunks)))
     arrays = _arrays_of(store, job)
     for number, level in enumerate(made, 1):
         _write_level(store, job, number, level, arrays)
-    node = Node(store, job.zarr.version)
+    node = MetadataNode(store, job.zarr.version)
     before = node.attributes()
     node.set_attributes(_without_ours(before) | _of_the_root(before, job, made, arrays))
     _consolidate(store, len(made))
 
 
-def _remove_levels(store: Path) -> None:
-    """What an interrupted call left."""
-    for folder in store.iterdir():
-        if folder.is_dir() and _LEVEL.fullmatch(folder.name):
-            shutil.rmtree(folder)
-
-
-def _smallest_chunk(job: Job) -> tuple[int, int]:
-    y, x = job.grid.dims
-    chunks = job.zarr.chunks.values()
-    return min(chunk[y] for chunk in chunks), min(chunk[x] for chunk in chunks)
-
-
-def _arrays_of(store: Path, job: Job) -> list[Source]:
+def _arrays_of(store: Path, job: Job) -> list[BaseArray]:
     """The arrays of the base, with the names of their dimensions, and how they are made coarser."""
     with open_raw(store, "Zarr") as dataset:
         return [
-            Source(
+            BaseArray(
                 name=str(name),
                 dims=tuple(str(dim) for dim in variable.dims),
                 resampling=resampling_of(str(name), variable, job),
@@ -89,11 +87,11 @@ def _arrays_of(store: Path, job: Job) -> list[Source]:
 # --- one level ------------------------------------------------------------------------------------------------------
 
 
-def _write_level(store: Path, job: Job, number: int, level: Level, arrays: list[Source]) -> None:
+def _write_level(store: Path, job: Job, number: int, level: Level, arrays: list[BaseArray]) -> None:
     folder, version = store / str(number), job.zarr.version
     transform = _transform(job, level)
-    root = Node(store, version).attributes()
-    Node(folder, version).make_group(_without_ours(root) | _place(root, job, level.shape, transform))
+    root = MetadataNode(store, version).attributes()
+    MetadataNode(folder, version).make_group(_without_ours(root) | _place(root, job, level.shape, transform))
     axes = dict(zip(job.grid.dims, edges_of(transform, level.shape), strict=True))
     edges = axes | {array.bounds: axes[array.name] for array in arrays if array.name in axes and array.bounds}
     for array in arrays:
@@ -101,25 +99,22 @@ def _write_level(store: Path, job: Job, number: int, level: Level, arrays: list[
             write_edges(store, folder, array.name, edges[array.name], version)
         elif not _has_cells(array, job):
             shutil.copytree(store / array.name, folder / array.name)
-            _correct_geotransform(Node(folder / array.name, version), transform)
+            _correct_geotransform(MetadataNode(folder / array.name, version), transform)
     cells = [array for array in arrays if array.name not in edges and _has_cells(array, job)]
-    write_cells(_making(store, number, level, job), cells)
-
-
-def _has_cells(array: Source, job: Job) -> bool:
-    return bool(set(array.dims) & set(job.grid.dims))
-
-
-def _making(store: Path, number: int, level: Level, job: Job) -> Making:
-    return Making(
+    level_job = LevelJob(
         before=store if number == 1 else store / str(number - 1),
-        folder=store / str(number),
+        folder=folder,
         sizes=dict(zip(job.grid.dims, level.shape, strict=True)),
         steps=dict(zip(job.grid.dims, level.step, strict=True)),
-        version=job.zarr.version,
+        version=version,
         limit=job.zarr.region_bytes,
         subject=job.key,
     )
+    write_cells(level_job, cells)
+
+
+def _has_cells(array: BaseArray, job: Job) -> bool:
+    return bool(set(array.dims) & set(job.grid.dims))
 
 
 def _transform(job: Job, level: Level) -> Transform:
@@ -127,8 +122,8 @@ def _transform(job: Job, level: Level) -> Transform:
     return scaled(job.grid.transform, level.scale)
 
 
-def _correct_geotransform(node: Node, transform: Transform) -> None:
-    """GDAL's attribute of a grid mapping, which rioxarray and GDAL believe more than the coordinates."""
+def _correct_geotransform(node: MetadataNode, transform: Transform) -> None:
+    """Corrects GDAL's attribute of a grid mapping, which rioxarray and GDAL prefer to the coordinates."""
     attrs = node.attributes()
     if "GeoTransform" in attrs:
         a, b, c, d, e, f = transform
@@ -139,12 +134,12 @@ def _correct_geotransform(node: Node, transform: Transform) -> None:
 
 
 def _without_ours(attrs: dict[str, Any]) -> dict[str, Any]:
-    """Attributes without those of the conventions, which a source that was a pyramid may bring along."""
+    """Returns attributes without those of the conventions, which a source that was a pyramid may have."""
     return {key: value for key, value in attrs.items() if not _OURS.match(key)}
 
 
 def _place(before: dict[str, Any], job: Job, shape: tuple[int, int], transform: Transform) -> dict[str, Any]:
-    """``spatial:`` and ``proj:`` of a group that is one level."""
+    """Returns ``spatial:`` and ``proj:`` of a group that is one level."""
     return {
         "zarr_conventions": _conventions(before, "spatial", "proj"),
         **_common(job),
@@ -154,14 +149,14 @@ def _place(before: dict[str, Any], job: Job, shape: tuple[int, int], transform: 
 
 
 def _common(job: Job) -> dict[str, Any]:
-    """What all levels share. The CRS as a code where an authority knows it, else as WKT 2 (ISO 19162:2019)."""
+    """Returns what all levels share. The CRS is a code where an authority knows it, else WKT 2 (ISO 19162:2019)."""
     code = proj_code(job.grid.crs)
     proj = {"proj:code": code} if code else {"proj:wkt2": crs_of(job.grid.crs).to_wkt("WKT2_2019")}
     return {**proj, "spatial:dimensions": list(job.grid.dims), "spatial:registration": "pixel"}
 
 
 def _conventions(before: dict[str, Any], *names: str) -> list[Any]:
-    """The entries of ``zarr_conventions``: those of others that a source brought along, and ours."""
+    """Returns the entries of ``zarr_conventions``: those of others that a source has, and ours."""
     stated = before.get("zarr_conventions", [])
     ours = {uuid for uuid, _ in _CONVENTIONS.values()}
     others = [entry for entry in stated if isinstance(entry, dict) and entry.get("uuid") not in ours]
@@ -177,8 +172,8 @@ def _conventions(before: dict[str, Any], *names: str) -> list[Any]:
     ]
 
 
-def _of_the_root(before: dict[str, Any], job: Job, made: list[Level], arrays: list[Source]) -> dict[str, Any]:
-    """The layout, finest level first. Transform and shape are each level's, the box is that of the data."""
+def _of_the_root(before: dict[str, Any], job: Job, made: list[Level], arrays: list[BaseArray]) -> dict[str, Any]:
+    """Returns the layout, finest level first. Transform and shape are each level's, the box is that of the data."""
     base = Level(job.grid.shape, (1, 1), (1, 1))
     layout = [_entry(_BASE, None, base, job)]
     for number, level in enumerate(made, 1):
@@ -201,15 +196,15 @@ def _entry(asset: str, derived_from: str | None, level: Level, job: Job) -> dict
     }
 
 
-def _methods(arrays: list[Source]) -> dict[str, Any]:
-    """``resampling_method`` where all variables share one, and, which the convention lacks, one for each variable."""
+def _methods(arrays: list[BaseArray]) -> dict[str, Any]:
+    """Returns ``resampling_method`` where variables share one, and, beyond the convention, that of each variable."""
     by_name = {array.name: array.resampling.method for array in arrays if array.resampling.data}
     every = sorted(set(by_name.values()))
     return ({"resampling_method": every[0]} if len(every) == 1 else {}) | {"resampling_methods": by_name}
 
 
 def _consolidate(store: Path, count: int) -> None:
-    """Each level by itself, so that it opens like a store, then the root, which covers them all."""
+    """Consolidates each level by itself, so that it opens like a store, then the root, which covers them all."""
     paths = [str(number) for number in range(1, count + 1)]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=_V3_NOTE)

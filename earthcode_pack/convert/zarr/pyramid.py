@@ -1,4 +1,4 @@
-"""Coarser levels of a grid: their sizes, their places, and their cells. Pure arithmetic.
+"""Levels of lower resolution: their sizes, their places, and the cells that are made of finer ones. Arithmetic.
 
 Each level has half the rows and columns of the one before, rounded up: the last cell of an odd row or column is made
 of what remains. It keeps the size of the others on the ground, so that one transform holds for the whole level.
@@ -31,7 +31,7 @@ class Level:
 
 
 def levels_of(shape: Shape, chunk: Shape) -> list[Level]:
-    """The levels of a grid, by two until both sizes are at most a chunk of the base, and at most ``SMALLEST``.
+    """Returns the levels of a grid, by two until both sizes are at most a chunk of the base and ``SMALLEST``.
 
     At least one, unless the grid is a single cell. A size of one is not halved.
 
@@ -49,7 +49,7 @@ def levels_of(shape: Shape, chunk: Shape) -> list[Level]:
 
 
 def coarser(size: int) -> int:
-    """Half, rounded up.
+    """Returns half a size, rounded up.
 
     >>> coarser(8), coarser(7), coarser(1)
     (4, 4, 1)
@@ -58,7 +58,7 @@ def coarser(size: int) -> int:
 
 
 def scaled(transform: Transform, scale: Shape) -> Transform:
-    """The affine of a grid whose cells are ``scale`` (rows, columns) cells of another with the same corner.
+    """Returns the affine of a grid whose cells are ``scale`` (rows, columns) cells of another of the same corner.
 
     >>> scaled((10.0, 0.0, 500000.0, 0.0, -10.0, 4600000.0), (2, 4))
     (40.0, 0.0, 500000.0, 0.0, -20.0, 4600000.0)
@@ -68,7 +68,7 @@ def scaled(transform: Transform, scale: Shape) -> Transform:
 
 
 def fitted(chunk: int, shard: int | None, size: int) -> tuple[int, int | None]:
-    """A chunk and a shard of a level along one axis: those of the base, no longer than what they hold.
+    """Returns chunk and shard of a level along one axis: those of the base, no longer than what they hold.
 
     >>> fitted(250, 1000, 1100), fitted(250, 1000, 600), fitted(250, 1000, 100), fitted(250, None, 100)
     ((250, 1000), (250, 750), (100, 100), (100, None))
@@ -78,7 +78,7 @@ def fitted(chunk: int, shard: int | None, size: int) -> tuple[int, int | None]:
 
 
 def edges_of(transform: Transform, shape: Shape) -> tuple[Array, Array]:
-    """The edges of the rows and of the columns, one more than there are cells; of a grid that is not rotated.
+    """Returns the edges of rows and columns, one more than there are cells, of a grid that is not rotated.
 
     >>> [edges.tolist() for edges in edges_of((2.0, 0.0, 10.0, 0.0, -1.0, 5.0), (2, 1))]
     [[5.0, 4.0, 3.0], [10.0, 12.0]]
@@ -88,11 +88,17 @@ def edges_of(transform: Transform, shape: Shape) -> tuple[Array, Array]:
 
 
 def coarsen(block: Array, axes: dict[int, int], method: Method, missing: tuple[float | int, ...], fill: Any) -> Array:
-    """A block with one cell for each ``axes[axis]`` (one or two) along each axis, of the same type.
+    """Reduces a block to coarser cells of the same type.
 
-    Values in ``missing``, and NaN, do not count; a cell of nothing else becomes ``fill``. ``average`` is exact and
-    rounded half up in integers, in double precision otherwise. ``mode`` is the most frequent value, the first of
-    several in the order of the block. ``nearest`` is the first cell, missing or not.
+    Args:
+        block: the cells.
+        axes: cells that make one, one or two, by axis.
+        method: ``average`` is exact and rounded half up in integers, in double precision otherwise. ``mode`` is the
+            most frequent value, the first of several in the order of the block. ``nearest`` is the first cell, missing
+            or not.
+        missing: values that do not count, as NaN does not.
+        fill: what a cell of nothing but missing ones becomes.
+
     """
     if method == "nearest":
         return np.ascontiguousarray(block[_every(block.ndim, axes, dict.fromkeys(axes, 0))])
@@ -109,7 +115,7 @@ def _every(ndim: int, axes: dict[int, int], starts: dict[int, int]) -> tuple[sli
 def _members(
     block: Array, axes: dict[int, int], missing: tuple[float | int, ...]
 ) -> tuple[list[Array], list[Array | None]]:
-    """The first cells of all coarser ones, the second, …, and where they count; None where all of them do."""
+    """Returns the first cells of all coarser ones, the second, …, and where they count; None where all of them do."""
     cells: list[Array] = []
     valid: list[Array | None] = []
     shape = tuple(-(-size // axes.get(axis, 1)) for axis, size in enumerate(block.shape))
@@ -143,7 +149,7 @@ def _padded(cells: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _count(valid: list[Array | None], shape: tuple[int, ...]) -> Array | int:
-    """How many cells count: one number where none is missing anywhere."""
+    """Returns how many cells count: one number where none is missing anywhere."""
     if all(counts is None for counts in valid):
         return len(valid)
     total = np.zeros(shape, np.int8)
@@ -163,7 +169,7 @@ def _average(cells: list[Array], valid: list[Array | None], fill: Any) -> Array:
 
 
 def _whole_average(cells: list[Array], valid: list[Array | None], fill: Any) -> Array:
-    """In integers throughout; those of eight bytes by quotients and remainders, whose sums stay in the type."""
+    """Averages in integers throughout; those of eight bytes by quotients and remainders, whose sums fit the type."""
     dtype = cells[0].dtype
     wide = dtype if dtype.itemsize == _LONG else np.dtype(np.int32 if dtype.itemsize < 4 else np.int64)  # noqa: PLR2004
     count = _count(valid, cells[0].shape)

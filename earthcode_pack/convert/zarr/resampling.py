@@ -1,4 +1,4 @@
-"""How the cells of a variable make a coarser one: by what its values mean."""
+"""Resampling of a variable to coarser cells, by what its values mean."""
 
 from __future__ import annotations
 
@@ -46,24 +46,26 @@ class Resampling:
     valid: Range = NO_RANGE
 
     def apply(self, block: Array, axes: dict[int, int]) -> Array:
-        """The coarser cells of a block of stored values, in its own type."""
+        """Returns the coarser cells of a block of stored values, in its own type."""
         if self.method == "nearest":
             return coarsen(block, axes, "nearest", (), None)
-        numbers = self._within(block.view(self.dtype))
-        return coarsen(numbers, axes, self.method, self.missing, self.fill).view(block.dtype)
-
-    def _within(self, numbers: Array) -> Array:
-        """The numbers with what lies beyond the valid range as ``fill``, which is among ``missing`` then."""
+        numbers = block.view(self.dtype)
         outside = beyond(numbers, self.valid)
-        if outside is None or not outside.any():
-            return numbers
-        return np.where(outside, numbers.dtype.type(self.fill), numbers)
+        if outside is not None and outside.any():  # ``fill`` is among ``missing`` then
+            numbers = np.where(outside, numbers.dtype.type(self.fill), numbers)
+        return coarsen(numbers, axes, self.method, self.missing, self.fill).view(block.dtype)
 
 
 def resampling_of(name: str, variable: xr.Variable, job: Job) -> Resampling:
-    """Mode for classes and flags, average for amounts, nearest for what neither fits: directions and coordinates.
+    """Returns mode for classes and flags, average for amounts, nearest for directions and coordinates.
 
-    Values are averaged as they are stored: the mean of packed values is the packed mean. ``_Unsigned`` is kept to.
+    Values are averaged as they are stored: the mean of packed values is the packed mean. ``_Unsigned`` is respected.
+
+    Args:
+        name: of an array of the store.
+        variable: the array, undecoded.
+        job: the job that made it.
+
     """
     stored, data = variable.dtype.newbyteorder("=").name, name in names_of(job.inputs)
     if variable.dtype.kind not in "iuf":
@@ -83,7 +85,7 @@ def resampling_of(name: str, variable: xr.Variable, job: Job) -> Resampling:
 
 
 def _number_beyond(valid: Range, kind: str) -> float | int:
-    """A number that means missing where none is stated: NaN, else one beyond the valid range, else zero."""
+    """Returns a number that means missing where none is stated: NaN, else one beyond the valid range, else zero."""
     low, high = valid
     ends = [end for end in (None if high is None else high + 1, None if low is None else low - 1) if end is not None]
     if np.dtype(kind).kind == "f":
@@ -100,7 +102,7 @@ def _method(name: str, variable: xr.Variable, job: Job) -> Method:
 
 
 def _missing(name: str, attrs: dict[Any, Any], stored: str, job: Job) -> tuple[float | int, ...]:
-    """The numbers that mean missing, the one that is written for missing cells first (CF 2.5.1)."""
+    """Returns the numbers that mean missing, the one that is written for missing cells first (CF 2.5.1)."""
     held = [v for source in job.inputs for v in source.variables if v.name == name and v.dtype == stored]
     further = [*further_missing(attrs, stored), *(value for v in held for value in v.missing)]
     every = [v for v in (stated_nodata(attrs, stored), *further) if v is not None and holds(stored, v)]

@@ -1,4 +1,4 @@
-"""The metadata of one group or array of a Zarr folder, v2 or v3, as the JSON that it is."""
+"""Metadata of one group or array of a Zarr folder, v2 or v3, read and written as JSON."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _META, _ARRAY, _GROUP, _ATTRS = "zarr.json", ".zarray", ".zgroup", ".zattrs"
 
 
 @dataclass(frozen=True)
-class Node:
+class MetadataNode:
     """A group or array by its folder."""
 
     folder: Path
     version: int
 
     def attributes(self) -> dict[str, Any]:
-        """Its attributes as stored."""
+        """Returns its attributes as stored."""
         if self.version == _V3:
             return dict(self._read(_META).get("attributes", {}))
         return self._read(_ATTRS) if (self.folder / _ATTRS).is_file() else {}
 
     def set_attributes(self, attrs: dict[str, Any]) -> None:
-        """Replaces its attributes; of a v3 group the consolidated metadata goes, which held the old ones."""
+        """Replaces its attributes; drops the consolidated metadata of a v3 group, which held the old ones."""
         if self.version != _V3:
             self._write(_ATTRS, attrs)
             return
@@ -40,7 +40,7 @@ class Node:
         self._write(_META, meta | {"attributes": attrs})
 
     def make_group(self, attrs: dict[str, Any]) -> None:
-        """Makes it a group."""
+        """Creates a group."""
         self.folder.mkdir()
         if self.version == _V3:
             self._write(_META, {"attributes": attrs, "zarr_format": 3, "node_type": "group"})
@@ -48,8 +48,8 @@ class Node:
         self._write(_GROUP, {"zarr_format": 2})
         self._write(_ATTRS, attrs)
 
-    def make_array_like(self, other: Node, sizes: dict[int, int], drop: tuple[str, ...]) -> None:
-        """Makes it an array without chunks: the other's in all but the sizes of some axes, and some attributes."""
+    def make_array_like(self, other: MetadataNode, sizes: dict[int, int], drop: tuple[str, ...]) -> None:
+        """Creates an array without chunks, like another in all but the sizes of some axes, and some attributes."""
         self.folder.mkdir()
         name = _META if self.version == _V3 else _ARRAY
         meta = other._read(name)
@@ -67,14 +67,14 @@ class Node:
         return content
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
-        """Whole or not at all."""
+        """Writes a file by one rename."""
         part = self.folder / f"{name}.part"
         part.write_text(json.dumps(content, indent=2))
         os.replace(part, self.folder / name)  # noqa: PTH105 - atomic on every platform
 
 
 def _fit_chunks(meta: dict[str, Any], sizes: dict[int, int]) -> None:
-    """Chunks and shards, in place, of an array that has its new shape."""
+    """Fits chunks and shards, in place, of an array that has its new shape."""
     if "chunks" in meta:
         meta["chunks"] = [fitted(c, None, sizes[i])[0] if i in sizes else c for i, c in enumerate(meta["chunks"])]
         return
