@@ -12,11 +12,13 @@ from earthcode_pack.convert.statistics import RunningStatistics
 from earthcode_pack.model import File, Job, PartSums, Proof, Receipt, Value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from earthcode_pack.model import Dimension, Grid, Variable, WrittenVariable
 
 
 class Part(Value):
-    """A piece of a job that one worker does alone: a file, or one region of one variable of a store.
+    """Piece of a job that one worker does alone: a file, or one region of one variable of a store.
 
     ``region`` is start and stop by dimension; empty where the part is the whole job.
     """
@@ -28,10 +30,32 @@ class Part(Value):
     region: dict[str, tuple[int, int]] = Field({})
 
 
-class Sent(Value):
-    """Data of a part that goes into a store from the worker that made it; keys are relative to the product.
+class OneFile:
+    """Base of formats whose jobs write one file, in one part; see ``formats.OutputFormat``."""
 
-    Before the first object is put it names ``files``; when all of them are put, their ``receipts``.
+    is_shared = False
+    output: str
+
+    def begin(self, job: Job, folder: Path) -> None:
+        """Does nothing: the only part writes the whole file."""
+
+    def parts(self, job: Job, folder: Path) -> list[Part]:
+        """Returns the whole job as one part."""
+        return [Part(job=job, folder=str(folder))]
+
+    def keeps_parts(self, job: Job) -> bool:
+        """Tells that the file of the part is the product's."""
+        return True
+
+    def finish(self, job: Job, folder: Path, changes: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:
+        """Returns the file."""
+        return folder / self.output, changes
+
+
+class Sent(Value):
+    """Data of a part that the worker that made it uploads to the store; keys are relative to the product.
+
+    Before the first upload it names ``files``; when all of them are uploaded, their ``receipts``.
     """
 
     place: str  # of the store, as the ledger of an upload names it

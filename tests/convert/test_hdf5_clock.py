@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import h5py
 import pytest
 
-from earthcode_pack.convert.netcdf.hdf5_timestamps import lookup3, zero_timestamps
+from earthcode_pack.convert.netcdf.hdf5_timestamps import zero_timestamps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,10 +56,3 @@ def test_a_damaged_header_is_not_made_to_look_right(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     with pytest.raises(ValueError, match="checksum"):
         zero_timestamps(path)
-
-
-@pytest.mark.parametrize(
-    ("data", "value"), [(b"", 0xDEADBEEF), (b"Four score and seven years ago", 0x17770551)], ids=["empty", "lookup3.c"]
-)
-def test_lookup3_by_its_published_values(data: bytes, value: int) -> None:
-    assert lookup3(data) == value

@@ -9,24 +9,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from earthcode_pack.convert.work import Part
+from earthcode_pack.convert.work import OneFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from earthcode_pack.convert.statistics import RunningStatistics
-    from earthcode_pack.convert.work import Measured, Record
+    from earthcode_pack.convert.work import Measured, Part, Record
     from earthcode_pack.model import Driver, Failure, Job, Source
     from earthcode_pack.profile import Profile
 
 
-class CogFormat:
+class CogFormat(OneFile):
     """One GeoTIFF for each variable and time of a source; see ``formats.OutputFormat``."""
 
     title = "GeoTIFF"
     driver: Driver = "GTiff"
     is_raster = True
-    is_shared = False
     output = "out.tif"
 
     def plan(self, profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Job], list[Failure]]:
@@ -35,26 +34,11 @@ class CogFormat:
 
         return plan_scenes(profile, sources)
 
-    def begin(self, job: Job, folder: Path) -> None:
-        """Does nothing: the only part writes the whole file."""
-
-    def parts(self, job: Job, folder: Path) -> list[Part]:
-        """Returns the whole job as one part."""
-        return [Part(job=job, folder=str(folder))]
-
     def write(self, part: Part) -> Record:
         """Writes the COG."""
         from earthcode_pack.convert.cog.writer import write_map  # noqa: PLC0415
 
         return write_map(part)
-
-    def keeps_parts(self, job: Job) -> bool:
-        """Tells that the file of the part is the product's."""
-        return True
-
-    def finish(self, job: Job, folder: Path, changes: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:
-        """Returns the file."""
-        return folder / self.output, changes
 
     def measure(self, path: Path, job: Job, statistics: dict[str, RunningStatistics]) -> Measured:
         """Reads grid, variable and compression from the header."""

@@ -29,7 +29,7 @@ class Orientation:
 
     @property
     def is_identity(self) -> bool:
-        """Cells stay where they are in the file."""
+        """Tells whether cells stay where they are in the file."""
         return not (self.flip or self.mirror or self.roll)
 
 

@@ -60,12 +60,12 @@ class RasterMetadata:
 
     @property
     def has_alpha(self) -> bool:
-        """The last band is an alpha band."""
+        """Tells whether the last band is an alpha band."""
         return self.colorinterp[-1:] == (ColorInterp.alpha,)
 
     @property
     def is_palette(self) -> bool:
-        """Values are indices into a colour table, so that neighbours are unrelated."""
+        """Tells whether values are indices into a colour table, so that neighbours are unrelated."""
         return self.colorinterp[:1] == (ColorInterp.palette,)
 
 

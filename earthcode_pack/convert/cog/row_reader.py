@@ -57,12 +57,12 @@ class RasterReader:
         self.is_as_stored = orientation.is_identity and not any(variable.masks)
 
     def rows(self, start: int, stop: int) -> Array:
-        """See ``RowReader``."""
+        """Implements ``RowReader``."""
         window = _window(start, stop, self._orientation)
         return _turned(np.asarray(self._dataset.read(self._bands, window=window)), self._orientation)
 
     def mask(self, start: int, stop: int) -> Array | None:
-        """See ``RowReader``."""
+        """Implements ``RowReader``."""
         if not self.metadata.has_mask:
             return None
         valid = read_validity(self._dataset, self._variable, _window(start, stop, self._orientation))
@@ -84,7 +84,7 @@ class CubeReader:
         self.metadata = metadata_of_cube(dataset, variable, self._dtype, source.time_dim)
 
     def rows(self, start: int, stop: int) -> Array:
-        """See ``RowReader``."""
+        """Implements ``RowReader``."""
         window = _window(start, stop, self._orientation)
         block = self._rows_of_file(window.row_off, window.row_off + window.height)
         native = block.astype(block.dtype.newbyteorder("="), copy=False)

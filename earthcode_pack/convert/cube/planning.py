@@ -64,7 +64,9 @@ def plan_files(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Job]
         groups, failures = _files_by_source(profile, sources)
     else:
         usable, failures = alike(profile, sources)
-        groups = _files_by_time(profile, on_one_axis(usable, profile, failures))
+        layout = {"none": "", "year": "%Y", "month": "%Y%m"}[profile.target.netcdf.split]
+        moments = on_one_axis(usable, profile, failures)
+        groups = [list(group) for _, group in groupby(moments, key=lambda m: m.period.start.strftime(layout))]
     files = _without_collisions(_named(profile, groups), failures)
     return _try_jobs(profile, files, failures, netcdf_encoding, ".nc"), failures
 
@@ -92,11 +94,6 @@ def _fits_itself(group: list[Moment], profile: Profile, failures: list[Failure])
     kept, bad = alike(profile, sources)
     failures.extend(bad)
     return len(kept) == len(sources)
-
-
-def _files_by_time(profile: Profile, moments: list[Moment]) -> list[list[Moment]]:
-    layout = {"none": "", "year": "%Y", "month": "%Y%m"}[profile.target.netcdf.split]
-    return [list(group) for _, group in groupby(moments, key=lambda moment: moment.period.start.strftime(layout))]
 
 
 def _named(profile: Profile, groups: list[list[Moment]]) -> list[_Output]:

@@ -135,7 +135,8 @@ _TAKING = threading.Lock()
 def _reading(values: Values, request: BoxRequest, box: Box, out: Array) -> Iterator[Work]:
     """Yields the work for a box; its share of chunks that reach beyond it is taken from memory."""
     at = request.held.dims.index(request.axis) if request.axis in request.held.dims else 0
-    length = _chunk_length(request)
+    # Steps that one decoding gives; 1 where time does not matter.
+    length = request.held.chunks[at] if request.axis in request.held.dims and request.held.chunks else 1
     (first, last), end = box[at], request.held.shape[at]
     for low, high in _cuts(first, last, length, end):
         part, target = (*box[:at], (low, high), *box[at + 1 :]), _along(out, at, low - first, high - first)
@@ -145,13 +146,6 @@ def _reading(values: Values, request: BoxRequest, box: Box, out: Array) -> Itera
             _take(values, request, (*box[:at], layer, *box[at + 1 :]), part, target)
         else:
             yield from values.reading(part, target)
-
-
-def _chunk_length(request: BoxRequest) -> int:
-    """Returns the steps that one decoding gives; 1 where time does not matter."""
-    if request.axis not in request.held.dims or not request.held.chunks:
-        return 1
-    return request.held.chunks[request.held.dims.index(request.axis)]
 
 
 def _cuts(first: int, last: int, length: int, end: int) -> list[tuple[int, int]]:

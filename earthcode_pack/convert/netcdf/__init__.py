@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from earthcode_pack.convert.work import Part
+from earthcode_pack.convert.work import OneFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from earthcode_pack.convert.statistics import RunningStatistics
-    from earthcode_pack.convert.work import Measured, Record
+    from earthcode_pack.convert.work import Measured, Part, Record
     from earthcode_pack.model import Driver, Failure, Job, Source
     from earthcode_pack.profile import Profile
 
 
-class NetcdfFormat:
+class NetcdfFormat(OneFile):
     """Files by source, year, month, or one for all; see ``formats.OutputFormat``."""
 
     title = "NetCDF-4"
     driver: Driver = "netCDF"
     is_raster = False
-    is_shared = False
     output = "out.nc"
 
     def plan(self, profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Job], list[Failure]]:
@@ -30,26 +29,11 @@ class NetcdfFormat:
 
         return plan_files(profile, sources)
 
-    def begin(self, job: Job, folder: Path) -> None:
-        """Does nothing: the only part writes the whole file."""
-
-    def parts(self, job: Job, folder: Path) -> list[Part]:
-        """Returns the whole job as one part."""
-        return [Part(job=job, folder=str(folder))]
-
     def write(self, part: Part) -> Record:
         """Writes the file."""
         from earthcode_pack.convert.netcdf.writer import write_file  # noqa: PLC0415
 
         return write_file(part)
-
-    def keeps_parts(self, job: Job) -> bool:
-        """Tells that the file of the part is the product's."""
-        return True
-
-    def finish(self, job: Job, folder: Path, changes: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:
-        """Returns the file."""
-        return folder / self.output, changes
 
     def measure(self, path: Path, job: Job, statistics: dict[str, RunningStatistics]) -> Measured:
         """Reads grid, variables, dimensions and filters from the file."""

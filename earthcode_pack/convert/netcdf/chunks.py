@@ -47,7 +47,7 @@ _FED = 2**20  # bytes at once: what comes out takes little more memory than it i
 
 
 def disk_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """NetCDF has no truth values: xarray keeps them as int8 with the attribute ``dtype: bool``."""
+    """Returns the type on disk: truth values, which NetCDF lacks, are int8 (xarray adds ``dtype: bool``)."""
     return np.dtype(np.int8) if dtype.kind == "b" else dtype
 
 
@@ -110,12 +110,12 @@ class Chunks:
             dataset.id.write_direct_chunk(chunk.corner, chunk.data)
 
     def _places(self, region: Region) -> list[Region]:
-        """The chunks of a region, as places in it, clipped at its end."""
+        """Returns the chunks of a region, as places in it, clipped at its end."""
         sizes = {dim: stop - start for dim, (start, stop) in region.items()}
         return list(regions(sizes, dict(zip(region, self.shape, strict=True))))
 
     def _encoder(self, region: Region, block: Array) -> Callable[[Region], _Chunk]:
-        """The piece of work that makes a chunk of a place in a block."""
+        """Returns the function that encodes the chunk at a place in a block."""
         first = {dim: start for dim, (start, _) in region.items()}
 
         def encoded(place: Region) -> _Chunk:
@@ -130,7 +130,7 @@ class Chunks:
         return encoded
 
     def _data(self, chunk: Array, corner: Corner) -> bytes | None:
-        """HDF5 reads a chunk that is not there as the fill value; the first one always is, see ``reserve``."""
+        """Compresses a chunk; None for fill values alone, as which HDF5 reads absent chunks; see ``reserve``."""
         if self.variable.nodata is not None and any(corner) and is_only(chunk, self.fill):
             return None
         return deflate_chunk(chunk, self.job.netcdf.level)
@@ -152,7 +152,7 @@ class Chunks:
         self._spot_check(path, written, places)
 
     def _compared(self, path: Path, written: Written, places: list[Region]) -> list[bool]:
-        """Whether each chunk is what was written, read with our own threads where HDF5 is not needed."""
+        """Tells whether each chunk is what was written, read with our own threads where HDF5 is not needed."""
         found = stored(path, self.dataset)
         if found is None:
             with self._opened(path) as read:
@@ -180,7 +180,7 @@ class Chunks:
         return _digest(cells) == written.digests[tuple(start for start, _ in place.values())]
 
     def _spot_check(self, path: Path, written: Written, places: list[Region]) -> None:
-        """The first and the last chunk, as h5netcdf gives them to users: HDF5 itself finds and decodes them."""
+        """Compares the first and the last chunk as h5netcdf reads them: HDF5 itself finds and decodes them."""
         with self._opened(path) as read:
             for place in (places[0], places[-1]):
                 if not self._is_same(read(place), place, written):
@@ -208,7 +208,7 @@ _REPORT = "run again; if it stays, report it with this message: the conversion m
 
 
 def _digest(cells: Array) -> bytes:
-    """Of the bytes of C-contiguous cells: XXH3, 128 bits, finds what goes wrong at the speed of memory."""
+    """Hashes the bytes of C-contiguous cells by XXH3, 128 bits, which finds errors at the speed of memory."""
     digest: bytes = xxhash.xxh3_128_digest(cells.reshape(-1).view(np.uint8).data)
     return digest
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from numcodecs.checksum32 import JenkinsLookup3
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -18,7 +20,6 @@ _EXTENSION_AT = 20  # address of the extension in a superblock of version 2 or 3
 _NONE = 2**64 - 1
 _HAS_TIMES, _HAS_PHASES = 0x20, 0x10
 _TIMES_AT, _TIMES = 6, 16
-_WORD = 0xFFFFFFFF
 
 
 def zero_timestamps(path: Path) -> None:
@@ -45,45 +46,12 @@ def _without_times(data: bytes) -> bytes:
     at = _TIMES_AT + _TIMES + (4 if flags & _HAS_PHASES else 0)
     width = 1 << (flags & 3)
     end = at + width + int.from_bytes(data[at : at + width], "little")
-    if data[end : end + 4] != struct.pack("<I", lookup3(data[:end])):
+    checksum = JenkinsLookup3()
+    try:
+        checksum.decode(data[: end + 4])
+    except RuntimeError as error:
         raise ValueError(
             "the object header of the superblock extension has another checksum than the specification says"
-        )
-    body = data[:_TIMES_AT] + bytes(_TIMES) + data[_TIMES_AT + _TIMES : end]
-    return body + struct.pack("<I", lookup3(body)) + data[end + 4 :]
-
-
-def lookup3(data: bytes) -> int:
-    """Computes Bob Jenkins' hash of 2006 (hashlittle, public domain) with the initial value 0.
-
-    >>> hex(lookup3(b"Four score and seven years ago"))
-    '0x17770551'
-    """
-    a = b = c = (0xDEADBEEF + len(data)) & _WORD
-    if not data:
-        return c
-    last = (len(data) - 1) // 12 * 12
-    for at in range(0, last, 12):
-        x, y, z = struct.unpack_from("<III", data, at)
-        a, b, c = _mix((a + x) & _WORD, (b + y) & _WORD, (c + z) & _WORD)
-    x, y, z = struct.unpack("<III", data[last:].ljust(12, b"\0"))
-    return _final((a + x) & _WORD, (b + y) & _WORD, (c + z) & _WORD)
-
-
-def _rotated(value: int, bits: int) -> int:
-    return ((value << bits) | (value >> (32 - bits))) & _WORD
-
-
-def _mix(a: int, b: int, c: int) -> tuple[int, int, int]:
-    for bits in (4, 6, 8, 16, 19, 4):
-        a = ((a - c) & _WORD) ^ _rotated(c, bits)
-        c = (c + b) & _WORD
-        a, b, c = b, c, a
-    return a, b, c
-
-
-def _final(a: int, b: int, c: int) -> int:
-    for bits in (14, 11, 25, 16, 4, 14, 24):
-        c = ((c ^ b) - _rotated(b, bits)) & _WORD
-        a, b, c = b, c, a
-    return b
+        ) from error
+    body: bytes = checksum.encode(data[:_TIMES_AT] + bytes(_TIMES) + data[_TIMES_AT + _TIMES : end])
+    return body + data[end + 4 :]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -11,14 +14,13 @@ import zarr
 
 from earthcode_pack.checks.equality import compare
 from earthcode_pack.convert.cube.chunks import region_sizes, regions
-from earthcode_pack.convert.zarr.zarr_metadata import MetadataNode
+from earthcode_pack.convert.zarr.pyramid import fitted
 from earthcode_pack.parallel import Budget, in_pool
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from earthcode_pack.convert.zarr.pyramid import Array
-    from earthcode_pack.convert.zarr.resampling import Resampling
+    from earthcode_pack.convert.zarr.pyramid import Array, Resampling
 
 Sizes = dict[str, int]
 Region = dict[str, tuple[int, int]]
@@ -160,3 +162,79 @@ def _in_hand(piece: _Piece) -> int:
     lengths = {dim: stop - start for dim, (start, stop) in piece.region.items()}
     block = prod(_block(piece, lengths).values()) * prod(piece.steps)
     return (_WRITTEN * prod(lengths.values()) + _READ * block) * int(piece.array.dtype.itemsize)
+
+
+# --- metadata of groups and arrays, v2 or v3, as JSON -----------------------------------------------------------------
+
+_V3 = 3
+_META, _ARRAY, _GROUP, _ATTRS = "zarr.json", ".zarray", ".zgroup", ".zattrs"
+
+
+@dataclass(frozen=True)
+class MetadataNode:
+    """A group or array by its folder."""
+
+    folder: Path
+    version: int
+
+    def attributes(self) -> dict[str, Any]:
+        """Returns its attributes as stored."""
+        if self.version == _V3:
+            return dict(self._read(_META).get("attributes", {}))
+        return self._read(_ATTRS) if (self.folder / _ATTRS).is_file() else {}
+
+    def set_attributes(self, attrs: dict[str, Any]) -> None:
+        """Replaces its attributes; drops the consolidated metadata of a v3 group, which held the old ones."""
+        if self.version != _V3:
+            self._write(_ATTRS, attrs)
+            return
+        meta = self._read(_META)
+        meta.pop("consolidated_metadata", None)
+        self._write(_META, meta | {"attributes": attrs})
+
+    def make_group(self, attrs: dict[str, Any]) -> None:
+        """Creates a group."""
+        self.folder.mkdir()
+        if self.version == _V3:
+            self._write(_META, {"attributes": attrs, "zarr_format": 3, "node_type": "group"})
+            return
+        self._write(_GROUP, {"zarr_format": 2})
+        self._write(_ATTRS, attrs)
+
+    def make_array_like(self, other: MetadataNode, sizes: dict[int, int], drop: tuple[str, ...]) -> None:
+        """Creates an array without chunks, like another in all but the sizes of some axes, and some attributes."""
+        self.folder.mkdir()
+        name = _META if self.version == _V3 else _ARRAY
+        meta = other._read(name)
+        meta["shape"] = [sizes.get(axis, size) for axis, size in enumerate(meta["shape"])]
+        _fit_chunks(meta, sizes)
+        self._write(name, meta)
+        if self.version != _V3 and (other.folder / _ATTRS).is_file():
+            shutil.copyfile(other.folder / _ATTRS, self.folder / _ATTRS)
+        attrs = other.attributes()
+        if set(drop) & set(attrs):
+            self.set_attributes({key: value for key, value in attrs.items() if key not in drop})
+
+    def _read(self, name: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.folder / name).read_text())
+        return content
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        """Writes a file by one rename."""
+        part = self.folder / f"{name}.part"
+        part.write_text(json.dumps(content, indent=2))
+        os.replace(part, self.folder / name)  # noqa: PTH105 - atomic on every platform
+
+
+def _fit_chunks(meta: dict[str, Any], sizes: dict[int, int]) -> None:
+    """Fits chunks and shards, in place, of an array that has its new shape."""
+    if "chunks" in meta:
+        meta["chunks"] = [fitted(c, None, sizes[i])[0] if i in sizes else c for i, c in enumerate(meta["chunks"])]
+        return
+    outer = meta["chunk_grid"]["configuration"]["chunk_shape"]
+    sharding = next((codec["configuration"] for codec in meta["codecs"] if codec["name"] == "sharding_indexed"), None)
+    for axis, size in sizes.items():
+        if sharding is None:
+            outer[axis], _ = fitted(outer[axis], None, size)
+        else:
+            sharding["chunk_shape"][axis], outer[axis] = fitted(sharding["chunk_shape"][axis], outer[axis], size)

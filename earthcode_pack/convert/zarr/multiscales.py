@@ -16,10 +16,8 @@ import zarr
 
 from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.convert.read.open import open_raw
-from earthcode_pack.convert.zarr.levels import BaseArray, LevelJob, write_cells, write_edges
-from earthcode_pack.convert.zarr.pyramid import Level, Transform, edges_of, levels_of, scaled
-from earthcode_pack.convert.zarr.resampling import resampling_of
-from earthcode_pack.convert.zarr.zarr_metadata import MetadataNode
+from earthcode_pack.convert.zarr.levels import BaseArray, LevelJob, MetadataNode, write_cells, write_edges
+from earthcode_pack.convert.zarr.pyramid import Level, Transform, edges_of, levels_of, resampling_of, scaled
 from earthcode_pack.geo.crs import crs_of, proj_code
 
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ def add_levels(store: Path, job: Job) -> None:
 
 
 def _arrays_of(store: Path, job: Job) -> list[BaseArray]:
-    """The arrays of the base, with the names of their dimensions, and how they are made coarser."""
+    """Returns the arrays of the base, with the names of their dimensions, and their resampling."""
     with open_raw(store, "Zarr") as dataset:
         return [
             BaseArray(

@@ -84,12 +84,12 @@ class StoredForm:
 
     @cached_property
     def order(self) -> list[Shape]:
-        """The chunks of an object as they are stored."""
+        """Places of the chunks of an object in the order in which they are stored."""
         return morton_order(self.grid)
 
     @property
     def nbytes(self) -> int:
-        """Of a chunk before compression."""
+        """Bytes of a chunk before compression."""
         return int(np.prod(self.chunk)) * self.fill.itemsize
 
 
