@@ -207,7 +207,7 @@ def test_what_is_left_to_zarr_python(tmp_path: Path, how: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("fill", [np.float32("nan"), np.float32(-9)])
 def test_another_codec_goes_through_zarr_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fill: Any) -> None:
-    monkeypatch.setattr(module, "_codec", lambda *_: (GzipCodec(),))
+    monkeypatch.setattr(module, "compressor", lambda *_: GzipCodec())
     values = ramp(4, 3, 4)
     values[2:] = fill
     values[3, 0, :1].view("u4")[...] = ODD_NAN[4]

@@ -268,7 +268,7 @@ _UNCOMPRESSED = ("bytes", "crc32c", "transpose")  # codecs of Zarr v3 that do no
 
 def codecs_of(path: Path) -> dict[str, str]:
     """Describes the compression of each array of a store, a folder or a ZIP, by its own metadata."""
-    return {key: _description(array) for key, array in _arrays(path).items()}
+    return {key: _array_text(array) for key, array in _arrays(path).items()}
 
 
 def _arrays(path: Path) -> dict[str, Any]:
@@ -288,24 +288,26 @@ def _read(path: Path, name: str) -> dict[str, Any]:
         return dict(json.loads(store.read(name))) if name in store.namelist() else {}
 
 
-def _description(array: dict[str, Any]) -> str:
+def _array_text(array: dict[str, Any]) -> str:
     """Describes the compression of an array of Zarr v3 (core specification, ``codecs``), or v2 (``compressor``)."""
     if "codecs" not in array:
         compressor = array.get("compressor") or {}
-        return _codec(str(compressor.get("id", "none")), compressor)
+        return _codec_text(str(compressor.get("id", "none")), compressor)
     codecs = list(array["codecs"])
     sharded = next((codec for codec in codecs if codec["name"] == "sharding_indexed"), None)
     inner = sharded["configuration"]["codecs"] if sharded else codecs
     words = [
-        _codec(codec["name"], codec.get("configuration", {})) for codec in inner if codec["name"] not in _UNCOMPRESSED
+        _codec_text(codec["name"], codec.get("configuration", {}))
+        for codec in inner
+        if codec["name"] not in _UNCOMPRESSED
     ]
     return ", ".join([*words, *(["sharded"] if sharded else [])] or ["none"])
 
 
-def _codec(name: str, settings: dict[str, Any]) -> str:
+def _codec_text(name: str, settings: dict[str, Any]) -> str:
     """Describes a codec with its settings.
 
-    >>> _codec("blosc", {"cname": "zstd", "clevel": 1, "shuffle": 1})
+    >>> _codec_text("blosc", {"cname": "zstd", "clevel": 1, "shuffle": 1})
     'Blosc zstd, level 1, shuffle'
     """
     level = settings.get("clevel", settings.get("level"))
