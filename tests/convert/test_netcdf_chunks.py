@@ -22,7 +22,7 @@ from earthcode_pack.convert.netcdf import chunks as netcdf_chunks
 from earthcode_pack.convert.netcdf import writer as netcdf
 from earthcode_pack.convert.netcdf.chunks import Chunks, Written, deflate_chunk, disk_type, ordered_map, reserve
 from earthcode_pack.errors import NotEqual
-from earthcode_pack.model import Job
+from earthcode_pack.model import Job, NetcdfEncoding
 from earthcode_pack.parallel import cores
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ TYPES = ["bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
 def chunks_of(values: np.ndarray, chunks: tuple[int, ...], fill: Any, level: int = 4) -> Chunks:
     dims = [f"d{n}" for n in range(values.ndim)]
     variable = CubeVariable("v", dict(zip(dims, values.shape, strict=True)), Packing(values.dtype.name, True, fill), ())
-    options = {"chunks": {"v": dict(zip(dims, chunks, strict=True))}, "level": level, "time": None}
+    by_dim = dict(zip(dims, chunks, strict=True))
+    options = NetcdfEncoding(chunks={"v": by_dim}, level=level, time=None, regions={"v": by_dim}, region_bytes=2**20)
     return Chunks(variable, Job.model_construct(key="k.nc", options=options), "/v")
 
 
@@ -118,7 +119,7 @@ def test_the_source_spoilt_between_reading_and_writing_is_found(
         chunk.flat[5] ^= 1
         return deflate_chunk(chunk, level)
 
-    monkeypatch.setattr(netcdf_chunks, "deflated", spoilt)
+    monkeypatch.setattr(netcdf_chunks, "deflate_chunk", spoilt)
     source = make_nc(tmp_path / "a.nc", ramp(2, 3, 4), times=range(2))
     made = run(profile_of(source, "netcdf"), tmp_path / "out")
     assert "sst[[0, 2], [0, 3], [0, 4]]: 1 of 24 values differ, the first at (0, 1, 1)" in made.error
