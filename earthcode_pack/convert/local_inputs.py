@@ -95,27 +95,22 @@ class Paths(Mapping[str, Path]):
 
     def __init__(self, inputs: tuple[Input, ...]) -> None:
         self._sha256 = {source.href: source.sha256 for source in inputs}
-        self._taken: dict[str, Path] = {}
+        self.taken: dict[tuple[str, str], Path] = {}
 
     def __getitem__(self, href: str) -> Path:
         local = local_path(href)
         if local is not None:
             return Path(local)
-        if href not in self._taken:
-            self._taken[href] = _COPIES.take((href, self._sha256[href]))
-        return self._taken[href]
+        key = href, self._sha256[href]
+        if key not in self.taken:
+            self.taken[key] = _COPIES.take(key)
+        return self.taken[key]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sha256)
 
     def __len__(self) -> int:
         return len(self._sha256)
-
-    def give_back(self) -> None:
-        """Ends the use of all of them."""
-        while self._taken:
-            href, _ = self._taken.popitem()
-            _COPIES.give_back((href, self._sha256[href]))
 
 
 @contextmanager
@@ -125,4 +120,5 @@ def local_sources(inputs: tuple[Input, ...]) -> Iterator[Paths]:
     try:
         yield paths
     finally:
-        paths.give_back()
+        for key in paths.taken:
+            _COPIES.give_back(key)

@@ -265,24 +265,20 @@ def _of_bytes(block: Array, nodata: float | None, hidden: Array | None, *, categ
     if nodata is not None and first <= nodata < first + MOST and float(nodata).is_integer():
         counts[int(nodata) - first] = 0
     bins = trimmed(Frame(0, first), counts)
-    return (
-        RunningStatistics(total=block.size) if bins is None else _of_counts(block.size, bins, categorical=categorical)
-    )
-
-
-def _of_counts(total: int, bins: Bins, *, categorical: bool) -> RunningStatistics:
-    values = bins.frame.first + np.arange(bins.counts.size)
-    count = int(bins.counts.sum())
-    mean = int(bins.counts @ values) / count
+    if bins is None:
+        return RunningStatistics(total=block.size)
+    values, counts = bins.frame.first + np.arange(bins.counts.size), bins.counts
+    count = int(counts.sum())
+    mean = int(counts @ values) / count
     return RunningStatistics(
-        total=total,
+        total=block.size,
         count=count,
         minimum=float(values[0]),
         maximum=float(values[-1]),
         mean=mean,
-        deviations=float(bins.counts @ (values - mean) ** 2),
+        deviations=float(counts @ (values - mean) ** 2),
         bins=bins,
-        distinct=_pairs(values[bins.counts > 0], bins.counts[bins.counts > 0]) if categorical else (),
+        distinct=_pairs(values[counts > 0], counts[counts > 0]) if categorical else (),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import wait
 from contextlib import ExitStack, closing, contextmanager
-from functools import partial
 from itertools import chain, pairwise
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -216,16 +215,16 @@ def _verify(target: Path, blocks: list[_Block], reader: RowReader, job: Job) -> 
     """Reads the file once, as GDAL reads it, and compares the digests of all values."""
     size = -(-len(blocks) // (2 * cores()))
     groups = [blocks[start : start + size] for start in range(0, len(blocks), size)]
-    for block in chain.from_iterable(in_pool(partial(_different, target), groups)):
+
+    def differing(group: list[_Block]) -> list[_Block]:
+        with _reading(target) as written:
+            return [block for block in group if _digest(_rows_of(written, block)) != block.digest]
+
+    for block in chain.from_iterable(in_pool(differing, groups)):
         where = f"{job.key} ({job.asset}), rows from {block.start}"
         with _reading(target) as written:
             compare(reader.rows(block.start, block.stop), _rows_of(written, block), where)
         raise NotEqual(f"{where}: the source changed while it was read", "run again when nothing writes to it")
-
-
-def _different(target: Path, blocks: list[_Block]) -> list[_Block]:
-    with _reading(target) as written:
-        return [block for block in blocks if _digest(_rows_of(written, block)) != block.digest]
 
 
 @contextmanager

@@ -24,6 +24,8 @@ from earthcode_pack.errors import Contradiction, SourceError, Unreadable
 from earthcode_pack.model import CogEncoding, Failure, Job, Period, Source, Variable, rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from earthcode_pack.profile import Profile
 
 _LEVELS = {"deflate": 6, "zstd": 9, "lzw": None, "lerc": None}
@@ -47,8 +49,7 @@ def plan_scenes(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Job
     about = described(profile)
     for source in sources:
         try:
-            _refuse_what_is_no_map(source)
-            _refuse_invented_classes(source, profile, about)
+            _refuse_what_is_no_map(source, profile.target.cog.resampling, about)
         except SourceError as error:
             failures.append(failure_of(source, error.message, error.remedy))
             continue
@@ -57,12 +58,23 @@ def plan_scenes(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Job
             for step, period in enumerate(source.times)
             for variable in source.variables
         ]
-    scenes = _without_doubles(scenes, failures)
-    named = _without_collisions(_named(scenes, profile.product.id), failures)
-    return [_job(scene, profile, about.get(scene.variable.name, {})) for scene in named], failures
+    # Of two files for one variable, time and place neither can be preferred.
+    scenes = _without_conflicts(
+        scenes,
+        lambda scene: (scene.variable.name, scene.period.start, scene.period.end, scene.source.grid.digest),
+        "{a} and {b} both hold {variable} of {time} for one place",
+        failures,
+    )
+    scenes = _without_conflicts(
+        _named(scenes, profile.product.id),
+        lambda scene: (scene.item, safe(scene.variable.name)),
+        "{a} and {b} would both be written as Item {item}, asset {variable}",
+        failures,
+    )
+    return [_job(scene, profile, about.get(scene.variable.name, {})) for scene in scenes], failures
 
 
-def _refuse_what_is_no_map(source: Source) -> None:
+def _refuse_what_is_no_map(source: Source, resampling: str | None, about: dict[str, dict[str, Any]]) -> None:
     name = name_of(source.href)
     if source.grid.kind != "grid":
         raise Unreadable(
@@ -85,51 +97,33 @@ def _refuse_what_is_no_map(source: Source) -> None:
                 f"{name}: {variable.name} has {others[0]} ({sizes[others[0]]} values) besides time, y and x",
                 "set target.format: zarr or netcdf, or source.variables without it",
             )
-
-
-def _refuse_invented_classes(source: Source, profile: Profile, about: dict[str, dict[str, Any]]) -> None:
-    wanted = profile.target.cog.resampling
-    for variable in source.variables:
-        if wanted in ("average", "bilinear") and is_categorical(variable, about.get(variable.name, {})):
-            name = name_of(source.href)
+        if resampling in ("average", "bilinear") and is_categorical(variable, about.get(variable.name, {})):
             raise Contradiction(
-                f"{name}: {variable.name} holds classes, and target.cog.resampling {wanted} would invent some",
+                f"{name}: {variable.name} holds classes, and target.cog.resampling {resampling} would invent some",
                 "set target.cog.resampling: mode or nearest, or leave it out",
             )
 
 
-def _without_doubles(scenes: list[Scene], failures: list[Failure]) -> list[Scene]:
-    """Refuses two files for one variable, time and place: neither can be preferred."""
-    places: dict[tuple[object, ...], list[Scene]] = defaultdict(list)
+def _without_conflicts(
+    scenes: list[Scene], key_of: Callable[[Scene], object], message: str, failures: list[Failure]
+) -> list[Scene]:
+    """Returns the scenes of sources that no other contradicts; those that share a key are failures that name two."""
+    groups: dict[object, list[Scene]] = defaultdict(list)
     for scene in scenes:
-        places[(scene.variable.name, scene.period.start, scene.period.end, scene.source.grid.digest)].append(scene)
-    doubles = [group for group in places.values() if len(group) > 1]
-    return _dropped(scenes, doubles, "{a} and {b} both hold {variable} of {time} for one place", failures)
-
-
-def _without_collisions(scenes: list[Scene], failures: list[Failure]) -> list[Scene]:
-    keys: dict[tuple[str, str], list[Scene]] = defaultdict(list)
-    for scene in scenes:
-        keys[(scene.item, safe(scene.variable.name))].append(scene)
-    collisions = [group for group in keys.values() if len(group) > 1]
-    return _dropped(scenes, collisions, "{a} and {b} would both be written as Item {item}, asset {variable}", failures)
-
-
-def _dropped(scenes: list[Scene], groups: list[list[Scene]], message: str, failures: list[Failure]) -> list[Scene]:
-    bad: dict[str, str] = {}
-    for group in groups:
-        names = [name_of(scene.source.href) for scene in group]
-        text = message.format(
-            a=names[0],
-            b=names[1],
-            variable=group[0].variable.name,
-            time=rfc3339(group[0].period.start),
-            item=group[0].item,
-        )
-        for scene in group:
-            bad.setdefault(scene.source.href, text)
+        groups[key_of(scene)].append(scene)
+    bad: dict[str, Failure] = {}
     remedy = "rename one, leave one out of source.href, or correct source.time.pattern"
-    failures.extend(Failure(source=href, error=text, remedy=remedy) for href, text in bad.items())
+    for first, *others in groups.values():
+        text = message.format(
+            a=name_of(first.source.href),
+            b=name_of(others[0].source.href) if others else "",
+            variable=first.variable.name,
+            time=rfc3339(first.period.start),
+            item=first.item,
+        )
+        for scene in (first, *others) if others else ():
+            bad.setdefault(scene.source.href, failure_of(scene.source, text, remedy))
+    failures.extend(bad.values())
     return [scene for scene in scenes if scene.source.href not in bad]
 
 
