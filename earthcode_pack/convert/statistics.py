@@ -306,7 +306,7 @@ def _of_numbers(block: Array, nodata: float | None, hidden: Array | None, *, cat
         place = float(places[gap])  # Python's numbers overflow to infinity without a word
         counts[index[gap]] -= missing
         total, squares = total - missing * place, squares - missing * place * place
-    count, width = block.size - missing, 2.0**frame.exponent
+    count, width, is_named = block.size - missing, 2.0**frame.exponent, categorical and block.dtype.kind in "iu"
     return RunningStatistics(
         total=block.size,
         count=count,
@@ -315,7 +315,7 @@ def _of_numbers(block: Array, nodata: float | None, hidden: Array | None, *, cat
         mean=(origin + total / count) * width,
         deviations=max(squares - total * (total / count), 0.0) * width * width,
         bins=trimmed(frame, counts),
-        distinct=_distinct(block if valid is None else block[valid]) if categorical else (),
+        distinct=_pairs(*np.unique(block if valid is None else block[valid], return_counts=True)) if is_named else (),
     )
 
 
@@ -351,10 +351,6 @@ def _squares(values: Array) -> float:
     rows = values[: values.size // _ROW * _ROW].reshape(-1, _ROW)
     rest = values[rows.size :]
     return float(np.vecdot(rows, rows).sum() + np.vecdot(rest, rest))
-
-
-def _distinct(values: Array) -> Distinct | None:
-    return _pairs(*np.unique(values, return_counts=True)) if values.dtype.kind in "iu" else ()
 
 
 def _valid(block: Array, nodata: float | None, hidden: Array | None, ends: tuple[float, float]) -> Array | None:

@@ -316,19 +316,17 @@ def _reduce_integers(block: Array, rows: list[Span], columns: list[Span], nodata
 
     ``rows`` and ``columns`` are the old cells below each new one, counted from the first of the block, with weights.
     """
-    parts = list(_old_cells(block, rows, columns))
+    # The first of the old cells below each new one with its weight, then the second, …, from north-west.
+    parts = [
+        (block[:, row[:, np.newaxis], column], share[:, np.newaxis] * part)
+        for row, share in rows
+        for column, part in columns
+    ]
     values = np.stack([part for part, _ in parts])
     weights = np.stack([np.broadcast_to(weight, part.shape) for part, weight in parts])
     weights = np.where(values == block.dtype.type(nodata), 0.0, weights)
     made = _integer_mode(values, weights) if resampling == "mode" else _integer_mean(values, weights, nodata)
     return np.where(weights.any(axis=0), made, block.dtype.type(nodata))
-
-
-def _old_cells(block: Array, rows: list[Span], columns: list[Span]) -> Iterator[tuple[Array, Array]]:
-    """Yields the first of the old cells below each new one with its weight, then the second, …, from north-west."""
-    for row, share in rows:
-        for column, part in columns:
-            yield block[:, row[:, np.newaxis], column], share[:, np.newaxis] * part
 
 
 def _integer_mode(values: Array, weights: Array) -> Array:

@@ -11,7 +11,7 @@ from pyproj import CRS
 from earthcode_pack.convert.jobs import cells_apart, failure_of
 from earthcode_pack.convert.read.agreed import crs_name
 from earthcode_pack.convert.read.file_names import is_pattern, name_of
-from earthcode_pack.model import Failure, Period, Source, Variable, rfc3339
+from earthcode_pack.model import Failure, Period, Source, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,7 +100,10 @@ def _difference_in_variables(one: Source, other: Source) -> str | None:
         return f"{a} and {b} differ in their variables: {', '.join(sorted(names[0]))} and {', '.join(sorted(names[1]))}"
     pairs = {variable.name: variable for variable in one.variables}
     for variable in other.variables:
-        shapes = [_shape_without(v, one.time_dim) for v in (pairs[variable.name], variable)]
+        shapes = [
+            {dim: size for dim, size in zip(v.dims, v.shape, strict=True) if dim != one.time_dim}
+            for v in (pairs[variable.name], variable)
+        ]
         if shapes[0] != shapes[1]:
             return f"{a} and {b} differ in {variable.name}: {shapes[0]} and {shapes[1]}"
     return None
@@ -111,10 +114,6 @@ def _shown(source: Source) -> str:
     box = ", ".join(f"{edge:g}" for edge in source.grid.bounds)
     what = "cells" if source.grid.kind in ("grid", "curvilinear") else "places"
     return f"{rows} x {columns} {what} over {box} in {crs_name(CRS.from_wkt(source.grid.crs))}"
-
-
-def _shape_without(variable: Variable, dim: str | None) -> dict[str, int]:
-    return {d: n for d, n in zip(variable.dims, variable.shape, strict=True) if d != dim}
 
 
 def on_one_axis(sources: list[Source], profile: Profile, failures: list[Failure]) -> list[Moment]:

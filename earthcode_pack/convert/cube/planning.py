@@ -74,26 +74,23 @@ def plan_files(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Job]
 # --- which moments make one file ------------------------------------------------------------------------------------
 
 
-def _files_by_source(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[list[Moment]], list[Failure]]:
+def _files_by_source(profile: Profile, given: tuple[Source, ...]) -> tuple[list[list[Moment]], list[Failure]]:
     """Groups moments by source; files of one variable each that belong together by pattern are one group."""
     failures: list[Failure] = []
     groups: dict[tuple[object, ...], list[Moment]] = defaultdict(list)
-    usable = [moment for source in cubes_only(sources, failures) for moment in moments_of(source)]
+    usable = [moment for source in cubes_only(given, failures) for moment in moments_of(source)]
     for moment in without_doubles(usable, failures):
         source = moment.source
         together = bool(group_key(source, profile))
         groups[(source.scene, source.times[0].start) if together else (source.href,)].append(moment)
-    ordered = [sorted(group, key=lambda moment: moment.period.start) for group in groups.values()]
-    return [group for group in ordered if _fits_itself(group, profile, failures)], failures
-
-
-def _fits_itself(group: list[Moment], profile: Profile, failures: list[Failure]) -> bool:
-    sources = tuple({moment.source.href: moment.source for moment in group}.values())
-    if len(sources) == 1:
-        return True
-    kept, bad = alike(profile, sources)
-    failures.extend(bad)
-    return len(kept) == len(sources)
+    fitting = []
+    for group in groups.values():
+        sources = tuple({moment.source.href: moment.source for moment in group}.values())
+        kept, bad = alike(profile, sources) if len(sources) > 1 else (sources, [])
+        failures.extend(bad)
+        if len(kept) == len(sources):
+            fitting.append(sorted(group, key=lambda moment: moment.period.start))
+    return fitting, failures
 
 
 def _named(profile: Profile, groups: list[list[Moment]]) -> list[_Output]:

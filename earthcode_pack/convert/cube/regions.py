@@ -151,8 +151,10 @@ class Spill:
         """Writes the values of a box; boxes do not overlap. Raises ``OSError`` where the disk is full."""
         work = []
         for block in self._blocks:
-            common = _common(box, block.region)
-            if common is not None:
+            common = {
+                dim: (max(start, box[dim][0]), min(stop, box[dim][1])) for dim, (start, stop) in block.region.items()
+            }
+            if all(start < stop for start, stop in common.values()):
                 offset = block.start + block.used
                 block.pieces.append((common, offset))
                 block.used += _count(common) * self._dtype.itemsize
@@ -181,11 +183,6 @@ class Spill:
 
 def _count(region: Region) -> int:
     return math.prod(stop - start for start, stop in region.values())
-
-
-def _common(one: Region, other: Region) -> Region | None:
-    both = {dim: (max(one[dim][0], other[dim][0]), min(one[dim][1], other[dim][1])) for dim in one}
-    return both if all(start < stop for start, stop in both.values()) else None
 
 
 def _within(part: Region, whole: Region) -> tuple[slice, ...]:

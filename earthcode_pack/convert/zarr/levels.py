@@ -137,17 +137,13 @@ def _write(piece: _Piece) -> None:
     for block in regions(lengths, _block(piece, lengths)):
         inside = tuple(slice(*span) for span in block.values())
         place = {dim: (start + starts[dim], stop + starts[dim]) for dim, (start, stop) in block.items()}
-        made[inside] = _coarser_cells(piece, place)
+        spans = zip(place.values(), piece.steps, piece.before.shape, strict=True)
+        cells = piece.before[tuple(slice(a * step, min(b * step, size)) for (a, b), step, size in spans)]
+        made[inside] = piece.source.resampling.apply(cells, {axis: n for axis, n in enumerate(piece.steps) if n > 1})
     target = tuple(slice(*span) for span in piece.region.values())
     piece.array[target] = made
     where = f"{piece.level.subject}: level {piece.level.folder.name} of {piece.source.name}"
     compare(made, np.asarray(piece.array[target]), f"{where}{[list(span) for span in piece.region.values()]}")
-
-
-def _coarser_cells(piece: _Piece, place: Region) -> Array:
-    spans = zip(place.values(), piece.steps, piece.before.shape, strict=True)
-    cells = piece.before[tuple(slice(a * step, min(b * step, size)) for (a, b), step, size in spans)]
-    return piece.source.resampling.apply(cells, {axis: step for axis, step in enumerate(piece.steps) if step > 1})
 
 
 def _block(piece: _Piece, lengths: Sizes) -> Sizes:

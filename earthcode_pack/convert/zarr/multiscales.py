@@ -65,7 +65,11 @@ def add_levels(store: Path, job: Job) -> None:
     node = MetadataNode(store, job.zarr.version)
     before = node.attributes()
     node.set_attributes(_without_ours(before) | _of_the_root(before, job, made, arrays))
-    _consolidate(store, len(made))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=_V3_NOTE)
+        # Each level by itself, so that it opens like a store, then the root, which covers them all.
+        for path in (*(str(number) for number in range(1, len(made) + 1)), ""):
+            zarr.consolidate_metadata(store, path=path)
 
 
 def _arrays_of(store: Path, job: Job) -> list[BaseArray]:
@@ -97,7 +101,11 @@ def _write_level(store: Path, job: Job, number: int, level: Level, arrays: list[
             write_edges(store, folder, array.name, edges[array.name], version)
         elif not _has_cells(array, job):
             shutil.copytree(store / array.name, folder / array.name)
-            _correct_geotransform(MetadataNode(folder / array.name, version), transform)
+            node = MetadataNode(folder / array.name, version)
+            if "GeoTransform" in (attrs := node.attributes()):
+                # GDAL's attribute of a grid mapping, which rioxarray and GDAL prefer to the coordinates.
+                a, b, c, d, e, f = transform
+                node.set_attributes(attrs | {"GeoTransform": " ".join(str(value) for value in (c, a, b, f, d, e))})
     cells = [array for array in arrays if array.name not in edges and _has_cells(array, job)]
     level_job = LevelJob(
         before=store if number == 1 else store / str(number - 1),
@@ -118,14 +126,6 @@ def _has_cells(array: BaseArray, job: Job) -> bool:
 def _transform(job: Job, level: Level) -> Transform:
     assert job.grid.transform is not None, "refused when it was planned"
     return scaled(job.grid.transform, level.scale)
-
-
-def _correct_geotransform(node: MetadataNode, transform: Transform) -> None:
-    """Corrects GDAL's attribute of a grid mapping, which rioxarray and GDAL prefer to the coordinates."""
-    attrs = node.attributes()
-    if "GeoTransform" in attrs:
-        a, b, c, d, e, f = transform
-        node.set_attributes(attrs | {"GeoTransform": " ".join(str(value) for value in (c, a, b, f, d, e))})
 
 
 # --- what the conventions say ---------------------------------------------------------------------------------------
@@ -176,9 +176,13 @@ def _of_the_root(before: dict[str, Any], job: Job, made: list[Level], arrays: li
     layout = [_entry(_BASE, None, base, job)]
     for number, level in enumerate(made, 1):
         layout.append(_entry(str(number), layout[-1]["asset"], level, job))
+    # One ``resampling_method`` where variables share it, and, beyond the convention, that of each variable.
+    by_name = {array.name: array.resampling.method for array in arrays if array.resampling.data}
+    every = sorted(set(by_name.values()))
+    shared = {"resampling_method": every[0]} if len(every) == 1 else {}
     return {
         "zarr_conventions": _conventions(before, "multiscales", "spatial", "proj"),
-        "multiscales": {"layout": layout, **_methods(arrays)},
+        "multiscales": {"layout": layout, **shared, "resampling_methods": by_name},
         **_common(job),
         "spatial:bbox": list(job.grid.bounds),
     }
@@ -192,19 +196,3 @@ def _entry(asset: str, derived_from: str | None, level: Level, job: Job) -> dict
         "spatial:shape": list(level.shape),
         "spatial:transform": list(_transform(job, level)),
     }
-
-
-def _methods(arrays: list[BaseArray]) -> dict[str, Any]:
-    """Returns ``resampling_method`` where variables share one, and, beyond the convention, that of each variable."""
-    by_name = {array.name: array.resampling.method for array in arrays if array.resampling.data}
-    every = sorted(set(by_name.values()))
-    return ({"resampling_method": every[0]} if len(every) == 1 else {}) | {"resampling_methods": by_name}
-
-
-def _consolidate(store: Path, count: int) -> None:
-    """Consolidates each level by itself, so that it opens like a store, then the root, which covers them all."""
-    paths = [str(number) for number in range(1, count + 1)]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=_V3_NOTE)
-        for path in (*paths, ""):
-            zarr.consolidate_metadata(store, path=path)

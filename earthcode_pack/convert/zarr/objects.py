@@ -104,7 +104,8 @@ def form_of(array: zarr.Array[Any], folder: Path) -> StoredForm | None:
     if not array.dtype.isnative or array.dtype.kind not in "biuf" or not array.shape:
         return None
     metadata: dict[str, Any] = array.metadata.to_dict()
-    codec = _v2(metadata, array.dtype) if metadata["zarr_format"] == 2 else _v3(metadata)  # noqa: PLR2004 - the version
+    is_v2 = metadata["zarr_format"] == 2  # noqa: PLR2004 - the version
+    codec = _blosc_of_v2(metadata, array.dtype) if is_v2 else _blosc_of_v3(metadata)
     if codec is None:
         return None
     value = 0 if array.fill_value is None else array.fill_value  # as zarr-python takes none
@@ -113,14 +114,14 @@ def form_of(array: zarr.Array[Any], folder: Path) -> StoredForm | None:
     return StoredForm(folder, array.shards or array.chunks, array.chunks, fill, codec, key, array.shards is not None)
 
 
-def _v2(metadata: dict[str, Any], dtype: np.dtype[Any]) -> Blosc | None:
+def _blosc_of_v2(metadata: dict[str, Any], dtype: np.dtype[Any]) -> Blosc | None:
     codec = metadata["compressor"] or {}
     if codec.get("id") != "blosc" or metadata["filters"] or metadata["order"] != "C":
         return None
     return Blosc(codec["cname"], codec["clevel"], codec["shuffle"], codec["blocksize"], dtype.itemsize)
 
 
-def _v3(metadata: dict[str, Any]) -> Blosc | None:
+def _blosc_of_v3(metadata: dict[str, Any]) -> Blosc | None:
     codecs = metadata["codecs"]
     if len(codecs) == 1 and codecs[0]["name"] == "sharding_indexed":
         sharding = codecs[0]["configuration"]
