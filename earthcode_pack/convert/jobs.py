@@ -40,7 +40,15 @@ def with_times_of_day(periods: Iterable[Period]) -> bool:
 
 
 def dated_id(product: str, period: Period, *, times_of_day: bool, scene: str | None = None) -> str:
-    """Returns ``<product id>_<YYYYMMDD>[T<HHMMSS>][_<scene>]``, by the start of the period."""
+    """Returns ``<product id>_<YYYYMMDD>[T<HHMMSS>][_<scene>]``, by the start of the period.
+
+    Args:
+        product: id of the product.
+        period: that of the Item.
+        times_of_day: the product has times of day.
+        scene: tells Items of one time apart.
+
+    """
     stamp = f"{period.start:%Y%m%dT%H%M%S}" if times_of_day else f"{period.start:%Y%m%d}"
     return safe("_".join(part for part in (product, stamp, scene) if part))
 
@@ -62,14 +70,29 @@ def with_whole_stems(sources: tuple[Source, ...]) -> tuple[Source, ...]:
 
 
 def failure_of(source: Source, error: str, remedy: str) -> Failure:
-    """Returns a failure of a source."""
+    """Returns a failure of a source.
+
+    Args:
+        source: the source.
+        error: what is wrong, naming the file.
+        remedy: what a person can do.
+
+    """
     return Failure(source=source.href, error=error, remedy=remedy)
 
 
 def input_of(
     source: Source, variables: tuple[Variable, ...], steps: tuple[int, ...], periods: tuple[Period, ...]
 ) -> Input:
-    """Returns what a job reads of a source."""
+    """Returns what a job reads of a source.
+
+    Args:
+        source: the source.
+        variables: those that the job takes.
+        steps: positions on its time axis, in the order in which they are written.
+        periods: those of the steps, or its one period.
+
+    """
     return Input(
         href=source.href,
         driver=source.driver,

@@ -28,7 +28,14 @@ def reasons(dataset: xr.Dataset, data: Collection[str]) -> dict[str, str]:
 
 
 def beside_a_map(dataset: xr.Dataset, name: str, mapping: str | None) -> list[str]:
-    """Returns variables that a GeoTIFF of one variable cannot hold: no data, axes, bounds nor its grid mapping."""
+    """Returns variables that a GeoTIFF of one variable cannot hold: no data, axes, bounds nor its grid mapping.
+
+    Args:
+        dataset: the file, undecoded.
+        name: of the variable that the GeoTIFF holds.
+        mapping: name of its grid mapping, None without one.
+
+    """
     bounds = {bounds_of(v.attrs) for v in dataset.variables.values()}
     own = {*data_variables(dataset), *dataset[name].dims, *bounds, mapping}
     return [str(each) for each in dataset.variables if each not in own]
@@ -38,6 +45,13 @@ def notes(dataset: xr.Dataset, data: Collection[str], chosen: Collection[str], n
     """Yields findings on what is not packaged: data that the profile does not select, and types that no format has.
 
     The former have the same words for every file, so that they are reported once.
+
+    Args:
+        dataset: the file, undecoded.
+        data: names of its data variables.
+        chosen: names of those that are packaged.
+        name: of the file, in messages.
+
     """
     why = reasons(dataset, data)
     unselected = [each for each in data if each not in chosen and why[each] == UNSELECTED]

@@ -109,7 +109,14 @@ def _add_source(element: ET.Element, path: Path | str, band: str) -> None:
 
 
 def write_copy(reader: RowReader, grid: Grid, path: Path) -> str:
-    """Writes the turned map as a plain GeoTIFF at ``path``, and returns what GDAL shall open (see ``exact_input``)."""
+    """Writes the turned map as a plain GeoTIFF at ``path``, and returns what GDAL shall open (see ``exact_input``).
+
+    Args:
+        reader: reads the map.
+        grid: the grid of the COG.
+        path: of the copy.
+
+    """
     metadata, width = reader.metadata, grid.shape[1]
     profile = creation_profile(metadata, grid)
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile, bigtiff="IF_SAFER") as file:
@@ -133,7 +140,14 @@ def creation_profile(metadata: RasterMetadata, grid: Grid) -> dict[str, Any]:
 
 
 def exact_input(name: str, metadata: RasterMetadata, grid: Grid) -> str:
-    """Returns the name of a raster, or a VRT over it where nodata is an integer that rasterio's doubles do not hold."""
+    """Returns the name of a raster, or a VRT over it where nodata is an integer that rasterio's doubles do not hold.
+
+    Args:
+        name: of a raster that GDAL opens.
+        metadata: what the COG says of its bands.
+        grid: the grid of the COG.
+
+    """
     if is_beyond_double(metadata.nodata, metadata.dtype):
         return vrt_of(name, metadata, grid, range(1, metadata.count + 1))
     return name

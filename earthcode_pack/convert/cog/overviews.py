@@ -33,8 +33,14 @@ _ROUNDING = 1e-8  # of a cell, as GDAL has it
 def level_shapes(shape: Shape, blocksize: int) -> list[Shape]:
     """Returns the shape of the full resolution, then of overviews by two until one tile holds all.
 
-    >>> level_shapes((1025, 700), 512)
-    [(1025, 700), (512, 350)]
+    Args:
+        shape: rows and columns.
+        blocksize: rows and columns of a tile.
+
+    Examples:
+        >>> level_shapes((1025, 700), 512)
+        [(1025, 700), (512, 350)]
+
     """
     shapes = [shape]
     while max(shapes[-1]) > blocksize:
@@ -198,7 +204,7 @@ Span = tuple[Array, Array]  # for each new cell: the index of an old one, and it
 
 
 def spans(start: int, stop: int, ratio: float, size: int) -> list[Span]:
-    """Returns old cells below each of the new cells ``start`` to ``stop``, first the first of each, then the second, …
+    """Returns the old cells below each of the new cells ``start`` to ``stop``: the first of each, the second, and so on.
 
     A new cell reaches from ``j * ratio`` to ``(j + 1) * ratio``; what it cuts counts by the share that lies inside. The
     weight is zero where a new cell has fewer old ones.

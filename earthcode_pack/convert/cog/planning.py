@@ -43,7 +43,13 @@ class Scene:
 
 
 def plan_scenes(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Job], list[Failure]]:
-    """Returns a job for each map, and failures for sources that cannot become maps or conflict with each other."""
+    """Returns a job for each map, and failures for sources that cannot become maps or conflict with each other.
+
+    Args:
+        profile: the profile.
+        sources: the sources that discover found usable.
+
+    """
     failures: list[Failure] = []
     scenes: list[Scene] = []
     about = described(profile)

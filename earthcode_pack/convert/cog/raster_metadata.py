@@ -157,7 +157,13 @@ def _text(value: Any) -> str:
 
 
 def changes_of(metadata: RasterMetadata, job: Job) -> list[str]:
-    """Returns what the output of a job states that its source did not, in words."""
+    """Returns what the output of a job states that its source did not, in words.
+
+    Args:
+        metadata: raster metadata of the source.
+        job: the job.
+
+    """
     variable, stated, wanted = job.inputs[0].variables[0], metadata.stated, CRS.from_wkt(job.grid.crs)
     out = list(metadata.dropped)
     if variable.name != variable.source_name:

@@ -143,7 +143,14 @@ def raster_type(variable: Variable) -> str:
 
 @contextmanager
 def open_rows(path: Path, source: Input, orientation: Orientation) -> Iterator[RowReader]:
-    """Opens the map that an input of a COG job names: its only variable, at its only step."""
+    """Opens the map that an input of a COG job names: its only variable, at its only step.
+
+    Args:
+        path: local path of the source.
+        source: the input, with one variable and at most one step.
+        orientation: the turn from the grid of the source to that of the COG.
+
+    """
     variable = source.variables[0]
     if source.driver == "GTiff":
         with open_tiff(path) as dataset:

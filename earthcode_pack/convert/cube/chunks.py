@@ -24,10 +24,19 @@ CHUNK_BYTES = 16 * 2**20
 def chunks_by_rule(rule: str, sizes: Mapping[str, int], itemsize: int, time: str | None, yx: tuple[str, str]) -> Sizes:
     """Returns chunk sizes for ``time-series`` (long in time), ``maps`` (in space) or ``balanced`` (equal cuts).
 
-    >>> chunks_by_rule("maps", {"time": 365, "y": 2000, "x": 2000}, 4, "time", ("y", "x"))
-    {'time': 1, 'y': 2000, 'x': 2000}
-    >>> chunks_by_rule("time-series", {"time": 365, "y": 2000, "x": 2000}, 4, "time", ("y", "x"))
-    {'time': 365, 'y': 106, 'x': 106}
+    Args:
+        rule: ``time-series``, ``maps`` or ``balanced``.
+        sizes: cells by dimension.
+        itemsize: bytes of a stored value.
+        time: the time dimension, None without one.
+        yx: the dimensions of rows and columns.
+
+    Examples:
+        >>> chunks_by_rule("maps", {"time": 365, "y": 2000, "x": 2000}, 4, "time", ("y", "x"))
+        {'time': 1, 'y': 2000, 'x': 2000}
+        >>> chunks_by_rule("time-series", {"time": 365, "y": 2000, "x": 2000}, 4, "time", ("y", "x"))
+        {'time': 365, 'y': 106, 'x': 106}
+
     """
     ways: dict[str, set[str | None]] = {"time-series": {time}, "maps": {*yx}, "balanced": {*sizes}}
     long = ways[rule]
@@ -49,8 +58,16 @@ def explicit_chunks(wanted: Mapping[str, int], sizes: Mapping[str, int]) -> Size
 def region_sizes(sizes: Mapping[str, int], unit: Mapping[str, int], itemsize: int, budget: int) -> Sizes:
     """Grows whole write units from the last dimension to the first while a region keeps the budget of bytes.
 
-    >>> region_sizes({"t": 90, "y": 1000, "x": 1500}, {"t": 30, "y": 250, "x": 250}, 4, 200_000_000)
-    {'t': 30, 'y': 1000, 'x': 1500}
+    Args:
+        sizes: cells by dimension.
+        unit: cells of a write unit by dimension.
+        itemsize: bytes of a stored value.
+        budget: bytes of a region, unless a single unit is larger.
+
+    Examples:
+        >>> region_sizes({"t": 90, "y": 1000, "x": 1500}, {"t": 30, "y": 250, "x": 250}, 4, 200_000_000)
+        {'t': 30, 'y': 1000, 'x': 1500}
+
     """
     region = {dim: min(unit[dim], size) for dim, size in sizes.items()}
     for dim in reversed(list(sizes)):
@@ -65,6 +82,12 @@ def job_regions(sizes: Mapping[str, int], job: Job, name: str) -> Iterator[Regio
 
     They come in the order that ``plan`` gave them: along time first where chunks of the sources reach from one region
     into the next.
+
+    Args:
+        sizes: cells of the variable by dimension.
+        job: the job.
+        name: of the variable.
+
     """
     size = job.cube.regions[name]
     for region in regions({dim: sizes[dim] for dim in size}, size):
@@ -140,8 +163,15 @@ def merged(boundaries: Sequence[int], length: int) -> list[tuple[int, int]]:
 def grown(boundaries: Mapping[str, Sequence[int]], itemsize: int, budget: int) -> Iterator[Region]:
     """Yields boxes between boundaries, grown from the last dimension to the first within a budget of bytes.
 
-    >>> list(grown({"t": range(5), "x": [0, 3, 6]}, 4, 50))
-    [{'t': (0, 2), 'x': (0, 6)}, {'t': (2, 4), 'x': (0, 6)}]
+    Args:
+        boundaries: positions by dimension, the first and the last included.
+        itemsize: bytes of a stored value.
+        budget: bytes of a box, unless the least one is larger.
+
+    Examples:
+        >>> list(grown({"t": range(5), "x": [0, 3, 6]}, 4, 50))
+        [{'t': (0, 2), 'x': (0, 6)}, {'t': (2, 4), 'x': (0, 6)}]
+
     """
     spans = {dim: list(pairwise(cuts)) for dim, cuts in boundaries.items()}
     for dim in reversed(list(spans)):
@@ -168,6 +198,12 @@ def time_boundaries(inputs: Iterable[Input], name: str, axis: str) -> list[int]:
     """Returns positions along the time axis of the cube, from 0 to its length, between which whole source chunks lie.
 
     Files that are steps, and those of which nothing is known, can be cut everywhere.
+
+    Args:
+        inputs: those of the job, in the order of time.
+        name: of a variable.
+        axis: the time dimension of the cube.
+
     """
     boundaries, first = [0], 0
     for source in inputs:

@@ -56,7 +56,16 @@ def cubes_only(sources: Iterable[Source], failures: list[Failure]) -> list[Sourc
 
 
 def alike(profile: Profile, sources: tuple[Source, ...]) -> tuple[list[Source], list[Failure]]:
-    """Returns the sources that agree with the first of their variables in grid, CRS and variables."""
+    """Returns the sources that agree with the first of their variables in grid, CRS and variables.
+
+    Args:
+        profile: the profile.
+        sources: files that would make one cube.
+
+    Returns:
+        The sources that fit, and failures for the others that name two files.
+
+    """
     failures: list[Failure] = []
     kept: list[Source] = []
     first: dict[tuple[str, ...], Source] = {}
@@ -117,7 +126,14 @@ def _shown(source: Source) -> str:
 
 
 def on_one_axis(sources: list[Source], profile: Profile, failures: list[Failure]) -> list[Moment]:
-    """Returns every step of every source in the order of time; files that overlap are failures that name both."""
+    """Returns every step of every source in the order of time; files that overlap are failures that name both.
+
+    Args:
+        sources: files of one cube.
+        profile: the profile.
+        failures: takes those of files that are left out.
+
+    """
     moments = [moment for source in sources for moment in moments_of(source)]
     moments.sort(key=lambda moment: (moment.period.start, moment.label))
     return _without(moments, _overlaps(moments) | _ragged(moments, profile), failures)

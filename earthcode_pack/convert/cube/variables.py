@@ -115,6 +115,13 @@ def cube_variable(name: str, job: Job) -> CubeVariable:
     Raises:
         Contradiction: files pack it in ways that no type holds.
 
+    Args:
+        name: of the variable in the product.
+        job: the job.
+
+    Raises:
+        Contradiction: files pack it in ways that no type holds.
+
     """
     inputs = tuple(source for source in job.inputs if any(v.name == name for v in source.variables))
     every = [held_by(source, name) for source in inputs]
@@ -136,7 +143,14 @@ def axis_name(inputs: tuple[Input, ...]) -> str | None:
 
 
 def cube_sizes(inputs: tuple[Input, ...], variable: Variable, axis: str | None) -> dict[str, int]:
-    """Returns the sizes of a variable in the cube by dimension, in the order of the file; a new time axis is first."""
+    """Returns the sizes of a variable in the cube by dimension, in the order of the file; a new time axis is first.
+
+    Args:
+        inputs: those of the job.
+        variable: as one of the inputs has it.
+        axis: the time dimension of the cube.
+
+    """
     held = [i for i in inputs if any(v.name == variable.name for v in i.variables)]
     steps = sum(len(i.steps) or 1 for i in held)
     sizes = dict(zip(variable.dims, variable.shape, strict=True))

@@ -72,7 +72,16 @@ class _Piece:
 
 
 def write_edges(base: Path, folder: Path, name: str, edges: Array, version: int) -> None:
-    """Writes a coordinate of y or x, or its bounds: centres of cells, or edges of each in the order of the base."""
+    """Writes a coordinate of y or x, or its bounds: centres of cells, or edges of each in the order of the base.
+
+    Args:
+        base: the store.
+        folder: that of the level.
+        name: of the coordinate or its bounds.
+        edges: of the cells of the level, one more than there are cells, in units of the CRS.
+        version: of the Zarr format.
+
+    """
     before = zarr.open_array(base, path=name, mode="r")
     values = (edges[:-1] + edges[1:]) / 2
     if before.ndim == 2:  # noqa: PLR2004 - bounds

@@ -100,6 +100,11 @@ def form_of(array: zarr.Array[Any], folder: Path) -> StoredForm | None:
     """Returns the form of the array whose objects lie below ``folder``; None for one that only zarr-python can write.
 
     It is taken from the metadata as the Zarr specification has them, not from zarr-python's classes of codecs.
+
+    Args:
+        array: the array.
+        folder: that of its objects.
+
     """
     if not array.dtype.isnative or array.dtype.kind not in "biuf" or not array.shape:
         return None

@@ -55,8 +55,14 @@ def levels_of(shape: Shape, chunk: Shape) -> list[Level]:
 
     At least one, unless the grid is a single cell. A size of one is not halved.
 
-    >>> [level.shape for level in levels_of((5, 7), (2, 2))]
-    [(3, 4), (2, 2)]
+    Args:
+        shape: rows and columns of the base.
+        chunk: rows and columns of a chunk of the base.
+
+    Examples:
+        >>> [level.shape for level in levels_of((5, 7), (2, 2))]
+        [(3, 4), (2, 2)]
+
     """
     levels: list[Level] = []
     size, scale, enough = shape, (1, 1), tuple(min(length, SMALLEST) for length in chunk)
@@ -90,8 +96,15 @@ def scaled(transform: Transform, scale: Shape) -> Transform:
 def fitted(chunk: int, shard: int | None, size: int) -> tuple[int, int | None]:
     """Returns chunk and shard of a level along one axis: those of the base, no longer than what they hold.
 
-    >>> fitted(250, 1000, 1100), fitted(250, 1000, 600), fitted(250, 1000, 100), fitted(250, None, 100)
-    ((250, 1000), (250, 750), (100, 100), (100, None))
+    Args:
+        chunk: cells of a chunk of the base.
+        shard: cells of a shard of the base, None without shards.
+        size: cells of the level.
+
+    Examples:
+        >>> fitted(250, 1000, 1100), fitted(250, 1000, 600), fitted(250, 1000, 100), fitted(250, None, 100)
+        ((250, 1000), (250, 750), (100, 100), (100, None))
+
     """
     short = min(chunk, size)
     return short, None if shard is None else min(shard // chunk, -(-size // short)) * short
