@@ -204,7 +204,7 @@ Span = tuple[Array, Array]  # for each new cell: the index of an old one, and it
 
 
 def spans(start: int, stop: int, ratio: float, size: int) -> list[Span]:
-    """Returns the old cells below each of the new cells ``start`` to ``stop``: the first of each, the second, and so on.
+    """Returns the old cells below each of the new cells ``start`` to ``stop``: the first of each, then the second ones.
 
     A new cell reaches from ``j * ratio`` to ``(j + 1) * ratio``; what it cuts counts by the share that lies inside. The
     weight is zero where a new cell has fewer old ones.
