@@ -152,7 +152,8 @@ class Spill:
         work = []
         for block in self._blocks:
             common = {
-                dim: (max(start, box[dim][0]), min(stop, box[dim][1])) for dim, (start, stop) in block.region.items()
+                dim: (max(start, block.region[dim][0]), min(stop, block.region[dim][1]))
+                for dim, (start, stop) in box.items()
             }
             if all(start < stop for start, stop in common.values()):
                 offset = block.start + block.used
