@@ -119,15 +119,16 @@ def _without_conflicts(
         groups[key_of(scene)].append(scene)
     bad: dict[str, Failure] = {}
     remedy = "rename one, leave one out of source.href, or correct source.time.pattern"
-    for first, *others in groups.values():
+    for group in (group for group in groups.values() if len(group) > 1):
+        first, second = group[:2]
         text = message.format(
             a=name_of(first.source.href),
-            b=name_of(others[0].source.href) if others else "",
+            b=name_of(second.source.href),
             variable=first.variable.name,
             time=rfc3339(first.period.start),
             item=first.item,
         )
-        for scene in (first, *others) if others else ():
+        for scene in group:
             bad.setdefault(scene.source.href, failure_of(scene.source, text, remedy))
     failures.extend(bad.values())
     return [scene for scene in scenes if scene.source.href not in bad]
