@@ -113,8 +113,9 @@ def open_group(handle: Any, path: str = "") -> Iterator[Any]:
     import zarr  # noqa: PLC0415 - heavy
 
     root = zarr.open_group(handle, mode="r")
-    refuse_undecodable(array_documents(root[path] if path else root), "the store")  # a remote one, too
-    for name, array in (root[path] if path else root).arrays():
+    group: Any = root[path] if path else root
+    refuse_undecodable(array_documents(group), "the store")  # a remote one, too
+    for name, array in group.arrays():
         if dimensions_of(array) == (name,):
             refuse_large_coordinate("the store", name, array.nbytes)
     consolidated = root.metadata.consolidated_metadata is not None
