@@ -81,6 +81,7 @@ def _figures(cases: Iterable[Case], good: Counter[str], verdicts: list[Verdict],
     largest = max(verdicts, key=lambda verdict: verdict.outcome.peak)
     print(f"longest      {slowest.outcome.seconds:5.1f} of {SECONDS} s ({slowest.case.label})")
     print(f"largest      {largest.outcome.peak / 1e6:5.0f} of {BYTES // 10**6} MB ({largest.case.label})")
+    print(f"computing    {sum(verdict.outcome.cpu for verdict in verdicts):5.0f} s")
     print(f"hostile inputs: {good.total()} of {inputs.total()} as they should, in {seconds:.0f} s")
 
 

@@ -159,13 +159,25 @@ def _is_simple(file: h5py.File, dataset: h5py.Dataset) -> bool:
     )
 
 
-def _contiguous(path: Path, name: str, dataset: h5py.Dataset) -> Plain | None:
+def _contiguous(path: Path, name: str, dataset: h5py.Dataset) -> Plain | Chunked | None:
     offset = dataset.id.get_offset()
-    if offset is None or dataset.id.get_create_plist().get_nfilters():
+    if dataset.id.get_create_plist().get_nfilters():
         return None
     dtype = np.dtype(dataset.dtype.str)
+    if offset is None:
+        return _unwritten(path, name, dataset)
     strides = packed_strides(dataset.shape, dtype.itemsize)
     return Plain(path, name, dtype, dataset.shape, offset, strides, path.stat().st_size)
+
+
+def _unwritten(path: Path, name: str, dataset: h5py.Dataset) -> Chunked | None:
+    """A variable of which nothing is stored, as one chunk that is not there."""
+    dtype, none = np.dtype(dataset.dtype.str), np.empty(0, np.int64)
+    fill = np.asarray(dataset.fillvalue, dtype.newbyteorder("="))
+    found = Chunked(
+        path, name, dtype, dataset.shape, dataset.shape, (), none, none.reshape(-1, 3), fill, path.stat().st_size
+    )
+    return None if 0 in dataset.shape or _is_undefined(dataset, found) else found
 
 
 def _chunked(path: Path, name: str, dataset: h5py.Dataset) -> Chunked | None:
