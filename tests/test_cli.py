@@ -293,7 +293,7 @@ def test_what_came_of_a_run_fits_sixty_columns(bundle, capsys, monkeypatch):
     summary = pipeline.summarise(whole(bundle), None)
     outcome = packaged(bundle, None, as_json=False)
     assert outcome.code == 1
-    outcome.tell()
+    outcome.write()
     out = capsys.readouterr().out
     assert "demo_1" in out
     assert "ndvi, sst" in out

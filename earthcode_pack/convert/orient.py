@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pyproj import CRS
 
+from earthcode_pack.geo.box import CIRCLE, HALF
+
 if TYPE_CHECKING:
     from earthcode_pack.model import Grid
 
-_CIRCLE = 360.0
 _CELL = 0.01  # a hundredth of a cell is rounding
 
 
@@ -33,6 +35,7 @@ class Orientation:
         return not (self.flip or self.mirror or self.roll)
 
 
+@lru_cache(maxsize=1024)
 def orientation(grid: Grid) -> Orientation:
     """How a regular grid becomes north-up and, where it covers the globe from 0 to 360, runs from -180 to 180.
 
@@ -58,13 +61,13 @@ def orientation(grid: Grid) -> Orientation:
 
 def _roll(width: int, step: float, west: float, changes: list[str]) -> tuple[int, float]:
     """Columns to move, and the western edge that results."""
-    half, rounding = _CIRCLE / 2, _CELL * step
-    is_circle = abs(width * step - _CIRCLE) <= rounding
-    if is_circle and west + half > step / 2 + rounding and west < half:
-        columns = round((half - west) / step)
+    rounding = _CELL * step
+    is_circle = abs(width * step - CIRCLE) <= rounding
+    if is_circle and west + HALF > step / 2 + rounding and west < HALF:
+        columns = round((HALF - west) / step)
         changes.append(f"columns rolled by {columns}: longitudes from 0…360 to -180…180")
-        return columns % width, west + columns * step - _CIRCLE
-    if west >= half - rounding:
+        return columns % width, west + columns * step - CIRCLE
+    if west >= HALF - rounding:
         changes.append("longitudes above 180 named as west of Greenwich")
-        return 0, west - _CIRCLE
+        return 0, west - CIRCLE
     return 0, west
