@@ -14,6 +14,7 @@ from earthcode_pack.describe.rendering import style_of
 from earthcode_pack.errors import Unreadable, UserError
 from earthcode_pack.execution.mapper import mapper, reported
 from earthcode_pack.files import sha256, to_json, write_atomic
+from earthcode_pack.formats import format_of
 from earthcode_pack.model import File
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def illustrate(
     first, named = dict[str, int](), dict[str, int]()
     for place, artifact in enumerate(artifacts):  # the artifact of the profile's variable, else the first of the Item
         first.setdefault(artifact.item, place)
-        if wanted and artifact.format == "cog" and artifact.asset == wanted.variable:
+        if wanted and format_of(artifact.format).is_raster and artifact.asset == wanted.variable:
             named[artifact.item] = place
     chosen = first | named
     items = sorted(chosen)

@@ -18,6 +18,7 @@ from earthcode_pack.cf.units import same
 from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.describe.rendering import rgb_bands
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.formats import format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +67,7 @@ def read_field(target: Path, format: Format, variable: WrittenVariable, dims: tu
         Unreadable: the file has no such variable, or one that cannot be drawn: text, or a single dimension.
 
     """
-    if format == "cog":
+    if format_of(format).is_raster:
         import rasterio  # noqa: PLC0415 - heavy
 
         options = {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LIBRARIES = (
     "earthcode_pack.pipeline", "earthcode_pack.cli.results", "earthcode_pack.cli.progress",
-    "earthcode_pack.convert.cog", "earthcode_pack.convert.zarr", "earthcode_pack.convert.netcdf",
+    "earthcode_pack.convert.cog.writer", "earthcode_pack.convert.zarr.writer", "earthcode_pack.convert.netcdf.writer",
     "earthcode_pack.checks", "earthcode_pack.catalogs.prr", "earthcode_pack.upload", "earthcode_pack.upload.early",
     "earthcode_pack.storage.s3", "dask.array", "netCDF4",
 )  # fmt: skip
