@@ -225,6 +225,7 @@ class Sink:
         mark = escape(page[_PAGE - 1]) if more else ""
         marks = f"<NextContinuationToken>{mark}</NextContinuationToken><NextMarker>{mark}</NextMarker>" if more else ""
         facts = f"<KeyCount>{min(len(page), _PAGE)}</KeyCount><IsTruncated>{str(more).lower()}</IsTruncated>{marks}"
+        facts += "<EncodingType>url</EncodingType>"
         return f"{_XML}<ListBucketResult><Name>b</Name>{facts}{entries}</ListBucketResult>"
 
 

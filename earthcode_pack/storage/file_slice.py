@@ -41,6 +41,7 @@ class FileSlice:
         self.failure: Exception | None = None  # of reading, which clients report as one of the network
         self._sha256, self._spend, self._is_sending = sha256, spend, False
         self._position = 0
+        self._file: int | None = None  # open while it is read
 
     def __len__(self) -> int:
         return self.size
@@ -73,15 +74,22 @@ class FileSlice:
         if self._is_sending:
             moved()
             self._spend(wanted)
-        file = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
-        try:
-            os.lseek(file, self.first + self._position, os.SEEK_SET)
-            data = os.read(file, wanted)
-        finally:
-            os.close(file)
+        if self._file is None:
+            self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+        os.lseek(self._file, self.first + self._position, os.SEEK_SET)
+        data = os.read(self._file, wanted)
         if len(data) < wanted:
             raise EOFError(str(self.path))
+        if self._position + wanted == self.size:
+            self._close()
         return data
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    __del__ = _close
 
     def send(self, signed: str) -> None:
         """Begins sending bytes that were signed with this sha256. Raises ``ChangedBytes`` for another than expected."""
