@@ -15,9 +15,9 @@ from earthcode_pack.bundle import Bundle, Packed, pack, plan_to_json, remove_str
 from earthcode_pack.bundle.assemble import StacWriter, assemble
 from earthcode_pack.bundle.provenance import Seen, Stopwatch, measured, provenance, provenance_json
 from earthcode_pack.describe import Describing
+from earthcode_pack.describe.illustrate import Pictures, illustrate
 from earthcode_pack.errors import EarthcodePackError, ProfileError
 from earthcode_pack.files import write_atomic
-from earthcode_pack.illustrate import Pictures, illustrate
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
 from earthcode_pack.plan import plan
 from earthcode_pack.profile.model import Compute
@@ -162,43 +162,44 @@ def prepare(
     bundle = bundle_of(profile, workdir or Path.cwd() / ".earthcode-pack")
     workspace = Workspace(bundle)
     check_profile(profile)
-    with workspace.held(), data_ahead(workspace, profile, ahead, allow_incomplete) as forward:
-        preparation = _Preparation(profile, bundle, workspace, step=step, progress=progress, forward=forward)
-        return preparation.run(refuse_taken=ahead)
+    with workspace.held():
+        preparation = _Preparation(profile, bundle, workspace, step=step, progress=progress)
+        preparation.discover()  # before the thread of ``data_ahead``: processes are forked here
+        with data_ahead(workspace, profile, ahead, allow_incomplete) as forward:
+            return preparation.run(forward, refuse_taken=ahead)
 
 
 class _Preparation:
     """Preparation of one bundle: the verbs from ``discover`` to ``report``."""
 
     def __init__(
-        self,
-        profile: Profile,
-        bundle: Bundle,
-        workspace: Workspace,
-        *,
-        step: Step,
-        progress: Progress,
-        forward: Forward,
+        self, profile: Profile, bundle: Bundle, workspace: Workspace, *, step: Step, progress: Progress
     ) -> None:
         self.profile, self.bundle, self.workspace = profile, bundle, workspace
-        self.step, self.progress, self.forward = step, progress, forward
+        self.step, self.progress = step, progress
         self.cache = storage.IdentityCache(workspace.identities)
         self.watch = Stopwatch()
+        self.sources = Sources(sources=())
         self.fingerprint = ""
         self.processed: datetime | None = None  # as published, or as described here before
         self.is_settled = False  # nothing changed since the product was checked, and its data is not on this machine
 
-    def run(self, *, refuse_taken: bool) -> Bundle:
-        """Runs the verbs in their order."""
+    def discover(self) -> None:
+        """Finds the sources: the first verb."""
+        progress = partial(self.progress, "discover")
+        self.sources = self._do("discover", lambda: discover(self.profile, self.cache, progress))
+
+    def run(self, forward: Forward, *, refuse_taken: bool) -> Bundle:
+        """Runs the other verbs in their order; ``forward`` takes data while it is made."""
         before, state = self.bundle.digest, self._state()
-        sources = self._do("discover", lambda: discover(self.profile, self.cache, partial(self.progress, "discover")))
+        sources = self.sources
         planned = self._do("plan", lambda: self._plan(sources, refuse_taken=refuse_taken))
         seen, notes = [(one.href, one.size, one.sha256) for one in sources.sources], _notes(sources)
-        sources = Sources(sources=())  # of many files they take as much memory as all that follows
+        sources = self.sources = Sources(sources=())  # of many files they take as much memory as all that follows
         convert_progress = partial(self.progress, "convert")
         converted = self._do(
             "convert",
-            lambda: execute(planned, self.workspace, self.profile, self.cache, convert_progress, forward=self.forward),
+            lambda: execute(planned, self.workspace, self.profile, self.cache, convert_progress, forward=forward),
         )
         self.is_settled = self.workspace.lacks(converted.artifacts) and state is not None and state == self._state()
         self._describe(converted.artifacts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from earthcode_pack.bundle import PARTS, Bundle, media_type, part_sums, remove_strays, values_to_json
 from earthcode_pack.files import sha256, to_json, write_atomic
 from earthcode_pack.model import Artifact, ManifestEntry
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.error_messages import shown
 from earthcode_pack.table import Rows
 
 if TYPE_CHECKING:

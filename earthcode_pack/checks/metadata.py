@@ -15,9 +15,8 @@ from earthcode_pack.checks import rules
 from earthcode_pack.checks.documents import Document, listed, mapping, mappings, roles, texts
 from earthcode_pack.checks.names import name_findings
 from earthcode_pack.checks.targets import by_name
-from earthcode_pack.geo.box import box_of, contains, is_global
-from earthcode_pack.geo.positions import is_uncut, positions
-from earthcode_pack.period import parse_period
+from earthcode_pack.geo.box import Box, box_of, contains, crosses_antimeridian, is_global, positions
+from earthcode_pack.profile.period import parse_period
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,8 +138,8 @@ def _geometry(item: dict[str, Any], subject: str) -> Iterator[Finding]:
     if not geometry or box is None:
         return
     try:
-        out = next((p for p in positions(geometry) if not contains(box, (p[0], p[1], p[0], p[1]))), None)
-        uncut = is_uncut(geometry)
+        out = next((p for p in positions(geometry) if not contains(box, Box(*p, *p))), None)
+        uncut = crosses_antimeridian(geometry)
     except (TypeError, IndexError, KeyError, ValueError, AttributeError, RecursionError):
         return  # the schema says so
     if out is not None:

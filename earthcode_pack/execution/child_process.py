@@ -32,7 +32,7 @@ import psutil
 
 from earthcode_pack.errors import AGAIN, EarthcodePackError, Unreadable
 from earthcode_pack.execution.threads import cores, pool
-from earthcode_pack.storage import granted
+from earthcode_pack.storage import credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,7 @@ def isolated[R](function: Callable[..., R], *given: Any, subject: str, limits: L
     context = (
         os.environ.copy(),
         str(Path.cwd()),
-        granted.current(),
+        credentials.current(),
         logging.getLogger("earthcode_pack").getEffectiveLevel(),
     )
     with _ALLOWED:
@@ -382,7 +382,7 @@ def _called(call: bytes) -> tuple[Any, BaseException | None]:
         os.chdir(folder)
         logging.getLogger("earthcode_pack").setLevel(level)
         _bound(limits)
-        with granted.in_force_again(grants):
+        with credentials.in_force_again(grants):
             return function(*given), None
     except Exception as error:  # noqa: BLE001 - the caller raises it
         return None, error

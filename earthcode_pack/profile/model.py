@@ -11,8 +11,8 @@ import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
 from earthcode_pack.model import Period
-from earthcode_pack.period import parse_period
 from earthcode_pack.profile.formats import ZARR_3, Target
+from earthcode_pack.profile.period import parse_period
 from earthcode_pack.profile.product import Experiment, Product, Project  # noqa: TC001 - pydantic reads them
 from earthcode_pack.profile.rules import (
     CatalogId,

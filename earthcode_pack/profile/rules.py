@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from earthcode_pack.cf import units
 from earthcode_pack.execution.waiting import seconds_of
-from earthcode_pack.period import TimePattern, parse_period
+from earthcode_pack.profile.period import TimePattern, parse_period
 from earthcode_pack.redact import SIGNATURE, USER
 
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(i?)(B|bit)/s")

@@ -20,9 +20,9 @@ from earthcode_pack.convert.work import Sent
 from earthcode_pack.files import sha256, write_atomic
 from earthcode_pack.model import Artifact, File, Plan
 from earthcode_pack.storage import Folder, each
-from earthcode_pack.storage.claim import Claim
+from earthcode_pack.storage.error_messages import safe_key, shown
+from earthcode_pack.storage.remote_lock import RemoteLock
 from earthcode_pack.storage.scratch import SCRATCH, pack, standing_for, unpack
-from earthcode_pack.storage.words import safe_key, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,7 +56,7 @@ class Mirror:
     def __init__(self, root: Path, url: str) -> None:
         self.root, self.url, self.folder = root, url, Folder(url)
         remedy = f"wait for it to end; if that machine is gone: earthcode-pack clean {shown(url)}"
-        self.claim = Claim(self.folder, _HOLDER, remedy)
+        self.claim = RemoteLock(self.folder, _HOLDER, remedy)
         self._same = _noted(root / _LEDGER)
         self._sent: set[str] = set()
         self._listed: dict[str, Remote] | None = None

@@ -105,7 +105,7 @@ def _published(profile: Profile) -> Published | None:
     """Reads the published Collection; None where there is none, or the store does not answer."""
     if profile.store is None or profile.store.href is None:
         return None
-    from earthcode_pack.storage.stores import open_store  # noqa: PLC0415 - only where there is a store
+    from earthcode_pack.storage.base import open_store  # noqa: PLC0415 - only where there is a store
     from earthcode_pack.upload.entries import published_prefix  # noqa: PLC0415
     from earthcode_pack.upload.stages import COLLECTION  # noqa: PLC0415
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from earthcode_pack import storage
 from earthcode_pack.bundle import Bundle, values_to_json
 from earthcode_pack.bundle.provenance import approved, provenance_json
-from earthcode_pack.colormap import named_colormap
+from earthcode_pack.describe.rendering import named_colormap
 from earthcode_pack.entry import published_collection
 from earthcode_pack.errors import NotApproved
 from earthcode_pack.files import write_atomic
@@ -172,7 +172,7 @@ def _put_by_workers(workspace: Workspace, profile: Profile) -> tuple[Receipt, ..
 
 
 def _upload(workspace: Workspace, receipts: Iterable[Receipt], progress: Progress) -> str | None:
-    from earthcode_pack.describe.closed import refuse_other_place  # noqa: PLC0415 - only where something goes up
+    from earthcode_pack.describe.access import refuse_other_place  # noqa: PLC0415 - only where something goes up
     from earthcode_pack.upload import place_name, published_href, upload  # noqa: PLC0415 - sqlite3 and the store
 
     bundle, profile = workspace.bundle, workspace.bundle.profile()

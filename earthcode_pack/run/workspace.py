@@ -17,7 +17,7 @@ from earthcode_pack.model import Artifact, File, Job
 from earthcode_pack.remote.mirror import JobThere, said_there
 from earthcode_pack.remote.workdir import bundle_in, mirror_of
 from earthcode_pack.storage import IdentityCache, each
-from earthcode_pack.storage.words import safe_key
+from earthcode_pack.storage.error_messages import safe_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack import storage
 from earthcode_pack.errors import SourceError, UserError
-from earthcode_pack.period import TimePattern
+from earthcode_pack.profile.period import TimePattern
 from earthcode_pack.redact import is_signed, shown
 from earthcode_pack.starter import text as starter_text
 from earthcode_pack.starter.names import guessed_pattern

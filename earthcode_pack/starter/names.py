@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from earthcode_pack.period import TimePattern
+from earthcode_pack.profile.period import TimePattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

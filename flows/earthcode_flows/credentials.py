@@ -13,8 +13,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import Field, SecretStr
 
 from earthcode_pack.errors import UserError
-from earthcode_pack.storage.granted import EVERYWHERE, Grant, in_force
-from earthcode_pack.storage.sigv4 import Keys
+from earthcode_pack.storage.credentials import EVERYWHERE, Grant, Keys, in_force
 
 _OURS = "s3-keys"
 

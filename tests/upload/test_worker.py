@@ -19,7 +19,7 @@ from earthcode_pack.pipeline import open_bundle, prepare, publish
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.run.workspace import Workspace
 from earthcode_pack.storage import Folder, Store, open_store
-from earthcode_pack.storage.stores import now
+from earthcode_pack.storage.base import now
 from earthcode_pack.upload import clean_store, worker
 from earthcode_pack.upload.compare import place_name
 from earthcode_pack.upload.early import Ahead

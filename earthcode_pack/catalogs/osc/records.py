@@ -19,7 +19,7 @@ from earthcode_pack.entry import (
 )
 from earthcode_pack.errors import ProfileError
 from earthcode_pack.model import rfc3339
-from earthcode_pack.period import parse_period
+from earthcode_pack.profile.period import parse_period
 
 if TYPE_CHECKING:
     from earthcode_pack.catalogs.osc.changes import Draft

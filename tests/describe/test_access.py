@@ -9,7 +9,7 @@ import pytest
 from making import EPOCH, cube_profile, errors, every_file, profile_of, write_cube, write_tif
 from stac_schemas import complaints
 
-from earthcode_pack.describe.closed import closed_store, storage_scheme
+from earthcode_pack.describe.access import closed_store, storage_scheme
 from earthcode_pack.describe.stac import EXTENSIONS
 from earthcode_pack.pipeline import prepare
 from earthcode_pack.profile.model import StoreSpec

@@ -1,4 +1,4 @@
-"""Who works in a remote folder: an object that names machine, process and time, for storage that has no locks."""
+"""Lock of a remote folder: an object that names machine, process and time, for storage that has no locks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from earthcode_pack.errors import Locked, OutsideError
 from earthcode_pack.model import Moment, Value, rfc3339
-from earthcode_pack.storage.stores import now
+from earthcode_pack.storage.base import now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,14 +41,14 @@ class Holder(Value):
 
     @property
     def is_gone(self) -> bool:
-        """Whether it ran on this machine and has ended; of other machines nothing is known."""
+        """Tells whether it ran on this machine and has ended; of other machines nothing is known."""
         return self.machine == _machine() and _began(self.process) != self.began
 
     def __str__(self) -> str:
         return f"{self.owner} on {self.host} (process {self.process}) since {rfc3339(self.since)}"
 
 
-class Claim:
+class RemoteLock:
     """The object ``key`` of a folder, which there is while a run holds the folder."""
 
     def __init__(self, folder: Folder, key: str, remedy: str) -> None:
@@ -101,7 +101,7 @@ class Claim:
         self._mine = None
 
     def _holder(self) -> Holder | None:
-        """Who holds the folder; what is no such object is as good as none, as a half-written one is."""
+        """The run that holds the folder; what is no such object is as good as none, as a half-written one is."""
         raw = self._folder.read(self._key)
         try:
             return None if raw is None else Holder.from_json(raw)
@@ -143,7 +143,7 @@ def _machine() -> str:
 
 
 def _began(process: int) -> str | None:
-    """When a process of this machine began, in ticks where /proc tells (proc(5)); None where there is none."""
+    """The start of a process of this machine, in ticks where /proc tells (proc(5)); None where there is none."""
     if not psutil.pid_exists(process):
         return None
     stat = Path(f"/proc/{process}/stat")

@@ -1,4 +1,4 @@
-"""Failures of storage in words, with the remedy; what the server wrote back is read for its code and never shown.
+"""Messages for failures of storage, with the remedy; a server's answer is read for its code and never shown.
 
 An answer can hold access keys, and a URL its signature: neither may reach a message (design, rule 8).
 """
@@ -8,17 +8,23 @@ from __future__ import annotations
 import errno
 import re
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 from earthcode_pack.errors import EarthcodePackError, OutsideError, UserError
 from earthcode_pack.redact import shown
-from earthcode_pack.storage.links import refused
 from earthcode_pack.storage.retry import BadAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["code_of", "in_words", "outside", "safe_key", "shown"]
+__all__ = ["code_of", "expiry", "in_words", "outside", "refused", "safe_key", "shown"]
+
+NO_CREDENTIALS = (
+    "there are no credentials for the storage",
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or name store.profile",
+)
 
 # What the code of an answer, or the text of an exception without one, means; the first that fits counts.
 _MEANINGS = (
@@ -37,13 +43,9 @@ _MEANINGS = (
     (
         r"SignatureDoesNotMatch|InvalidAccessKeyId|InvalidToken|NotSignedUp",
         "the storage does not accept these credentials",
-        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or name store.profile",
+        NO_CREDENTIALS[1],
     ),
-    (
-        r"NoCredentials|PartialCredentials|locate credentials",
-        "there are no credentials for the storage",
-        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or name store.profile",
-    ),
+    (r"NoCredentials|PartialCredentials|locate credentials", *NO_CREDENTIALS),
     (
         r"AccessDenied|AccountProblem|^40[13]$|Forbidden|Unauthorized|PermissionError|PermissionDenied|Unauthenticated",
         "the storage refuses access (403)",
@@ -82,7 +84,7 @@ _NOT_FOUND = (r"NoSuchKey|^404$|^NotFound$|^FileNotFoundError", "there is no suc
 
 
 def in_words(error: BaseException, where: str) -> EarthcodePackError:
-    """What went wrong at ``where``, and what to do; an error that is in words already stays as it is."""
+    """Returns an error that says what went wrong at ``where``, and what to do; one of ours stays as it is."""
     error = _answer_behind(error)
     if isinstance(error, EarthcodePackError):
         return error
@@ -131,9 +133,9 @@ _ON_DISK = {
 
 
 def code_of(error: BaseException) -> str | None:
-    """The S3 error code (``NoSuchKey``), else the HTTP status, that a client's exception carries.
+    """Returns the S3 error code (``NoSuchKey``), else the HTTP status, that a client's exception carries.
 
-    botocore, and what refuses in storage.retry, keep it in ``response``; others in their text, or as ``status``.
+    botocore, and ``Refused``, keep it in ``response``; others in their text, or as ``status``.
     """
     response = getattr(error, "response", None)
     if isinstance(response, dict):
@@ -158,7 +160,7 @@ def outside(where: str) -> Iterator[None]:
 
 
 def safe_key(key: str) -> str:
-    """The key, if it is a plain relative path; else ``UserError``: it could name a place outside the store.
+    """Returns the key, if it is a plain relative path; else ``UserError``: it could name a place outside the store.
 
     >>> safe_key("data/a.tif")
     'data/a.tif'
@@ -171,3 +173,47 @@ def safe_key(key: str) -> str:
     if "\\" in key or re.search(r"[\x00-\x1f\x7f]", key) or any(part in ("", ".", "..") for part in parts):
         raise UserError(f"{key!r} is not a key such as data/a.tif", "rename it")
     return key
+
+
+# --- links that are refused: a signed one ends at a moment that its query tells --------------------------------------
+
+
+def expiry(href: str) -> datetime | None:
+    """Returns when a signed link ends (UTC); None where it does not say so, as one that is not signed.
+
+    AWS and Google state a date and seconds, older forms and Swift Unix time, Azure a time in ISO 8601.
+
+    >>> print(expiry("https://host/a.nc?X-Amz-Date=20200101T000000Z&X-Amz-Expires=60&X-Amz-Signature=abc"))
+    2020-01-01 00:01:00+00:00
+    >>> expiry("https://host/a.nc?year=2020") is None
+    True
+    """
+    said = {key.lower(): value for key, value in parse_qsl(urlsplit(href).query)}
+    try:
+        for maker in ("x-amz", "x-goog"):
+            if f"{maker}-expires" in said:
+                signed = datetime.strptime(said[f"{maker}-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+                return signed + timedelta(seconds=int(said[f"{maker}-expires"]))
+        if moment := said.get("expires") or said.get("temp_url_expires"):
+            return datetime.fromtimestamp(int(moment), UTC)
+        return datetime.fromisoformat(said["se"]).replace(tzinfo=UTC) if "se" in said else None
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
+def refused(href: str, reached: str, status: str) -> tuple[str, str]:
+    """Explains why a server refuses a link with this status, and what to do.
+
+    ``reached`` is the URL that refused, after redirections: a portal sends its readers to signed links.
+    """
+    now = datetime.now(UTC)
+    for link, what, renewal in (
+        (href, "the link", "get a new link and run again"),
+        (reached, "the signed link that it leads to", "run again for a new one, or ask who serves it"),
+    ):
+        if (end := expiry(link)) is not None and end <= now:
+            return f"{what} has expired ({end:%Y-%m-%dT%H:%M:%SZ})", f"{renewal}: it resumes"
+    return (
+        f"the server refuses access ({status})",
+        "see that it is there, that you may read it, and that the link is still valid, and run again: it resumes",
+    )

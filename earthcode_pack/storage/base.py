@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Moment, PartSums, Receipt, Value
 from earthcode_pack.profile.model import StoreSpec
+from earthcode_pack.storage.error_messages import outside, safe_key
 from earthcode_pack.storage.inputs import BLOCK, ask, filesystem, local_path
-from earthcode_pack.storage.words import outside, safe_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -46,27 +46,25 @@ class Reader(Protocol):
     """Objects by key: a relative path with slashes. All raise ``OutsideError`` where the storage fails."""
 
     def head(self, key: str) -> Stored | None:
-        """What is stored under a key; None where nothing is."""
+        """Returns what is stored under a key; None where nothing is."""
 
     def read(self, key: str) -> bytes | None:
-        """The bytes of a small object; None where there is none."""
+        """Returns the bytes of a small object; None where there is none."""
 
     def sha256(self, key: str) -> str | None:
-        """The sha256 (hex) of the object's bytes, read now in blocks; None where there is none."""
+        """Returns the sha256 (hex) of an object's bytes, read now in blocks; None where there is none."""
 
     def keys(self, folder: str = "") -> Iterator[str]:
-        """All keys below a folder (``""``, or ending in a slash), in the order of the store."""
+        """Yields the keys below a folder (``""``, or ending in a slash), in the order of the store."""
 
     def href(self, key: str) -> str:
-        """Where the object is: a path or a URL, never a signed one."""
+        """Returns the path or URL of an object, never a signed one."""
 
 
 class Store(Reader, Protocol):
-    """Where objects can be put: many at once, from the threads of whoever calls."""
+    """Objects that can be written too; any thread may call."""
 
-    @property
-    def most(self) -> int:
-        """How many calls at once are worth it, now: more while the storage keeps up (see ``crew``)."""
+    max_concurrency: int  # calls at once that may be worth it
 
     def put(
         self,
@@ -93,13 +91,13 @@ class Store(Reader, Protocol):
         """
 
     def listing(self, folder: str = "") -> Iterator[Listed]:
-        """As ``keys``, with what the listing tells of each object: a request for a thousand of them."""
+        """Yields what a listing tells of each object: one request for a thousand of them."""
 
     def delete(self, keys: Iterable[str]) -> None:
         """Removes objects; what is gone already is no failure."""
 
     def open_uploads(self, folder: str = "") -> Iterator[tuple[str, str]]:
-        """Key and upload id of each upload below a folder that was begun, and neither completed nor aborted."""
+        """Yields key and upload id of each upload below a folder that was neither completed nor aborted."""
 
     def abort(self, key: str, begun: Begun) -> None:
         """Ends an open upload and removes what there is of it; one that is gone is no failure."""
@@ -112,7 +110,7 @@ class Store(Reader, Protocol):
 
 
 def open_store(spec: StoreSpec) -> Store:
-    """The store that a profile names.
+    """Opens the store that a profile names.
 
     Raises ``UserError`` where it is none that can be written to.
     """
@@ -134,7 +132,7 @@ def open_store(spec: StoreSpec) -> Store:
 
 
 def open_reader(href: str) -> Reader:
-    """What is published at a folder's href: a path, s3:// with the settings of the environment, or any fsspec URL."""
+    """Opens a published folder by its href: a path, s3:// with the settings of the environment, or any fsspec URL."""
     return UrlReader(href) if local_path(href) is None and not href.startswith("s3://") else open_store(_at(href))
 
 
@@ -143,12 +141,12 @@ def _at(href: str) -> StoreSpec:
 
 
 def now() -> datetime:
-    """The present second, in UTC."""
+    """Returns the present second, in UTC."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 class UrlReader:
-    """What is published behind an fsspec URL, such as https: it tells sizes, seldom checksums.
+    """Reads what is published behind an fsspec URL, such as https: it tells sizes, seldom checksums.
 
     ``keys`` is empty where the protocol has no listing that can be trusted, as https.
     """
@@ -158,7 +156,7 @@ class UrlReader:
         self._fs: Any = filesystem(root)[0]
 
     def head(self, key: str) -> Stored | None:
-        """As ``Reader.head``, without a sha256."""
+        """See ``Reader.head``, without a sha256."""
         info = self._ask(self._fs.info, key)
         if info is None:
             return None
@@ -166,12 +164,12 @@ class UrlReader:
         return Stored(key=key, size=len(self.read(key) or b"") if size is None else size, sha256=None)
 
     def read(self, key: str) -> bytes | None:
-        """As ``Reader.read``."""
+        """See ``Reader.read``."""
         found: bytes | None = self._ask(self._fs.cat_file, key)
         return found
 
     def sha256(self, key: str) -> str | None:
-        """As ``Reader.sha256``."""
+        """See ``Reader.sha256``."""
 
         def digest(path: str) -> str:
             with self._fs.open(path, "rb", block_size=BLOCK) as file:
@@ -184,7 +182,7 @@ class UrlReader:
         return found
 
     def keys(self, folder: str = "") -> Iterator[str]:
-        """As ``Reader.keys``; nothing over https."""
+        """See ``Reader.keys``; nothing over https."""
         if self._root.startswith("http"):
             return
         root = filesystem(self._root)[1].rstrip("/") + "/"

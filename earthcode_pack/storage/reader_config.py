@@ -1,4 +1,4 @@
-"""How readers of other makers, GDAL and zarr, see what lies in a store: paths and settings, with its credentials."""
+"""Paths and settings with which GDAL and zarr read what lies in a store, with its credentials."""
 
 from __future__ import annotations
 
@@ -7,25 +7,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from earthcode_pack.profile.model import StoreSpec
+from earthcode_pack.storage.connection import GDAL_OPTIONS, Timeouts, botocore_options
+from earthcode_pack.storage.error_messages import safe_key
 from earthcode_pack.storage.inputs import filesystem, local_path
-from earthcode_pack.storage.words import safe_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# one file is opened, without a look at its neighbours, and a server that does not answer is left
-_REMOTE = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_HTTP_CONNECTTIMEOUT": "10",
-    "GDAL_HTTP_TIMEOUT": "120",
-    "GDAL_HTTP_MAX_RETRY": "3",
-    "VSI_CACHE": "FALSE",
-    "CPL_VSIL_CURL_NON_CACHED": "/vsis3/:/vsicurl/",  # what is there now, not what was read before
-}
 
-
-class Window:
-    """A folder as other readers see it: a path, s3:// with the settings of a profile or the environment, or a URL."""
+class ReaderConfig:
+    """A folder as GDAL and zarr read it: a path, s3:// with the settings of a profile or the environment, or a URL."""
 
     def __init__(self, href: str, spec: StoreSpec | None = None) -> None:
         path = local_path(href)
@@ -34,12 +25,12 @@ class Window:
         self._is_s3 = self._root.startswith("s3://")
 
     def href(self, key: str) -> str:
-        """What GDAL, through rasterio, opens."""
+        """Returns the path that GDAL, through rasterio, opens."""
         return f"{self._root}/{safe_key(key)}"
 
     @contextmanager
     def gdal(self) -> Iterator[None]:
-        """In here GDAL reads S3 as the store's settings say."""
+        """Has GDAL read S3 with the store's settings."""
         import rasterio  # noqa: PLC0415 - heavy
 
         with rasterio.Env(**self._gdal_options()):
@@ -55,10 +46,10 @@ class Window:
 
     def _gdal_options(self) -> dict[str, Any]:
         if not self._is_s3:
-            return _REMOTE if "://" in self._root else {}
+            return GDAL_OPTIONS if "://" in self._root else {}
         from rasterio.session import AWSSession  # noqa: PLC0415
 
-        from earthcode_pack.storage.s3_access import access  # noqa: PLC0415
+        from earthcode_pack.storage.credentials import access  # noqa: PLC0415
 
         way = access(self._spec)
         endpoint, keys = urlsplit(way.endpoint), way.keys()
@@ -70,10 +61,10 @@ class Window:
             endpoint_url=endpoint.netloc,
         )
         place = {"AWS_HTTPS": "YES" if endpoint.scheme == "https" else "NO", "AWS_VIRTUAL_HOSTING": "FALSE"}
-        return {"session": session, **_REMOTE, **place, **({"GDAL_CURL_CA_BUNDLE": way.ca} if way.ca else {})}
+        return {"session": session, **GDAL_OPTIONS, **place, **({"GDAL_CURL_CA_BUNDLE": way.ca} if way.ca else {})}
 
     def _s3_options(self) -> dict[str, Any]:
-        from earthcode_pack.storage.s3_access import access  # noqa: PLC0415
+        from earthcode_pack.storage.credentials import access  # noqa: PLC0415
 
         way = access(self._spec)
         keys = way.keys()
@@ -83,11 +74,7 @@ class Window:
             "token": keys.token,
             "endpoint_url": way.endpoint,
             "client_kwargs": {"region_name": way.region, **({"verify": way.ca} if way.ca else {})},
-            "config_kwargs": {
-                "request_checksum_calculation": "when_required",
-                "response_checksum_validation": "when_required",
-                "s3": {"addressing_style": "path"},
-            },
+            "config_kwargs": {**botocore_options(Timeouts()), "s3": {"addressing_style": "path"}},
             "use_listings_cache": False,
             "skip_instance_cache": True,
         }
