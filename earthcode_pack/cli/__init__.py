@@ -13,7 +13,7 @@ from contextlib import nullcontext, redirect_stdout
 from earthcode_pack.cli.commands import app
 from earthcode_pack.cli.outcome import Outcome, write_json
 from earthcode_pack.errors import EarthcodePackError, full_disk
-from earthcode_pack.execution.threads import collect_seldom
+from earthcode_pack.execution.threads import collect_garbage_rarely
 from earthcode_pack.execution.waiting import LEFT_BEHIND
 from earthcode_pack.redact import redacted
 
@@ -24,7 +24,7 @@ STOPPED = 130  # exit code of a program that Ctrl-C ended
 
 def main() -> None:
     """Runs the command of ``sys.argv`` and exits with its code; the entry point of the console script."""
-    collect_seldom()
+    collect_garbage_rarely()
     code = execute(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
