@@ -26,7 +26,7 @@ import errno
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-from earthcode_pack.redact import redacted
+from earthcode_pack.redact import one_line, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ class EarthcodePackError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, remedy: str = "") -> None:
-        self.message = redacted(message)
+        self.message = "\n".join(map(one_line, redacted(message).split("\n")))
         self.remedy = redacted(remedy)
         super().__init__(self.message, self.remedy)
 

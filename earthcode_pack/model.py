@@ -199,6 +199,51 @@ class Input(Value):
     periods: tuple[Period, ...] = ()
 
 
+class CogEncoding(Value):
+    """Encoding of a COG; ``max_error`` bounds LERC, 0 where the compression is lossless."""
+
+    blocksize: int
+    compression: Literal["deflate", "zstd", "lzw", "lerc"]
+    level: int | None
+    resampling: Literal["average", "nearest", "mode", "bilinear"]
+    max_error: float
+
+
+class ZarrEncoding(Value):
+    """Encoding of a Zarr store; sizes by variable and dimension.
+
+    ``time`` is the time dimension, ``regions`` are read and written at once, and at most ``region_bytes`` of stored
+    values are in memory.
+    """
+
+    chunks: dict[str, dict[str, int]]
+    shards: dict[str, dict[str, int]] | None
+    version: Literal[2, 3]
+    zipped: bool
+    multiscales: bool
+    time: str | None
+    regions: dict[str, dict[str, int]]
+    region_bytes: int
+
+    def write_unit(self, variable: str) -> dict[str, int]:
+        """Sizes by dimension of one object of the store: a shard, else a chunk."""
+        return (self.shards or self.chunks)[variable]
+
+
+class NetcdfEncoding(Value):
+    """Encoding of a NetCDF-4 file; ``level`` is that of deflate, the rest as of ``ZarrEncoding``."""
+
+    chunks: dict[str, dict[str, int]]
+    level: int
+    time: str | None
+    regions: dict[str, dict[str, int]]
+    region_bytes: int
+
+    def write_unit(self, variable: str) -> dict[str, int]:
+        """Sizes by dimension of what is written at once: a chunk."""
+        return self.chunks[variable]
+
+
 class Job(Value):
     """One output file or store, and all that a worker needs to make it."""
 
@@ -209,10 +254,34 @@ class Job(Value):
     inputs: tuple[Input, ...]
     period: Period
     grid: Grid  # of the output: north-up and within ±180 for COG
-    options: dict[str, JsonValue]
+    options: CogEncoding | ZarrEncoding | NetcdfEncoding
     attributes: dict[str, JsonValue] = {}  # global attributes to add (CF, ACDD), from the profile
     described: dict[str, dict[str, JsonValue]] = {}  # attributes and classes the profile adds, by variable
     fingerprint: str = ""
+
+    @property
+    def cog(self) -> CogEncoding:
+        """The encoding of a job that makes a COG."""
+        assert isinstance(self.options, CogEncoding)
+        return self.options
+
+    @property
+    def zarr(self) -> ZarrEncoding:
+        """The encoding of a job that makes a Zarr store."""
+        assert isinstance(self.options, ZarrEncoding)
+        return self.options
+
+    @property
+    def netcdf(self) -> NetcdfEncoding:
+        """The encoding of a job that makes a NetCDF file."""
+        assert isinstance(self.options, NetcdfEncoding)
+        return self.options
+
+    @property
+    def cube(self) -> ZarrEncoding | NetcdfEncoding:
+        """The encoding of a job that makes a cube, whichever its format."""
+        assert not isinstance(self.options, CogEncoding)
+        return self.options
 
 
 class Plan(Value):

@@ -23,7 +23,7 @@ _NAMES = (
 SIGNATURE = re.compile(rf"(?:[?&;#]|%3F|%26)(?:{_NAMES})(?:=|%3D)", re.IGNORECASE)
 
 _TAIL = re.compile(r"\?.*|#[^#]*=.*", re.DOTALL)
-_CHAIN = re.compile(r"::(?=[a-z][a-z0-9+]*(?:://|::))")  # fsspec's, as in zip://a.nc::https://host/a.zip
+CHAIN = re.compile(r"::(?=[a-z][a-z0-9+]*(?:://|::))")  # fsspec's, as in zip://a.nc::https://host/a.zip
 _IN_TEXT = re.compile(r"(?<![\w+.-])[\w+.-]*://[^\s'\"<>«»]+")
 _QUERY = re.compile(r"\?[^\s'\"<>«»]+")  # of a relative href, or behind a space in a wrong one
 _AFTER = "),.:;]}"  # ends a URL in a sentence, not itself
@@ -37,7 +37,7 @@ def shown(href: str) -> str:
     >>> shown("s3://KEY:se/cret@bucket/a.nc"), shown("s3://bucket/2020-??.nc")
     ('s3://bucket/a.nc', 's3://bucket/2020-??.nc')
     """
-    return "::".join(map(_shown, _CHAIN.split(href))) if "://" in href else href
+    return "::".join(map(_shown, CHAIN.split(href))) if "://" in href else href
 
 
 def _shown(href: str) -> str:
@@ -52,7 +52,7 @@ def is_signed(href: str) -> bool:
     >>> is_signed("https://host/a?X-Goog-Signature=abc"), is_signed("https://host/a?sig=abc"), is_signed("s3://b/a")
     (True, True, False)
     """
-    return any(USER.search(part) or SIGNATURE.search(part) for part in _CHAIN.split(href))
+    return any(USER.search(part) or SIGNATURE.search(part) for part in CHAIN.split(href))
 
 
 def redacted(text: str) -> str:
@@ -71,6 +71,29 @@ def unsigned(text: str) -> str:
     'https://host/wms?layers=sst and https://host/a, too'
     """
     return _each_url(text, is_signed)
+
+
+_MOST = 800  # characters of a line
+_SHOWN = 600  # of a longer one, from its beginning
+
+
+def one_line(text: str) -> str:
+    r"""A text that may hold a stranger's words as one line: control characters escaped, a long one cut short.
+
+    >>> one_line("the id is a\n\x1b[2J")
+    'the id is a\\n\\x1b[2J'
+    >>> len(one_line("a" * 10**6))
+    790
+    """
+    short = text if len(text) <= _MOST else f"{text[:_SHOWN]} … {text[_SHOWN - _MOST + 13 :]}"
+    if short.isprintable():
+        return short
+    return "".join(sign if sign.isprintable() else _escaped(sign) for sign in short)
+
+
+def _escaped(sign: str) -> str:
+    r"""``\n``, ``\x1b``; of a byte that is no UTF-8 (PEP 383) that byte."""
+    return f"\\x{ord(sign) - 0xDC00:02x}" if "\udc80" <= sign <= "\udcff" else sign.encode("unicode_escape").decode()
 
 
 def _each_url(text: str, chosen: Callable[[str], bool]) -> str:

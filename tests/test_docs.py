@@ -1,5 +1,6 @@
 """What is written about the project holds."""
 
+import pkgutil
 import re
 
 import pytest
@@ -94,3 +95,10 @@ def test_what_runs_is_pinned_as_it_is_tested(root) -> None:
         for name in ("run", "dev", "build")
     }
     assert pinned["run"] | pinned["build"] <= pinned["dev"]
+
+
+def test_every_stop_of_the_walk_exists(root) -> None:
+    stops = re.findall(r"`(earthcode_pack(?:\.\w+)+)`", (root / "docs/walk.md").read_text(encoding="utf-8"))
+    assert len(stops) > 30
+    for stop in stops:
+        pkgutil.resolve_name(stop)

@@ -8,6 +8,7 @@ from earthcode_pack.cf import standard_names, units
 from earthcode_pack.cf.kinds import is_circular
 from earthcode_pack.cf.time_units import has_reference
 from earthcode_pack.checks import rules
+from earthcode_pack.formats import format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,7 +72,7 @@ def variable_notes(variables: Iterable[Variable], profile: Profile) -> Iterator[
 
     Their subject is the variable, so that many files say it once.
     """
-    missing = rules.COG_UNITS if profile.target.format == "cog" else rules.CF_UNITS
+    missing = rules.COG_UNITS if format_of(profile.target.format).is_raster else rules.CF_UNITS
     for variable in variables:
         spec = profile.product.variables.get(variable.name)
         name = (spec.standard_name if spec else None) or variable.attrs.get("standard_name")
@@ -89,7 +90,7 @@ def _averaged_angles(variable: Variable, profile: Profile) -> Iterator[Finding]:
     spec, wanted = profile.product.variables.get(variable.name), profile.target.cog.resampling
     words = {"standard_name": spec.standard_name, "long_name": spec.long_name} if spec else {}
     stated = {**variable.attrs, **{key: value for key, value in words.items() if value}}
-    is_mean = profile.target.format == "cog" and wanted in ("average", "bilinear")
+    is_mean = format_of(profile.target.format).is_raster and wanted in ("average", "bilinear")
     if is_mean and is_circular(variable.name, stated, variable.units):
         message = (
             f"{variable.name} holds angles in {variable.units}, and target.cog.resampling {wanted} makes means of them"

@@ -23,10 +23,13 @@ def progress() -> Iterator[Report]:
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(16), TextColumn("{task.fields[amount]}"))
     console = Console(file=sys.stderr)
-    with Progress(*columns, TimeElapsedColumn(), console=console, redirect_stdout=False) as display:
+    display = Progress(*columns, TimeElapsedColumn(), console=console, redirect_stdout=False)
+    try:
         bars = Bars(display)
         yield bars
         bars.finish()
+    finally:
+        display.stop()
 
 
 def amount(stage: str, done: int, total: int) -> str:
@@ -66,6 +69,7 @@ class Bars:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Moves the bar of the stage; a new stage finishes the one before."""
+        self._display.start()  # here: its thread must not be there yet when processes are forked (``isolated``)
         if stage not in self._bars:
             self.finish()
             self._bars[stage] = self._display.add_task(f"{stage:<8}", total=total, amount="")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 SHOWN = 80  # characters of a given value
+_MOST = 20  # problems that are told
 
 # How pydantic names the branch of a union in a location, and a key as against its value.
 _BRANCH = re.compile(r"(dict|list|literal|function|constrained|nullable|str|int|float)(\[|-|$)|\[key\]$")
@@ -47,11 +48,15 @@ class _Problem:
 
 def explain(error: ValidationError, written: Written) -> ProfileError:
     """Makes the error: a line for each problem (file, line, key, what is wrong, the value), and the remedies."""
-    problems = [_problem(detail, written) for detail in error.errors(include_url=False)]
+    details = error.errors(include_url=False)
+    problems = [_problem(detail, written) for detail in details[: 5 * _MOST]]  # of a union there are several for a key
     locs = list(dict.fromkeys(problem.loc for problem in problems))
     deepest = [loc for loc in locs if not any(loc == other[: len(loc)] and loc != other for other in locs)]
-    lines = [_line([p for p in problems if p.loc == loc], written) for loc in deepest]
-    return ProfileError("\n".join(line for line, _ in lines), "; ".join(dict.fromkeys(remedy for _, remedy in lines)))
+    lines = [_line([p for p in problems if p.loc == loc], written) for loc in deepest[:_MOST]]
+    told = [line for line, _ in lines]
+    if more := len(deepest) - len(lines) + max(len(details) - 5 * _MOST, 0):
+        told.append(f"and {more} more")
+    return ProfileError("\n".join(told), "; ".join(dict.fromkeys(remedy for _, remedy in lines)))
 
 
 def _problem(detail: ErrorDetails, written: Written) -> _Problem:

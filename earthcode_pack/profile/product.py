@@ -124,6 +124,11 @@ class Product(Part):
     preview: Preview | None = Field(None, description="how thumbnails are drawn")
     variables: dict[Slug, VariableSpec] = Field({}, description="by their name in the product")
 
+    @property
+    def folder(self) -> str:
+        """Path of the published product below its store, ``<product id>/v<version>`` (contract 4.4)."""
+        return f"{self.id}/v{self.version}"
+
     @model_validator(mode="after")
     def _licence_text(self) -> Self:
         if self.license in ("proprietary", "various") and self.license_href is None:

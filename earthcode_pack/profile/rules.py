@@ -157,11 +157,12 @@ def stated(value: object) -> object:
 
 
 def _known_crs(text: str) -> str:
-    from pyproj import CRS  # noqa: PLC0415 - heavy, and only where a profile states a CRS
-    from pyproj.exceptions import CRSError  # noqa: PLC0415
+    from pyproj.exceptions import CRSError  # noqa: PLC0415 - heavy, and only where a profile states a CRS
+
+    from earthcode_pack.geo.crs import stated_crs  # noqa: PLC0415
 
     try:
-        CRS.from_user_input(text)
+        stated_crs(text)
     except CRSError:
         raise ValueError(f"{text!r} is no EPSG code, WKT or PROJ string that PROJ knows") from None
     return text

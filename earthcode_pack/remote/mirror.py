@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import TypeAdapter
 
-from earthcode_pack.convert.afar import BASE
+from earthcode_pack.convert.remote_part import BASE
 from earthcode_pack.convert.work import Sent
 from earthcode_pack.files import sha256, write_atomic
 from earthcode_pack.model import Artifact, File, Plan

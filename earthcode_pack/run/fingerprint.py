@@ -48,8 +48,8 @@ def fingerprint(profile: Profile, planned: Plan) -> str:
 
 
 def _job_identity(job: Job) -> tuple[str, str, list[str]]:
-    options = {name: value for name, value in job.options.items() if name not in _CUTS}
-    mark = job.fingerprint if options == job.options else job_fingerprint(job.model_copy(update={"options": options}))
+    is_cut = not _CUTS.isdisjoint(type(job.options).model_fields)
+    mark = job_fingerprint(job, without=_CUTS) if is_cut else job.fingerprint
     return job.key, mark, [public_name(source.href) for source in job.inputs]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,6 +24,7 @@ from earthcode_pack.storage.inputs import local_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from earthcode_pack.model import Value
     from earthcode_pack.profile import Profile
 
 _THREADS = 8  # hashing and waiting for storage; headers take turns at the libraries' locks
@@ -48,6 +50,7 @@ def discover(
     """
     hrefs = _matches(profile.source.href)
     found: list[Source | Failure] = []
+    shared = _Shared()
     path = local_path(hrefs[0])
     if path is not None:
         with suppress(SourceError, OSError):  # reported for the file itself
@@ -55,7 +58,7 @@ def discover(
     ready(len(hrefs))
     with ThreadPoolExecutor(_THREADS) as pool:
         for done, result in enumerate(pool.map(carried(lambda href: _look(href, profile, cache)), hrefs), start=1):
-            found.append(result)
+            found.append(shared.source(result) if isinstance(result, Source) else result)
             progress(done, len(hrefs))
     return Sources(
         sources=tuple(result for result in found if isinstance(result, Source)),
@@ -100,3 +103,21 @@ def _look(href: str, profile: Profile, cache: storage.IdentityCache) -> Source |
 def failure(source: str, error: SourceError) -> Failure:
     """Makes a failure of an error, for the report, the exit code and the Prefect state."""
     return Failure(source=printable(source), error=printable(error.message), remedy=error.remedy)
+
+
+class _Shared:
+    """Holds each distinct grid and variable once, where many sources have the same: 5 of their 8 kilobytes."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[type[Value], bytes], Value] = {}
+
+    def source(self, source: Source) -> Source:
+        """Returns an equal source, whose grid and variables may be the objects of another source."""
+        variables = tuple(map(self._once, source.variables))
+        return source.model_copy(update={"grid": self._once(source.grid), "variables": variables})
+
+    def _once[V: Value](self, value: V) -> V:
+        digest = hashlib.sha256(value.model_dump_json().encode()).digest()
+        held = self._held.setdefault((type(value), digest), value)
+        assert isinstance(held, type(value))
+        return held

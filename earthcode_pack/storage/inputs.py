@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from earthcode_pack.errors import EarthcodePackError, OutsideError, Unreadable, UserError
 from earthcode_pack.execution.waiting import Wait, waiting
 from earthcode_pack.files import refuse_special
-from earthcode_pack.redact import is_signed
+from earthcode_pack.redact import CHAIN, is_signed
 from earthcode_pack.storage.connection import Timeouts, botocore_options
 from earthcode_pack.storage.credentials import granted, mark
 from earthcode_pack.storage.error_messages import in_words, outside, safe_key, shown
@@ -207,11 +207,14 @@ def _local_tree(href: str, path: Path) -> Tree:
 
 def filesystem(href: str) -> tuple[Any, str]:
     """The fsspec file system of a URL, and the path in it. Raises ``UserError`` for a protocol that there is not."""
-    from fsspec.core import url_to_fs  # noqa: PLC0415 - not needed for local files
+    import fsspec  # noqa: PLC0415 - not needed for local files
+    from fsspec.core import url_to_fs  # noqa: PLC0415
 
     try:
-        if href.startswith(("s3://", "s3a://")) and "::" not in href:
+        if href.startswith(("s3://", "s3a://")) and not CHAIN.search(href):
             return _s3(os.getpid(), aws_environment(), granted(href)), href.partition("://")[2]
+        if href.startswith(("http://", "https://")) and not CHAIN.search(href):  # fsspec takes [::1] for a chain
+            return fsspec.filesystem("http", **_options(href)), href
         fs, path = url_to_fs(href, **_options(href))
     except (ValueError, ImportError, TypeError) as error:  # TypeError: it needs settings that a URL does not hold
         raise UserError(f"{shown(href)}: not a URL that can be read ({type(error).__name__})", "correct it") from None
@@ -222,9 +225,9 @@ def filesystem(href: str) -> tuple[Any, str]:
 
 def _options(href: str) -> dict[str, Any]:
     """Options of fsspec for a URL, or for the links of a chain by their protocol."""
-    place = href.rpartition("::")[2]
+    place = CHAIN.split(href)[-1]
     http = http_options(place)
-    return {"s3": _s3_options(granted(place)), "http": http, "https": http} if "::" in href else http
+    return {"s3": _s3_options(granted(place)), "http": http, "https": http} if CHAIN.search(href) else http
 
 
 @lru_cache(maxsize=4)

@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 def published_prefix(profile: Profile) -> str:
     """``<product id>/v<version>/``: where a product lies below its store (contract 4.4)."""
-    return f"{profile.product.id}/v{profile.product.version}/"
+    return f"{profile.product.folder}/"
 
 
 def published_href(profile: Profile) -> str | None:
