@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import BaseModel, ValidationError
 
 from earthcode_pack.errors import ProfileError
+from earthcode_pack.profile.field_types import PATTERNS, may_hold_a_secret
 from earthcode_pack.profile.model import Profile
-from earthcode_pack.profile.rules import PATTERNS, may_hold_a_secret
 from earthcode_pack.profile.yaml_source import Loc, Written, dotted
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from earthcode_pack.errors import SourceError, UserError
 from earthcode_pack.model import Failure
 from earthcode_pack.profile.period import TimePattern
 from earthcode_pack.redact import is_signed, shown
-from earthcode_pack.starter import text as starter_text
-from earthcode_pack.starter.names import guessed_pattern
-from earthcode_pack.starter.text import DECIDE
+from earthcode_pack.starter import yaml_text
+from earthcode_pack.starter.time_patterns import guessed_pattern
+from earthcode_pack.starter.yaml_text import DECIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ def starter_profile(sources: Sequence[str], base: str | Path | None = None) -> s
         SourceError: none can be read.
 
     """
-    return starter_text.profile(found_in(sources, Path(base or Path.cwd()).absolute()))
+    return yaml_text.profile(found_in(sources, Path(base or Path.cwd()).absolute()))
 
 
 def found_in(sources: Sequence[str], base: Path) -> Found:

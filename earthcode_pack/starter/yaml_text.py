@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from earthcode_pack.cf.standard_names import is_stated
 from earthcode_pack.model import Source, Variable, rfc3339
 from earthcode_pack.profile.period import TimePattern
-from earthcode_pack.starter.names import common_start
+from earthcode_pack.starter.time_patterns import common_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
