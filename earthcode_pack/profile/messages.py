@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 SHOWN = 80  # characters of a given value
-_MOST = 20  # problems that are told
+_MOST = 20  # problems that are listed
 
 # How pydantic names the branch of a union in a location, and a key as against its value.
 _BRANCH = re.compile(r"(dict|list|literal|function|constrained|nullable|str|int|float)(\[|-|$)|\[key\]$")

@@ -1,4 +1,4 @@
-"""Deployments of the flows: the same as prefect.yaml, for who has the wheel and no checkout."""
+"""Deployments of the flows, equal to those of prefect.yaml, for an installed wheel without a checkout."""
 
 import logging
 import os

@@ -179,7 +179,7 @@ def _documents(bundle: Bundle, collection: Record) -> Iterator[tuple[str, Record
 
 
 def archived_item(item: Record, collection: str, public: str | None = None) -> Record:
-    """Makes an Item of the self-contained Collection; an asset that lies elsewhere keeps its href."""
+    """Makes an Item of the self-contained Collection; an asset elsewhere keeps its href."""
     form = gateway_item(item, collection, public)
     assets = {
         key: {**asset, "href": _archived(product_key(item, asset["href"], public), collection)}
