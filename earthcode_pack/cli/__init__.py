@@ -54,7 +54,7 @@ def execute(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the reader has gone, as `| head` does
         return 0
-    except Exception as error:  # noqa: BLE001 - no traceback for who has not asked for one
+    except Exception as error:  # noqa: BLE001 - a traceback only with --debug
         return _failed(error, arguments, as_json=as_json, debug=debug)
 
 
