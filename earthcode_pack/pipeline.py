@@ -223,7 +223,7 @@ class _Preparation:
         write_atomic(self.bundle.root / "profile.yaml", self.profile.to_yaml())
         write_atomic(self.bundle.root / "plan.json", plan_to_json(planned))
         self.workspace.forget_all_but(planned.jobs)
-        self.workspace.tell_plan()
+        self.workspace.send_plan()
         return planned
 
     def _state(self) -> tuple[str, bytes, bytes] | None:

@@ -17,8 +17,8 @@ import pytest
 from clockless import LONG
 
 from earthcode_pack.errors import OutsideError, UserError
+from earthcode_pack.profile.field_types import bytes_per_second
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.profile.rules import bytes_per_second
 from earthcode_pack.storage.concurrency import ConcurrencyLimit
 from earthcode_pack.storage.connection import Timeouts
 from earthcode_pack.storage.credentials import Access, Keys, access

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.documents import listed, mapping, mappings, texts
 from earthcode_pack.errors import UserError
-from earthcode_pack.profile.rules import is_secret
+from earthcode_pack.profile.field_types import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from contextlib import nullcontext, redirect_stdout
 from earthcode_pack.cli.commands import app
 from earthcode_pack.cli.outcome import Outcome, write_json
 from earthcode_pack.errors import EarthcodePackError, full_disk
-from earthcode_pack.execution.threads import collect_seldom
+from earthcode_pack.execution.threads import collect_garbage_rarely
 from earthcode_pack.execution.waiting import LEFT_BEHIND
 from earthcode_pack.redact import redacted
 
@@ -24,7 +24,7 @@ STOPPED = 130  # exit code of a program that Ctrl-C ended
 
 def main() -> None:
     """Runs the command of ``sys.argv`` and exits with its code; the entry point of the console script."""
-    collect_seldom()
+    collect_garbage_rarely()
     code = execute(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
@@ -54,7 +54,7 @@ def execute(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the reader has gone, as `| head` does
         return 0
-    except Exception as error:  # noqa: BLE001 - no traceback for who has not asked for one
+    except Exception as error:  # noqa: BLE001 - a traceback only with --debug
         return _failed(error, arguments, as_json=as_json, debug=debug)
 
 

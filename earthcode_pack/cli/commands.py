@@ -66,9 +66,9 @@ def init(
 
     It holds what was found, and a comment wherever a person must decide. Without -o it goes to standard output.
     """
-    from earthcode_pack.cli.results import start_profile  # noqa: PLC0415
+    from earthcode_pack.cli.results import write_starter_profile  # noqa: PLC0415
 
-    return start_profile(sources, output, force=force, as_json=as_json)
+    return write_starter_profile(sources, output, force=force, as_json=as_json)
 
 
 @app.command(rich_help_panel=PACKAGE)

@@ -133,7 +133,7 @@ def _next(bundle: Bundle, summary: Summary) -> str:
     return f"earthcode-pack publish {near(bundle.name)} --approve {summary.digest}"
 
 
-def start_profile(sources: list[str], output: Path | None, *, force: bool, as_json: bool) -> Outcome:
+def write_starter_profile(sources: list[str], output: Path | None, *, force: bool, as_json: bool) -> Outcome:
     """Writes a starter profile. Raises ``UserError`` where the output exists, unless ``force``."""
     if output is not None and output.exists() and not force:
         raise UserError(f"{output} is there already", "name another file, or replace it with --force")

@@ -109,7 +109,9 @@ def connected(compute: Compute, stack: ExitStack) -> Connection:
     cluster = None if compute.address else stack.enter_context(_cluster(compute, limit))
     place = compute.address or str(getattr(cluster, "scheduler_address", compute.cluster_class))
     wait = Wait(f"the Dask scheduler at {place} to answer", min(limit, 2 * CONNECT_SECONDS))
-    client = bounded(partial(_client, compute.address or cluster, place), wait, _remedy(compute))
+    setting = "address" if compute.address else "cluster_kwargs"
+    remedy = f"see that it runs, or correct compute.{setting}; {_WITHOUT}"
+    client = bounded(partial(_client, compute.address or cluster, place), wait, remedy)
     stack.callback(_close, client.close, f"the Dask client of {place} to close")
     size = 0 if cluster is None or compute.adapt_kwargs is not None else len(getattr(cluster, "plan", ()))
     return Connection(client, place, cluster, size)
@@ -136,10 +138,6 @@ def _tell(context: Context, event: tuple[float, dict[str, str]]) -> None:
     """Logs what a worker waits for, in the context of the run."""
     said = event[1]
     context.copy().run(waits.info, "%s (the Dask worker %s)", said["text"], said["worker"])
-
-
-def _remedy(compute: Compute) -> str:
-    return f"see that it runs, or correct compute.{'address' if compute.address else 'cluster_kwargs'}; {_WITHOUT}"
 
 
 def _made(plugin: type) -> Any:

@@ -40,7 +40,7 @@ def in_pool[A, R](work: Callable[[A], R], items: Iterable[A]) -> list[R]:
     return list(pool().map(work, items))
 
 
-def collect_seldom() -> None:
+def collect_garbage_rarely() -> None:
     """Makes garbage collection rarer, for a process that runs one command and ends.
 
     Python's default looks for cycles after each 700 new objects: a tenth of the time of an upload of 2,000.

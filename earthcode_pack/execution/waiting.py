@@ -49,10 +49,10 @@ def seconds_of(duration: str | float) -> float:
     return float(match[1]) * _UNITS[match[2] or "s"]
 
 
-def in_words(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Formats a duration in seconds for people.
 
-    >>> in_words(35.2), in_words(600), in_words(5400), in_words(90000)
+    >>> duration_text(35.2), duration_text(600), duration_text(5400), duration_text(90000)
     ('35 s', '10 min', '1 h 30 min', '1 d 1 h')
     """
     left, parts = int(seconds), []
@@ -100,17 +100,17 @@ class Wait:
 
     def say(self) -> None:
         """Logs the wait."""
-        bound = f", at most {in_words(self.limit)}" if self.limit is not None else ""
+        bound = f", at most {duration_text(self.limit)}" if self.limit is not None else ""
         setting = f" ({self.setting})" if self.setting else ""
         detail = f"; {self.detail}" if self.detail else ""
-        text = f"waiting for {self.what}: {in_words(self.seconds)} so far{bound}{setting}{detail}"
+        text = f"waiting for {self.what}: {duration_text(self.seconds)} so far{bound}{setting}{detail}"
         self._context.copy().run(logger.info, "%s", text)
 
     def over(self, remedy: str, message: str = "") -> OutsideError:
         """Makes the error that ends the wait: ``message``, or else what was waited for, and the remedy."""
         detail = f" ({self.detail})" if self.detail else ""
         more = f", or raise {self.setting}" if self.setting else ""
-        waited = in_words(self.limit if self.limit is not None else self.seconds)
+        waited = duration_text(self.limit if self.limit is not None else self.seconds)
         told = f"{message} for {waited}" if message else f"waited {waited} for {self.what}"
         return OutsideError(f"{told}{detail}", remedy + more)
 

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from earthcode_pack.model import Format  # noqa: TC001 - pydantic reads the annotations
-from earthcode_pack.profile.rules import Part, Size
+from earthcode_pack.profile.field_types import Part, Size
 
 DEFLATE_LEVELS = 12  # GDAL's ZLEVEL, with libdeflate
 ZARR_3 = 3

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 
 from pydantic import BaseModel
 
-from earthcode_pack.profile import rules
+from earthcode_pack.profile import field_types
 from earthcode_pack.profile.model import Profile
 
 if TYPE_CHECKING:
@@ -35,24 +35,24 @@ passwords of a storage never stand in a profile: they come from the environment 
 `make docs` writes this page from the descriptions in `earthcode_pack/profile/`.
 """
 
-# The types of rules.py in words; the first that fits.
+# The types of field_types.py in words; the first that fits.
 _WORDS: list[tuple[Any, str]] = [
-    (rules.Slug, "id"),
-    (rules.License, "[SPDX id](https://spdx.org/licenses), `proprietary` or `various`"),
-    (rules.Doi, "DOI such as `10.5281/zenodo.1234567`"),
-    (rules.Url, "URL"),
-    (rules.Email, "e-mail address"),
-    (rules.Dated, "date"),
-    (rules.Units, "units"),
-    (rules.HexColor, 'colour: six hexadecimal digits such as `"006400"`'),
-    (rules.Size, "whole number above 0"),
-    (rules.Pattern, "pattern such as `sst_{start:%Y%m%d}_*.tif`"),
-    (rules.Crs, "EPSG code, WKT or PROJ string"),
-    (rules.Href, "path or URL"),
-    (rules.Repository, "`owner/name`"),
-    (rules.ClassPath, "module and class"),
-    (rules.Settings, "mapping, without secrets"),
-    (rules.Text, "text"),
+    (field_types.Slug, "id"),
+    (field_types.License, "[SPDX id](https://spdx.org/licenses), `proprietary` or `various`"),
+    (field_types.Doi, "DOI such as `10.5281/zenodo.1234567`"),
+    (field_types.Url, "URL"),
+    (field_types.Email, "e-mail address"),
+    (field_types.Dated, "date"),
+    (field_types.Units, "units"),
+    (field_types.HexColor, 'colour: six hexadecimal digits such as `"006400"`'),
+    (field_types.Size, "whole number above 0"),
+    (field_types.Pattern, "pattern such as `sst_{start:%Y%m%d}_*.tif`"),
+    (field_types.Crs, "EPSG code, WKT or PROJ string"),
+    (field_types.Href, "path or URL"),
+    (field_types.Repository, "`owner/name`"),
+    (field_types.ClassPath, "module and class"),
+    (field_types.Settings, "mapping, without secrets"),
+    (field_types.Text, "text"),
     (str, "text"),
     (bool, "`true` or `false`"),
     (int, "whole number"),
@@ -111,7 +111,7 @@ def _row(key: str, field: FieldInfo, hint: Any) -> str:
 def _link(key: str, hint: Any) -> str:
     anchor = "".join(letter for letter in key.lower() if letter.isalnum() or letter in "-_")
     kind = "list of" if key.endswith("[]") else "mapping of names to" if key.endswith("<name>") else "mapping:"
-    short = ", or its `value` alone" if any(_has(arg, rules.stated) for arg in get_args(hint)) else ""
+    short = ", or its `value` alone" if any(_has(arg, field_types.stated) for arg in get_args(hint)) else ""
     return f"{kind} [`{key}`](#{anchor}){short}"
 
 
@@ -121,7 +121,7 @@ def _type(hint: Any) -> str:
         return words
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _type(args[0]) + (", or one alone" if _has(hint, rules.listed) else "")
+        return _type(args[0]) + (", or one alone" if _has(hint, field_types.listed) else "")
     if origin in (Union, UnionType):
         return " or ".join(_type(arg) for arg in args if arg is not NoneType)
     return _container(origin, args)

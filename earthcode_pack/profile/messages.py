@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from pydantic import BaseModel, ValidationError
 
 from earthcode_pack.errors import ProfileError
+from earthcode_pack.profile.field_types import PATTERNS, may_hold_a_secret
 from earthcode_pack.profile.model import Profile
-from earthcode_pack.profile.rules import PATTERNS, may_hold_a_secret
 from earthcode_pack.profile.yaml_source import Loc, Written, dotted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 SHOWN = 80  # characters of a given value
-_MOST = 20  # problems that are told
+_MOST = 20  # problems that are listed
 
 # How pydantic names the branch of a union in a location, and a key as against its value.
 _BRANCH = re.compile(r"(dict|list|literal|function|constrained|nullable|str|int|float)(\[|-|$)|\[key\]$")

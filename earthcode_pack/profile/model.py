@@ -11,10 +11,7 @@ import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
 from earthcode_pack.model import Period
-from earthcode_pack.profile.formats import ZARR_3, Target
-from earthcode_pack.profile.period import parse_period
-from earthcode_pack.profile.product import Experiment, Product, Project  # noqa: TC001 - pydantic reads them
-from earthcode_pack.profile.rules import (
+from earthcode_pack.profile.field_types import (
     CatalogId,
     ClassPath,
     Crs,
@@ -33,6 +30,9 @@ from earthcode_pack.profile.rules import (
     listed,
     stated,
 )
+from earthcode_pack.profile.formats import ZARR_3, Target
+from earthcode_pack.profile.period import parse_period
+from earthcode_pack.profile.product import Experiment, Product, Project  # noqa: TC001 - pydantic reads them
 
 
 class TimeSpec(Part):

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from earthcode_pack.profile.rules import (
+from earthcode_pack.profile.field_types import (
     CatalogId,
     Dated,
     Doi,

@@ -209,20 +209,20 @@ def _is_of_job(key: str, jobs: set[str]) -> bool:
 SENT = "sent"  # in the folder of a job: what workers said before they put data into a store
 
 
-def said_there(mirror: Mirror) -> list[Sent]:
+def announced(mirror: Mirror) -> list[Sent]:
     """Reads what workers announced to put into a store, from the folders of all jobs that are not done."""
     keys = [key for key in mirror.folder.listing(JOBS) if key.split("/")[-2] == SENT]
     return [Sent.from_json(raw) for raw in each(mirror.folder.read, sorted(keys)) if raw]
 
 
-class JobThere:
+class RemoteJob:
     """Folder of a job, here and there. Keys in records are relative to it."""
 
     def __init__(self, mirror: Mirror, name: str) -> None:
         self._mirror, self._key = mirror, f"{JOBS}{name}"
         self._folder = mirror.root / self._key
 
-    def bring(self) -> None:
+    def restore(self) -> None:
         """Fetches what an interrupted run had begun: the base, and the records of parts."""
         below = f"{self._key}/"
         theirs = {safe_key(key) for key in self._mirror.there if key.startswith((f"{below}records/", below + BASE))}

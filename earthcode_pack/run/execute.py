@@ -40,14 +40,14 @@ class Forward(NamedTuple):
 
     Attributes:
         write: ``convert.write``, or a function of its signature that workers can import.
-        sent: called with what a worker put into the store.
-        tell: called with each artifact that is final, first with those that were made before.
+        on_sent: called with what a worker put into the store.
+        on_artifact: called with each artifact that is final, first with those that were made before.
 
     """
 
     write: Callable[[Part], Record | Failure] = convert.write
-    sent: Callable[[Sent], None] = _ignore
-    tell: Callable[[Artifact], None] = _ignore
+    on_sent: Callable[[Sent], None] = _ignore
+    on_artifact: Callable[[Artifact], None] = _ignore
 
 
 def execute(
@@ -84,7 +84,7 @@ def execute(
     for job in planned.jobs:
         if (artifact := workspace.done(job, cache)) is not None:
             done[job.key] = pack(artifact)
-            forward.tell(artifact)
+            forward.on_artifact(artifact)
     run = _Execution(workspace, [job for job in planned.jobs if job.key not in done], forward, cache)
     if run.jobs:
         workspace.bundle.withdraw()  # from here on the product is not what its manifest says
@@ -124,7 +124,7 @@ class _Execution:
     def _begin(self, job: Job) -> list[Part]:
         """Returns the parts that are still to be written; none where the job fails, or is finished at once."""
         try:
-            self.workspace.bring(job)
+            self.workspace.restore(job)
             parts = self._resume(job)
             if parts is None:
                 parts = convert.begin(job, self.workspace.folder(job))
@@ -139,7 +139,7 @@ class _Execution:
         A run that was killed after its last part may have moved the output already, and not noted it.
         """
         noted = self.workspace.records(job)
-        self._tell_sent(noted.values())
+        self._forward_sent(noted.values())
         rest = [part for part in convert.begin(job, self.workspace.folder(job)) if part.number not in noted]
         if rest:
             return rest
@@ -162,7 +162,7 @@ class _Execution:
         if part.number not in self.waiting[part.job.key]:
             return
         self.workspace.keep_record(part.job, result)
-        self._tell_sent([result])
+        self._forward_sent([result])
         self.waiting[part.job.key].discard(part.number)
         if not self.waiting[part.job.key] and part.job.key not in self.failures:
             try:
@@ -187,12 +187,12 @@ class _Execution:
         artifact = convert.finish(job, records, self.workspace.folder(job), self.workspace.bundle.product)
         self.workspace.keep(job, artifact)
         self.made[job.key] = pack(artifact)
-        self.forward.tell(artifact)
+        self.forward.on_artifact(artifact)
 
-    def _tell_sent(self, records: Iterable[Record]) -> None:
+    def _forward_sent(self, records: Iterable[Record]) -> None:
         for record in records:
             if record.sent is not None:
-                self.forward.sent(record.sent)
+                self.forward.on_sent(record.sent)
 
     def _refuse_changed(self, job: Job) -> None:
         """Raises ``Unreadable`` where a file that the job read is not the one that was hashed."""

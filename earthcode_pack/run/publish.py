@@ -137,8 +137,8 @@ def data_ahead(workspace: Workspace, profile: Profile, wanted: bool, allow_incom
     try:
         yield Forward(
             write=writer(workspace.bundle, profile),
-            sent=early.adopt,
-            tell=lambda artifact: early.offer(artifact.files),
+            on_sent=early.adopt,
+            on_artifact=lambda artifact: early.offer(artifact.files),
         )
         if not may_publish(workspace.bundle, allow_incomplete=allow_incomplete):
             early.withdraw(workspace.sent())

@@ -15,7 +15,7 @@ from earthcode_pack.convert.work import Record, Sent
 from earthcode_pack.errors import EarthcodePackError, Locked, OutsideError, UserError
 from earthcode_pack.files import locked, write_atomic
 from earthcode_pack.model import Artifact, File, Job
-from earthcode_pack.remote.mirror import JobThere, said_there
+from earthcode_pack.remote.mirror import RemoteJob, announced
 from earthcode_pack.remote.workdir import bundle_in, mirror_of
 from earthcode_pack.storage import IdentityCache, each
 from earthcode_pack.storage.error_messages import safe_key
@@ -145,7 +145,7 @@ class Workspace:
         if self.mirror is None:
             return []
         done = [one for path in self._sent_files() for one in _SENT.validate_json(path.read_bytes())]
-        return [*said_there(self.mirror), *done]
+        return [*announced(self.mirror), *done]
 
     def forget_sent(self, place: str) -> None:
         """Drops the notes of what workers put into a store, once all is published there."""
@@ -160,7 +160,7 @@ class Workspace:
         """Drops what was begun of a job."""
         shutil.rmtree(self.folder(job), ignore_errors=True)
         if self.mirror is not None:
-            self._there(self.mirror, job).drop()
+            self._remote_job(self.mirror, job).drop()
 
     def drop(self, job: Job) -> None:
         """Removes the output of a job, and the note that it is done."""
@@ -180,14 +180,14 @@ class Workspace:
         """Notes that a part is written and verified."""
         write_atomic(self.folder(job) / "records" / f"{record.number}.json", record.to_json())
         if self.mirror is not None:
-            self._there(self.mirror, job).note(record)
+            self._remote_job(self.mirror, job).note(record)
 
-    def bring(self, job: Job) -> None:
+    def restore(self, job: Job) -> None:
         """Restores the folder of a job to what an interrupted run, here or elsewhere, had left."""
         if self.mirror is None:
             return
-        there = self._there(self.mirror, job)
-        there.bring()
+        there = self._remote_job(self.mirror, job)
+        there.restore()
         for number, record in self.records(job).items():
             if not there.has(record):
                 (self.folder(job) / "records" / f"{number}.json").unlink()
@@ -196,18 +196,18 @@ class Workspace:
     def collect(self, job: Job) -> None:
         """Fetches the parts of a job that were written elsewhere into its folder."""
         if self.mirror is not None:
-            self._there(self.mirror, job).collect(self.records(job).values())
+            self._remote_job(self.mirror, job).collect(self.records(job).values())
 
     def share(self, job: Job, parts: list[Part]) -> list[Part]:
         """Returns the parts in a form that any worker can do."""
-        return parts if self.mirror is None else self._there(self.mirror, job).share(parts)
+        return parts if self.mirror is None else self._remote_job(self.mirror, job).share(parts)
 
-    def _there(self, mirror: Mirror, job: Job) -> JobThere:
-        return JobThere(mirror, self.folder(job).name)
+    def _remote_job(self, mirror: Mirror, job: Job) -> RemoteJob:
+        return RemoteJob(mirror, self.folder(job).name)
 
     # --- the product ------------------------------------------------------------------------------------------------
 
-    def tell_plan(self) -> None:
+    def send_plan(self) -> None:
         """Sends profile and plan to the URL of the bundle before anything is made."""
         if self.mirror is not None:
             self.mirror.send_changed(["profile.yaml", "plan.json"])

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack import storage
 from earthcode_pack.errors import SourceError, UserError
+from earthcode_pack.model import Failure
 from earthcode_pack.profile.period import TimePattern
 from earthcode_pack.redact import is_signed, shown
-from earthcode_pack.starter import text as starter_text
-from earthcode_pack.starter.names import guessed_pattern
-from earthcode_pack.starter.text import DECIDE
+from earthcode_pack.starter import yaml_text
+from earthcode_pack.starter.time_patterns import guessed_pattern
+from earthcode_pack.starter.yaml_text import DECIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from earthcode_pack.model import Failure, Source
+    from earthcode_pack.model import Source
     from earthcode_pack.profile import Profile
 
 __all__ = ["DECIDE", "Found", "starter_profile"]
@@ -75,7 +76,7 @@ def starter_profile(sources: Sequence[str], base: str | Path | None = None) -> s
         SourceError: none can be read.
 
     """
-    return starter_text.profile(found_in(sources, Path(base or Path.cwd()).absolute()))
+    return yaml_text.profile(found_in(sources, Path(base or Path.cwd()).absolute()))
 
 
 def found_in(sources: Sequence[str], base: Path) -> Found:
@@ -88,11 +89,15 @@ def found_in(sources: Sequence[str], base: Path) -> Found:
     if not good:
         raise next(look for look in looks if isinstance(look, SourceError))
     return Found(
-        hrefs=tuple(_named(sources, hrefs, base)),
+        hrefs=tuple(_relative(href, base) for href in (sources if len(sources) == 1 else _glob_of(hrefs))),
         paths=tuple(hrefs),
         names=names,
         seen=tuple(look.source for look in good),
-        failures=tuple(_failure(error) for error in looks if isinstance(error, SourceError)),
+        failures=tuple(
+            Failure(source="", error=error.message, remedy=error.remedy)
+            for error in looks
+            if isinstance(error, SourceError)
+        ),
         attributes=good[0].attributes,
         has_crs=all(look.has_crs for look in good),
         times_from=next((look.times_from for look in good if look.times_from != "coordinate"), good[0].times_from),
@@ -192,25 +197,13 @@ def _attributes(path: Path, source: Source) -> dict[str, str]:
         return {str(key): value for key, value in dataset.attrs.items() if isinstance(value, str) and value.strip()}
 
 
-def _failure(error: SourceError) -> Failure:
-    from earthcode_pack.model import Failure  # noqa: PLC0415
-
-    return Failure(source="", error=error.message, remedy=error.remedy)
-
-
-def _named(sources: Sequence[str], hrefs: list[str], base: Path) -> list[str]:
-    """Names the files for the profile: as typed, or by the glob that a shell has expanded, relative to ``base``."""
-    shown = [_glob_of(hrefs)] if len(sources) > 1 else list(sources)
-    return [_relative(href, base) for given in shown for href in (given if isinstance(given, list) else [given])]
-
-
-def _glob_of(hrefs: list[str]) -> str | list[str]:
-    """Returns a glob such as ``raw/*.nc`` where it matches these files and no other; else the files."""
+def _glob_of(hrefs: list[str]) -> list[str]:
+    """Returns the glob that a shell has expanded where it matches no other file, else the files."""
     folders, endings = {href.rpartition("/")[0] for href in hrefs}, {Path(href).suffix for href in hrefs}
     if len(folders) == len(endings) == 1:
         pattern = "/".join([*(folder for folder in folders if folder), f"*{min(endings)}"])
         if sorted(storage.glob(pattern)) == sorted(hrefs):
-            return pattern
+            return [pattern]
     return hrefs
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from earthcode_pack.errors import UserError
 from earthcode_pack.execution.waiting import seconds_of
 from earthcode_pack.model import PartSums, Receipt
-from earthcode_pack.profile.rules import bytes_per_second
+from earthcode_pack.profile.field_types import bytes_per_second
 from earthcode_pack.storage.base import Begun, Listed, Stored, now
 from earthcode_pack.storage.concurrency import MOST, ConcurrencyLimit
 from earthcode_pack.storage.connection import Timeouts

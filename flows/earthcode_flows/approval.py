@@ -7,7 +7,7 @@ from pydantic import Field
 from earthcode_pack import pipeline
 from earthcode_pack.bundle import Bundle
 
-DAYS = 14  # a run that nobody approves fails then; Prefect's own limit is one hour
+DAYS = 14  # a run without approval fails then; Prefect's own limit is one hour
 
 
 class Approval(RunInput):

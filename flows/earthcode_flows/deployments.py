@@ -1,4 +1,4 @@
-"""Deployments of the flows: the same as prefect.yaml, for who has the wheel and no checkout."""
+"""Deployments of the flows, equal to those of prefect.yaml, for an installed wheel without a checkout."""
 
 import logging
 import os
@@ -36,7 +36,7 @@ PAYLOAD |= {"approval": "default(false)", "allow_incomplete": "default(false)"}
 
 
 def parameters_from_event() -> dict[str, Any]:
-    """The parameters of ``package`` as templates over the payload of an event.
+    """Makes the parameters of ``package`` as templates over the payload of an event.
 
     As JSON, for a template alone would make text of an object (https://docs.prefect.io, «Event triggers»).
     """
@@ -49,7 +49,7 @@ def _from_payload(name: str, default: str) -> dict[str, Any]:
 
 
 def deployments(settings: dict[str, str], pool: str | None = None) -> list[RunnerDeployment]:
-    """``package``, ``publish`` and ``batch``; ``settings`` is the environment that a work pool gives their runs."""
+    """Makes the deployments of the flows; ``settings`` is the environment that a work pool gives their runs."""
     trigger = DeploymentEventTrigger(
         name=EVENT, enabled=True, expect={EVENT}, parameters=parameters_from_event(), match={}, match_related={}
     )
@@ -66,7 +66,7 @@ def deployments(settings: dict[str, str], pool: str | None = None) -> list[Runne
 def deploy(
     pool: str, source_roots: list[str], cluster_classes: list[str], target_roots: list[str] | None = None
 ) -> list[str]:
-    """Deploys to a process work pool, which is made where there is none; returns the deployments' names."""
+    """Deploys to a process work pool, which is created if needed; returns the names of the deployments."""
     settings = _settings(source_roots, cluster_classes, target_roots or []) | LOGGING
     made = deployments(settings, pool)
     with _answering():
@@ -88,7 +88,7 @@ def serve(source_roots: list[str], cluster_classes: list[str], target_roots: lis
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Raises ``OutsideError`` where Prefect's API is not there."""
+    """Raises ``OutsideError`` where Prefect's API does not answer."""
     try:
         yield
     except httpx.TransportError as error:
@@ -99,7 +99,7 @@ def _answering() -> Iterator[None]:
 
 
 def _settings(source_roots: list[str], cluster_classes: list[str], target_roots: list[str]) -> dict[str, str]:
-    """Those given here, else those of the environment."""
+    """Collects the settings that are given, else those of the environment."""
     given = {
         SOURCE_ROOTS: ",".join(map(_absolute, source_roots)),
         TARGET_ROOTS: ",".join(map(_absolute, target_roots)),
@@ -114,7 +114,7 @@ def _absolute(root: str) -> str:
 
 
 def _move_existing() -> None:
-    """Moves deployments that operators made themselves from the import name of before 0.2, ``flows``, to today's."""
+    """Updates deployments that operators made under ``flows``, the import name before 0.2."""
     with get_client(sync_client=True) as client:
         for number in count():
             page = client.read_deployments(limit=_PAGE, offset=number * _PAGE)

@@ -67,12 +67,12 @@ def refuse_publishing(profile: Profile, settings: Mapping[str, str] = os.environ
 
 
 def refuse_reading(key: str, href: str, settings: Mapping[str, str] = os.environ) -> None:
-    """Refuses a place that lies under none of the source roots; raises ``UserError``."""
+    """Refuses a place outside the source roots; raises ``UserError``."""
     _refuse_outside(key, href, SOURCE_ROOTS, "read", settings)
 
 
 def refuse_writing(key: str, href: str, settings: Mapping[str, str] = os.environ) -> None:
-    """Refuses a place that lies under none of the target roots; raises ``UserError``."""
+    """Refuses a place outside the target roots; raises ``UserError``."""
     _refuse_outside(key, href, TARGET_ROOTS, "write to", settings)
 
 

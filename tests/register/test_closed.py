@@ -24,7 +24,7 @@ PUBLIC = "https://data.example.org/lab"
 STORES: list[dict[str, str]] = [{}, {"public_href": PUBLIC}]
 
 
-def handed_over(bundle: Bundle) -> dict[str, Any]:
+def archived_item(bundle: Bundle) -> dict[str, Any]:
     """Every JSON file that goes to the PRR."""
     hand_over(bundle)
     found = {str(path): json.loads(path.read_bytes()) for path in (bundle.root / "prr").rglob("*.json")}
@@ -38,7 +38,7 @@ def test_nothing_of_the_closed_store_goes_to_the_prr(tmp_path: Path, store: dict
     write_tif(tmp_path / "raw" / "a_20200101.tif")
     bundle = prepare(profile_of(tmp_path, store=where), tmp_path / "work")
     assert "auth:schemes" in bundle.collection()
-    given = handed_over(bundle)
+    given = archived_item(bundle)
     assert len(given) == 4
     for stac in given.values():
         text = json.dumps(stac)
@@ -53,7 +53,7 @@ def test_nothing_of_the_closed_store_goes_to_the_prr(tmp_path: Path, store: dict
 def test_a_cube_of_a_closed_store_is_in_the_archive(tmp_path: Path, store: dict[str, str]) -> None:
     where = {"href": "s3://lab/pre", "endpoint_url": "https://s3.example.org", "access": "private"} | store
     write_cube(tmp_path / "raw" / "t.nc")
-    given = handed_over(prepare(cube_profile(tmp_path, store=where), tmp_path / "work"))
+    given = archived_item(prepare(cube_profile(tmp_path, store=where), tmp_path / "work"))
     assert given["collection.json"]["assets"]["data"]["href"] == "/d/demo/data/demo.zarr"
     assert "auth:refs" not in given["collection.json"]["assets"]["data"]
 

@@ -11,7 +11,7 @@ import pystac
 import pytest
 
 from earthcode_pack.catalogs.prr import hand_over
-from earthcode_pack.catalogs.prr.hand_over import handed_over, letter
+from earthcode_pack.catalogs.prr.hand_over import archived_item, letter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def test_published_hrefs_become_those_of_the_archive_and_strangers_stay() -> Non
     item = made.item(1)
     item["assets"]["sst"]["href"] = "https://data.example.org/demo-sst/v1.0/data/x.tif"
     item["assets"]["other"] = {**item["assets"]["sst"], "href": "https://elsewhere.example.org/y.tif"}
-    assets = handed_over(item, "demo-prr", "https://data.example.org/demo-sst/v1.0")["assets"]
+    assets = archived_item(item, "demo-prr", "https://data.example.org/demo-sst/v1.0")["assets"]
     assert assets["sst"]["href"] == "/d/demo-prr/data/x.tif"
     assert assets["other"]["href"] == "https://elsewhere.example.org/y.tif"
 

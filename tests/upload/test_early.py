@@ -269,6 +269,6 @@ def test_artifacts_are_told_as_they_are_done(scenes: Path) -> None:
         profile,
         cache,
         lambda _d, _t: None,
-        forward=Forward(tell=lambda one: told.append(one.key)),
+        forward=Forward(on_artifact=lambda one: told.append(one.key)),
     )
     assert told == [job.key for job in bundle.plan().jobs]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,10 +18,11 @@ from earthcode_pack.catalogs.prr.http_client import Web, waits
 from earthcode_pack.catalogs.prr.staging import Files, Staged
 from earthcode_pack.errors import UserError
 from earthcode_pack.execution.waiting import waiting
+from earthcode_pack.storage.concurrency import each
 from earthcode_pack.storage.error_messages import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from earthcode_pack.bundle import Bundle
     from earthcode_pack.catalogs.prr.settings import Prr
@@ -31,13 +31,6 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 
 CLOCKS = frozenset({"created", "updated", "published", "processing:datetime"})  # they differ from run to run
-_THREADS = 8  # questions at once
-
-
-def each[A, R](work: Callable[[A], R], things: Iterable[A]) -> list[R]:
-    """Runs ``work``, which waits for a server, on each thing; results are in order."""
-    with ThreadPoolExecutor(_THREADS, "earthcode-pack-prr") as pool:
-        return list(pool.map(work, things))
 
 
 class Form(NamedTuple):

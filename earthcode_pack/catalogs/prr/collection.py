@@ -50,7 +50,7 @@ def public_folder(profile: Profile) -> str | None:
     return published_at(profile) if profile.store and profile.store.public_href else None
 
 
-def own_collection(bundle: Bundle) -> Record:
+def collection_for_prr(bundle: Bundle) -> Record:
     """Rewrites the bundle's Collection without what it takes from a closed store, or states of one."""
     collection, public = bundle.collection(), public_folder(bundle.profile())
     if not is_closed(collection):
@@ -71,7 +71,7 @@ def prr_collection(bundle: Bundle, items: list[str], project: Mapping[str, Any])
         project: the project's record in the Open Science Catalog, for what the profile leaves out.
 
     """
-    profile, collection = bundle.profile(), own_collection(bundle)
+    profile, collection = bundle.profile(), collection_for_prr(bundle)
     added = {
         "id": prr_id(profile),
         "processing:datetime": collection.get("processing:datetime") or moment_of(bundle),

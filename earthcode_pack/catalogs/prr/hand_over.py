@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.catalogs.prr import rules
 from earthcode_pack.catalogs.prr.collection import (
     collection_findings,
-    own_collection,
+    collection_for_prr,
     prr_collection,
     prr_id,
     public_folder,
@@ -167,7 +167,7 @@ def _documents(bundle: Bundle, collection: Record) -> Iterator[tuple[str, Record
     profile = bundle.profile()
     name, public = prr_id(profile), public_folder(profile)
     shown = collection.get("assets", {})  # the thumbnail, as the operator takes it
-    own = own_collection(bundle).get("assets", {}).items()
+    own = collection_for_prr(bundle).get("assets", {}).items()
     data = {
         key: {**asset, "href": _archived(asset["href"].removeprefix("./"), name)}
         for key, asset in own
@@ -175,11 +175,11 @@ def _documents(bundle: Bundle, collection: Record) -> Iterator[tuple[str, Record
     }
     yield "collection.json", {**collection, "assets": {**shown, **data}} if data else collection
     for item in bundle.items():
-        yield f"items/{item['id']}.json", handed_over(item, name, public)
+        yield f"items/{item['id']}.json", archived_item(item, name, public)
 
 
-def handed_over(item: Record, collection: str, public: str | None = None) -> Record:
-    """Makes an Item of the self-contained Collection; an asset that lies elsewhere keeps its href."""
+def archived_item(item: Record, collection: str, public: str | None = None) -> Record:
+    """Makes an Item of the self-contained Collection; an asset elsewhere keeps its href."""
     form = gateway_item(item, collection, public)
     assets = {
         key: {**asset, "href": _archived(product_key(item, asset["href"], public), collection)}

@@ -121,7 +121,7 @@ class Web:
         answer = self._one("POST", url, _INGESTED, body=body, headers=headers)
         parsed = _parsed(answer.data)
         if answer.status in _BUSY or (answer.status // 100 == _OK // 100 and parsed is None):
-            time.sleep(_told_to_wait(answer.headers))
+            time.sleep(_retry_after(answer.headers))
             raise Unanswered(f"{url}: answers {answer.status}", "run again: it resumes")
         return Reply(answer.status, parsed)
 
@@ -135,7 +135,7 @@ class Web:
                     if answer.status not in _BUSY:
                         return answer
                     failure = Unanswered(f"{url}: answers {answer.status}", "run again: it resumes")
-                    wait = _told_to_wait(answer.headers)
+                    wait = _retry_after(answer.headers)
                 except Unanswered as error:
                     failure, wait = error, 0.0
                 pause = next(pauses, None)
@@ -199,7 +199,7 @@ def _parsed(data: bytes) -> Any:
         return None
 
 
-def _told_to_wait(headers: Mapping[str, str]) -> float:
+def _retry_after(headers: Mapping[str, str]) -> float:
     """Reads ``Retry-After`` in seconds, up to the longest pause."""
     told = headers.get("Retry-After", "")
     return min(float(told), PATIENCE.longest) if told.isdigit() else 0.0

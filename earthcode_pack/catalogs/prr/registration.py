@@ -19,7 +19,6 @@ from earthcode_pack.catalogs.prr.catalogued import (
     Form,
     Forms,
     Item,
-    each,
     hrefs_of,
     item_differences,
     unpublished,
@@ -30,6 +29,7 @@ from earthcode_pack.execution.waiting import waiting
 from earthcode_pack.files import write_atomic
 from earthcode_pack.model import Finding, Level, Moment, Receipt, Value
 from earthcode_pack.storage.base import now
+from earthcode_pack.storage.concurrency import each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from earthcode_pack.cf.standard_names import is_stated
 from earthcode_pack.model import Source, Variable, rfc3339
 from earthcode_pack.profile.period import TimePattern
-from earthcode_pack.starter.names import common_start
+from earthcode_pack.starter.time_patterns import common_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,14 +129,10 @@ def _time(found: Found) -> str:
 def _crs(found: Found) -> str:
     if not found.has_crs:
         return f"  # crs: EPSG:4326 # {DECIDE} the files state none"
-    names = sorted({_crs_name(source.grid.crs) for source in found.seen})
+    # a code, or the name within WKT
+    named = {source.grid.crs: re.match(r'\w+\["([^"]*)"', source.grid.crs) for source in found.seen}
+    names = sorted({wkt[1].replace("unknown", "one without a name") if wkt else crs for crs, wkt in named.items()})
     return f"  # The files state their CRS: {_plain(', '.join(names))}"
-
-
-def _crs_name(crs: str) -> str:
-    """Returns the code of a CRS, or the name within its WKT."""
-    named = re.match(r'\w+\["([^"]*)"', crs)
-    return named[1].replace("unknown", "one without a name") if named else crs
 
 
 def _target(found: Found) -> list[str]:

@@ -83,7 +83,7 @@ def _no_secret(text: str) -> str:
 
 
 def _no_secret_values(settings: dict[str, Any]) -> dict[str, Any]:
-    """Refuses a key that names a secret, and a value that looks like one, however deep it lies."""
+    """Refuses a key that names a secret, and a value that looks like one, at any depth."""
     for key, value in _leaves(settings):
         named = _SECRET_KEY.search(key) if isinstance(value, str) else _PASSWORD_KEY.search(key)
         if named and not isinstance(value, bool | None):
