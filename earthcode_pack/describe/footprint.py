@@ -67,7 +67,7 @@ def _raster_mask(path: Path) -> Mask:
 
 def _cube_mask(path: Path, artifact: Artifact) -> Mask:
     """Returns the mask in the order of the file; previews are read from north to south and from west to east."""
-    from earthcode_pack.describe.preview_read import read_field  # noqa: PLC0415 - heavy
+    from earthcode_pack.describe.preview import read_field  # noqa: PLC0415 - heavy
 
     field = read_field(path, artifact.format, artifact.variables[0], artifact.grid.dims)
     a, _, _, _, e, _ = artifact.grid.transform or (1, 0, 0, 0, -1, 0)
