@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LONG_SIDE = 1024  # pixels of the mask
 _CUT = 0.75  # pixels: a staircase of 45 degrees, taken at its corners, becomes a straight line
-_MOST = 200  # vertices; an outline with more is simplified further
+_MAX_VERTICES = 200  # vertices; an outline with more is simplified further
 _SEGMENTS = 64  # along a side of the grid: straight lines in one CRS are curves in the other
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -91,7 +91,7 @@ def _outline(mask: Mask) -> Any:
     found = [shapely.geometry.shape(part) for part, _ in shapes(mask.astype("uint8"), mask=mask, connectivity=8)]
     drawn = _filled(shapely.union_all([part.buffer(0) for part in found])).simplify(0)
     reach = _CUT
-    while sum(len(part.exterior.coords) for part in _polygons(drawn)) > _MOST and reach < max(mask.shape):
+    while sum(len(part.exterior.coords) for part in _polygons(drawn)) > _MAX_VERTICES and reach < max(mask.shape):
         drawn = _filled(drawn.simplify(reach).buffer(reach, join_style="mitre")).simplify(reach / 4)
         reach *= 2
     return drawn.intersection(shapely.box(0, 0, mask.shape[1], mask.shape[0]))
