@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from earthcode_pack.bundle import PARTS, to_json, write_atomic
+from earthcode_pack.bundle import PARTS
+from earthcode_pack.files import to_json, write_atomic
 from earthcode_pack.sums import sums
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from earthcode_pack.model import Finding, JsonValue, Level
-from earthcode_pack.redact import unsigned
+from earthcode_pack.redact import one_line, unsigned
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Rule:
     ) -> Finding:
         """That ``subject`` breaks this rule; ``allowed`` and ``remedy`` where they are narrower than the rule's own.
 
-        A signed URL, or one with a user, stands in it without what makes it so.
+        A signed URL, or one with a user, stands in it without what makes it so; the message is one line of a sentence.
         """
         return Finding(
             rule=self.id,
             level=self.level,
             subject=unsigned(subject),
-            message=unsigned(message),
+            message=one_line(unsigned(message)),
             measured=_unsigned(measured),
             allowed=self.allowed if allowed is None else _unsigned(allowed),
             remedy=unsigned(remedy) if remedy else self.remedy,

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from clockless import calls_of
 
-from earthcode_pack.bundle import Bundle, to_json
+from earthcode_pack.bundle import Bundle
+from earthcode_pack.files import to_json
 from earthcode_pack.report import write_report
 from earthcode_pack.report.map import WORLD, View, detail_view, draw_map
 from earthcode_pack.report.variables import merged, stored_bytes

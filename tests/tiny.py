@@ -7,8 +7,9 @@ import json
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.bundle import Bundle, to_json
+from earthcode_pack.bundle import Bundle
 from earthcode_pack.errors import OutsideError
+from earthcode_pack.files import to_json
 from earthcode_pack.storage import Begun, Store, Stored, open_store
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Watched:
         self.put_keys: list[str] = []
         self.asked: list[str] = []
         self.begun: list[Begun] = []
-        self.most = store.most if allowed == _ALL else 1
+        self.max_concurrency = store.max_concurrency if allowed == _ALL else 1
 
     def put(self, local: Path, key: str, **more: Any) -> Receipt:
         with self._lock:

@@ -86,6 +86,6 @@ def _shown(name: str) -> str:
     """The name as findings may show it: without the query, user and password of a URL."""
     if "://" not in name:
         return name
-    from earthcode_pack.storage.words import shown  # noqa: PLC0415 - only for what is remote
+    from earthcode_pack.storage.error_messages import shown  # noqa: PLC0415 - only for what is remote
 
     return shown(name)

@@ -127,7 +127,7 @@ def _spread(hrefs: list[str]) -> list[str]:
 def _afar(
     collection: Document, href: str, book: SchemaBook, probe: Probe | None, kept: list[ItemFacts], *, deep: bool
 ) -> Iterator[Finding]:
-    from earthcode_pack.storage.words import shown  # noqa: PLC0415 - only for what is remote
+    from earthcode_pack.storage.error_messages import shown  # noqa: PLC0415 - only for what is remote
 
     url = collection.resolve(href).url
     if url is None or probe is None or not probe.may_ask(url) or probe.ask(url).exists is not True:

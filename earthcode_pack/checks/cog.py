@@ -48,7 +48,7 @@ def cog_findings(href: str, subject: str, *, classes: bool = False, deep: bool =
 
 @contextmanager
 def open_tiff(href: str) -> Iterator[Any]:
-    """The rasterio dataset of a GeoTIFF, by its own driver only, so that no file leads to another.
+    """The rasterio dataset of a GeoTIFF, by its own driver only and without files beside it, which may be links.
 
     A remote one is read through fsspec, by ranges: GDAL itself asks no network. ``name`` of the dataset is what other
     libraries can open meanwhile.
@@ -57,7 +57,7 @@ def open_tiff(href: str) -> Iterator[Any]:
     from rasterio.errors import NotGeoreferencedWarning  # noqa: PLC0415 - heavy
 
     remote = {"opener": _opener(href)} if "://" in href else {}
-    alone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if remote else {}
+    alone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
     with warnings.catch_warnings(), rasterio.Env(**alone):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a finding says it
         with rasterio.open(_REMOTE if remote else href, driver="GTiff", **remote) as src:

@@ -242,8 +242,8 @@ def _read_local(path: Path) -> bytes:
 
 
 def _read_remote(href: str) -> bytes:
+    from earthcode_pack.storage.error_messages import outside  # noqa: PLC0415
     from earthcode_pack.storage.inputs import filesystem  # noqa: PLC0415 - only for what is remote
-    from earthcode_pack.storage.words import outside  # noqa: PLC0415
 
     fs, path = filesystem(href)
     with outside(href), fs.open(path, "rb") as file:

@@ -111,11 +111,12 @@ def _crs(document: Document, asset: dict[str, Any], where: str, data: Measured) 
 
 
 def _known(value: Any) -> Any:
-    from pyproj import CRS  # noqa: PLC0415 - heavy
     from pyproj.exceptions import CRSError  # noqa: PLC0415 - heavy
 
+    from earthcode_pack.geo.crs import stated_crs  # noqa: PLC0415
+
     try:
-        return CRS.from_user_input(value)
+        return stated_crs(value)
     except (CRSError, TypeError):
         return None
 

@@ -129,7 +129,7 @@ def is_whole(value: Any) -> bool:
 
 
 def _shown(url: str) -> str:
-    from earthcode_pack.storage.words import shown  # noqa: PLC0415 - only for what is remote
+    from earthcode_pack.storage.error_messages import shown  # noqa: PLC0415 - only for what is remote
 
     return shown(url)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
-from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, SMALL
+from earthcode_pack.checks.limits import DECODED, LARGEST_CHUNK, SMALL, refuse_large_coordinate
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.isolated import for_opening, isolated
+from earthcode_pack.execution.child_process import for_opening, isolated
 from earthcode_pack.redact import redacted
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def netcdf_findings(href: str, subject: str, *, deep: bool = False) -> list[Find
             found.extend(kept)  # item by item: what was found before the file breaks is kept
     except Unreadable as error:
         found.append(rules.UNREADABLE.finding(subject, error.message))
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, OverflowError, MemoryError) as error:
         found.append(rules.UNREADABLE.finding(subject, f"{subject} cannot be read as NetCDF: {redacted(str(error))}"))
     return found
 
@@ -110,6 +110,9 @@ def open_modern(source: Any, name: str) -> Iterator[Any]:
 
     with h5py.File(source, "r") as root:
         refuse_values_elsewhere_of(root, name)
+        for key, item in root.items():
+            if isinstance(item, h5py.Dataset) and item.is_scale:
+                refuse_large_coordinate(name, key, item.nbytes)
     with open_raw(source, engine="h5netcdf", phony_dims="access") as dataset:
         yield dataset
 

@@ -18,8 +18,8 @@ from earthcode_pack.checks.limits import OPENED
 from earthcode_pack.checks.metadata import is_data
 from earthcode_pack.checks.remote import probe_for
 from earthcode_pack.checks.single import document_findings
-from earthcode_pack.containment import refuse_links
 from earthcode_pack.errors import Unreadable, UserError
+from earthcode_pack.files import refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def bundle_findings(bundle: Bundle, book: SchemaBook, *, deep: bool) -> Iterator
     yield from product_findings(Place(bundle.product, urls), book, deep=deep)
     yield from closed_findings(bundle, profile)
     if store is not None and store.prr is not None:
-        from earthcode_pack.register import hand_over_findings  # noqa: PLC0415 - only where the PRR is the store
+        from earthcode_pack.catalogs.prr import hand_over_findings  # noqa: PLC0415 - only where the PRR is the store
 
         yield from hand_over_findings(bundle)
 

@@ -16,8 +16,8 @@ from earthcode_pack.rule import Rule, entered, rule
 
 def catalogue() -> tuple[Rule, ...]:
     """Every rule, by id; those of the Open Science Catalog, of publishing and of the PRR stand in modules of theirs."""
+    from earthcode_pack.catalogs.prr import rules  # noqa: F401, PLC0415 - likewise
     from earthcode_pack.checks import osc_rules, publish_rules  # noqa: F401, PLC0415 - they enter their rules
-    from earthcode_pack.register import rules  # noqa: F401, PLC0415 - likewise
 
     return entered()
 

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
-from earthcode_pack.bundle import write_atomic
 from earthcode_pack.errors import EarthcodePackError
+from earthcode_pack.files import write_atomic
 
 SCHEMA_HOSTS = "EARTHCODE_PACK_SCHEMA_HOSTS"
 # Where STAC and what it builds on publish their schemas, and projects of the field theirs. A schema holds regular

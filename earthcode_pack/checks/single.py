@@ -93,7 +93,7 @@ def _remote_data(document: Document, probe: Probe, *, deep: bool) -> Iterator[Fi
 def _remote_asset(
     document: Document, key: str, asset: dict[str, Any], url: str, kind: Kind, *, deep: bool
 ) -> Iterator[Finding]:
-    from earthcode_pack.storage.words import shown  # noqa: PLC0415 - only for what is remote
+    from earthcode_pack.storage.error_messages import shown  # noqa: PLC0415 - only for what is remote
 
     try:
         yield from format_findings(url, shown(url), kind, classes=has_classes(asset), deep=deep)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pyproj import CRS
@@ -34,6 +35,7 @@ class Orientation:
         return not (self.flip or self.mirror or self.roll)
 
 
+@lru_cache(maxsize=1024)
 def orientation(grid: Grid) -> Orientation:
     """How a regular grid becomes north-up and, where it covers the globe from 0 to 360, runs from -180 to 180.
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
+from earthcode_pack.bundle import Packed
 from earthcode_pack.describe.access import closed_store, with_access
 from earthcode_pack.describe.collection import collection_of
 from earthcode_pack.describe.item import item_of
 from earthcode_pack.describe.stac import FINGERPRINT
 from earthcode_pack.geo.box import Box
-from earthcode_pack.packed import Packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from earthcode_pack.describe.stac import EXTENSIONS, href
 from earthcode_pack.errors import OutsideError, UserError
-from earthcode_pack.storage.s3_access import whereabouts
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.credentials import whereabouts
+from earthcode_pack.storage.error_messages import shown
 
 if TYPE_CHECKING:
     from earthcode_pack.profile import Profile

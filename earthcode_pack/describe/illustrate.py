@@ -8,24 +8,22 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from earthcode_pack.bundle import read_json, sha256, to_json, write_atomic
-from earthcode_pack.compute import mapper
+from earthcode_pack.bundle import read_json
 from earthcode_pack.describe.item import Thumbnail
 from earthcode_pack.describe.rendering import style_of
 from earthcode_pack.errors import Unreadable, UserError
-from earthcode_pack.execute import counted
+from earthcode_pack.execution.mapper import mapper, reported
+from earthcode_pack.files import sha256, to_json, write_atomic
 from earthcode_pack.model import File
-from earthcode_pack.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from earthcode_pack.bundle import Bundle
+    from earthcode_pack.bundle import Bundle, Packed
     from earthcode_pack.describe.preview import Drawing
     from earthcode_pack.describe.rendering import Range
     from earthcode_pack.model import Artifact, WrittenVariable
-    from earthcode_pack.packed import Packed
     from earthcode_pack.profile import Profile
 
 logger = logging.getLogger("earthcode_pack")
@@ -84,7 +82,7 @@ def illustrate(
     footprints: list[str] = []
     with mapper(profile.compute) as run:
         results = run(partial(draw_item, profile, bundle), artifacts.picked(chosen[item] for item in items))
-        for index, result in counted(results, len(items), progress):
+        for index, result in reported(results, len(items), progress):
             if isinstance(result, UserError):
                 raise result
             if isinstance(result, Exception):
@@ -164,6 +162,6 @@ def _draw(
         logger.warning("%s: no preview (%s)", artifact.item, error)
         return None
     if target.is_file():
-        Workspace(bundle).withdraw()
+        bundle.withdraw()
     write_atomic(target, drawing.png)
     return drawing

@@ -24,7 +24,7 @@ from earthcode_pack.geo.crs import crs_of, proj_code
 from earthcode_pack.geo.extent import grid_box
 from earthcode_pack.geo.outline import box_geometry, grid_outline
 from earthcode_pack.model import rfc3339
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.error_messages import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

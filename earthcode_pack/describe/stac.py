@@ -42,7 +42,7 @@ EXTENSIONS = {
 _PREFIXES = {"proj": "projection", "cube": "datacube", "renders": "render", "sci": "scientific"}  # others: their names
 OSC_THEME = "https://github.com/stac-extensions/osc#theme"
 SOFTWARE = {"earthcode_pack": __version__}
-FINGERPRINT = "earthcode_pack:fingerprint"  # of a Collection: see fingerprint.py
+FINGERPRINT = "earthcode_pack:fingerprint"  # of a Collection: see run/fingerprint.py
 _STATISTICS = {"minimum", "maximum", "mean", "stddev", "count", "valid_percent"}
 _DATA_TYPES = {
     "complex_int16": "cint16", "complex_int32": "cint32", "complex64": "cfloat32", "complex128": "cfloat64",

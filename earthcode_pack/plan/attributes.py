@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from earthcode_pack.profile import Profile
-    from earthcode_pack.profile.model import Product, VariableSpec
+    from earthcode_pack.profile.product import Product, VariableSpec
 
 
 def global_attributes(profile: Profile) -> dict[str, Any]:

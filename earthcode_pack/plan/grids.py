@@ -37,6 +37,8 @@ def _with_known_digest(source: Source, known: dict[Place, list[Grid]]) -> Source
         for other in known.get((grid.crs, grid.shape, column + dx, row + dy), ()):
             apart = cells_apart(other, grid)
             if apart is not None and apart <= SAME and _turns(other) == _turns(grid):
+                if other.digest == grid.digest:
+                    return source
                 return source.model_copy(update={"grid": grid.model_copy(update={"digest": other.digest})})
     known.setdefault((grid.crs, grid.shape, column, row), []).append(grid)
     return source

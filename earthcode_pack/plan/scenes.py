@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from earthcode_pack.profile import Profile
-    from earthcode_pack.profile.model import CogOptions
+    from earthcode_pack.profile.formats import CogOptions
 
 WHERE = {
     "curvilinear": "in cells by two-dimensional latitude and longitude",

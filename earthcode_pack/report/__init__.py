@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.bundle import write_atomic
+from earthcode_pack.files import write_atomic
 from earthcode_pack.geo.box import union
 from earthcode_pack.report import text
 from earthcode_pack.report.map import WORLD, detail_view, draw_map

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earthcode_pack.containment import refuse_special, walk
+from earthcode_pack.files import refuse_special, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def _folders(top: str, seen: set[tuple[int, int]]) -> Iterator[str]:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """All files of a folder, sorted, those behind links included; a circle of links is entered once.
+    """Returns all files of a folder, sorted, those behind links included; a circle of links is entered once.
 
     Raises ``Unreadable`` for what is no file: a pipe, which would be waited for, or a device, which may never end.
     """

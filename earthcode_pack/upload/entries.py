@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import ManifestEntry
-from earthcode_pack.storage.words import safe_key
+from earthcode_pack.storage.error_messages import safe_key
 from earthcode_pack.upload.stages import COLLECTION, MANIFEST
 
 if TYPE_CHECKING:

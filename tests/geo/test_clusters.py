@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from earthcode_pack.catalogs.osc.links import osc_boxes
 from earthcode_pack.geo import box as box_module
 from earthcode_pack.geo.box import MAX_PARTS, Box, extent_boxes, union
-from earthcode_pack.handoff.extent import osc_boxes
 
 if TYPE_CHECKING:
     import numpy as np

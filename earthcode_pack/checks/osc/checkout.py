@@ -67,11 +67,13 @@ class Checkout:
         return [*top, *(file.relative_to(self.root).as_posix() for file in inside if file.is_file())]
 
     def ids(self, kind: str) -> frozenset[str]:
-        """The folders of a kind: what the catalogue holds of it."""
+        """The folders of a kind: what the catalogue holds of it. A link that leads out of the checkout is none."""
         if kind not in self._folders:
-            folder = self.root / kind
-            names = os.scandir(folder) if folder.is_dir() else ()
-            self._folders[kind] = frozenset(entry.name for entry in names if entry.is_dir())
+            folder, root = self.root / kind, self.root.resolve()
+            names = os.scandir(folder) if folder.is_dir() and folder.resolve().is_relative_to(root) else ()
+            self._folders[kind] = frozenset(
+                entry.name for entry in names if entry.is_dir() and Path(entry).resolve().is_relative_to(root)
+            )
         return self._folders[kind]
 
     def holds(self, kind: str, name: str) -> bool:

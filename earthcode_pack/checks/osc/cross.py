@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import osc_rules as osc
 from earthcode_pack.checks import rules
-from earthcode_pack.checks.documents import listed, texts
+from earthcode_pack.checks.documents import is_file, listed, texts
 from earthcode_pack.checks.osc.checkout import KINDS, kind_of_key, record_key
 from earthcode_pack.checks.osc.fields import properties_of, theme_ids
 
@@ -64,7 +64,7 @@ def _targets(checkout: Checkout, key: str, stac: Stac) -> Iterator[Finding]:
         relation, target = str(link.get("rel")), checkout.target(key, link.get("href"))
         if target is None or relation == "self":
             continue
-        if not (checkout.root / target).is_file():
+        if not is_file(checkout.root / target):
             message = f"the link {relation} of {key} does not exist: {link.get('href')}"
             yield rules.HREF_MISSING.finding(key, message, link.get("href"))
         elif relation in _TITLED and target.endswith(".json"):

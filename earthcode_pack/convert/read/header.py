@@ -32,7 +32,7 @@ from earthcode_pack.convert.read.raster import open_tiff, raster_crs, raster_gri
 from earthcode_pack.convert.read.whole import refuse_classic_cut_off, refuse_tiff_cut_off
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.model import Driver, Finding, Grid, Period, Source, Variable, rfc3339
-from earthcode_pack.storage.zarr_codecs import local_documents, refuse_codecs_that_run_code
+from earthcode_pack.storage.zarr_codecs import local_documents, refuse_undecodable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def _refuse_unsafe_store(path: Path, profile: Profile) -> None:
         with zipfile.ZipFile(path) as archive:
             grown = sum(member.file_size for member in archive.infolist())
         refuse_beyond_budget(grown, path.stat().st_size, path.name, most_decoded(profile), floor=_ZIP_FLOOR)
-    refuse_codecs_that_run_code(local_documents(path), path.name)
+    refuse_undecodable(local_documents(path), path.name)
 
 
 def scene_of(name: str, profile: Profile) -> str:
