@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LONG_SIDE = 1024  # pixels of the mask
 _CUT = 0.75  # pixels: a staircase of 45 degrees, taken at its corners, becomes a straight line
-_MOST = 200  # vertices; an outline with more is simplified further
+_MAX_VERTICES = 200  # vertices; an outline with more is simplified further
 _SEGMENTS = 64  # along a side of the grid: straight lines in one CRS are curves in the other
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -68,7 +68,7 @@ def _raster_mask(path: Path) -> Mask:
 
 def _cube_mask(path: Path, artifact: Artifact) -> Mask:
     """Returns the mask in the order of the file; previews are read from north to south and from west to east."""
-    from earthcode_pack.describe.preview_read import read_field  # noqa: PLC0415 - heavy
+    from earthcode_pack.describe.preview import read_field  # noqa: PLC0415 - heavy
 
     field = read_field(path, artifact.format, artifact.variables[0], artifact.grid.dims)
     a, _, _, _, e, _ = artifact.grid.transform or (1, 0, 0, 0, -1, 0)
@@ -92,7 +92,7 @@ def _outline(mask: Mask) -> Any:
     found = [shapely.geometry.shape(part) for part, _ in shapes(mask.astype("uint8"), mask=mask, connectivity=8)]
     drawn = _filled(shapely.union_all([part.buffer(0) for part in found])).simplify(0)
     reach = _CUT
-    while sum(len(part.exterior.coords) for part in _polygons(drawn)) > _MOST and reach < max(mask.shape):
+    while sum(len(part.exterior.coords) for part in _polygons(drawn)) > _MAX_VERTICES and reach < max(mask.shape):
         drawn = _filled(drawn.simplify(reach).buffer(reach, join_style="mitre")).simplify(reach / 4)
         reach *= 2
     return drawn.intersection(shapely.box(0, 0, mask.shape[1], mask.shape[0]))

@@ -20,9 +20,9 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 CIRCLE, HALF, POLE = 360.0, 180.0, 90.0
 ROUND = 1e-6  # degrees, a tenth of a metre: less than this short of a circle is a circle
 FINE = ROUND  # degrees: what rounding to six decimals may cost
-_DIGITS = 9  # of a degree: a tenth of a millimetre
+_DECIMALS = 9  # of a degree: a tenth of a millimetre
 
-MOST = 10  # parts of an extent
+MAX_PARTS = 10  # parts of an extent
 _NEAR = 1.0  # degrees, about 100 km: smaller gaps do not separate parts
 _SHARE = 0.1  # of the longer side of the overall box: smaller gaps do not separate parts
 _FULL = 0.5  # of the area of the overall box: parts that fill more of it add no information
@@ -110,7 +110,7 @@ def box_of_arcs(arcs: Sequence[tuple[float, float]] | Array, south: float, north
     else:
         west, east = (west if west < HALF - ROUND else -HALF), east - CIRCLE
     sides = (west, max(south, -POLE), east, min(north, POLE))
-    return Box(*(round(float(side), _DIGITS) + 0.0 for side in sides))
+    return Box(*(round(float(side), _DECIMALS) + 0.0 for side in sides))
 
 
 def width(box: Box) -> float:
@@ -210,7 +210,7 @@ def extent_boxes(boxes: Iterable[Box]) -> list[Box]:
     STAC 1.1, Collection, "Spatial Extent Object": the first box is the overall one, those after it are its parts. Parts
     are separated, in longitude or in latitude, by more than a degree and more than a tenth of the longer side of the
     overall box. There are none where they would fill more than half of the overall box (in square degrees). Where there
-    would be more than ``MOST``, wider gaps are required. The result does not depend on the order of the boxes.
+    would be more than ``MAX_PARTS``, wider gaps are required. The result does not depend on the order of the boxes.
 
     >>> [tuple(box) for box in extent_boxes([Box(0.0, 0.0, 1.0, 1.0), Box(1.0, 0.0, 2.0, 1.0)])]
     [(0.0, 0.0, 2.0, 1.0)]
@@ -222,7 +222,7 @@ def extent_boxes(boxes: Iterable[Box]) -> list[Box]:
     origin = None if width(overall) >= CIRCLE else overall.west
     reach = max(_NEAR, _SHARE * max(width(overall), overall.north - overall.south))
     parts = _separate(every, reach, origin)
-    while len(parts) > MOST:
+    while len(parts) > MAX_PARTS:
         reach *= _WIDER
         parts = _separate(parts, reach, origin)
     areas = [width(box) * (box[3] - box[1]) for box in (overall, *parts)]

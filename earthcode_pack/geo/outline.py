@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from earthcode_pack.model import Grid
 
 _PER_SIDE = 12  # points along an edge of an outline
-_DIGITS = 9  # of a degree: a tenth of a millimetre
-_MOST = 200  # vertices
+_DECIMALS = 9  # of a degree: a tenth of a millimetre
+_MAX_VERTICES = 200  # vertices
 _GRID = 1e-7  # degrees, a centimetre: closer points are one point
 _FINEST = 1 / 4096  # of the longer side: tolerance of the simplification
 _HOLE = 0.01  # of the area around it: a smaller hole is filled
@@ -99,10 +99,10 @@ def _cut_ring(ring: Array) -> list[shapely.Polygon]:
     """Returns one polygon, or its parts on either side of the antimeridian."""
     lon, lat = ring.T
     if np.abs(lon).max() <= HALF and np.ptp(lon) < HALF:
-        return [shapely.Polygon(ring.round(_DIGITS))]
+        return [shapely.Polygon(ring.round(_DECIMALS))]
     straight = np.column_stack([np.unwrap(np.append(lon, lon[0]), period=CIRCLE)[:-1], lat])
     turned = ring if shapely.LinearRing(straight).is_ccw else ring[::-1]
-    fixed = antimeridian.fix_polygon(shapely.Polygon(turned.round(_DIGITS)), fix_winding=False)
+    fixed = antimeridian.fix_polygon(shapely.Polygon(turned.round(_DECIMALS)), fix_winding=False)
     return list(getattr(fixed, "geoms", [fixed]))
 
 
@@ -137,7 +137,7 @@ def places_outline(lon: Array, lat: Array) -> str:
     """Returns places as WKT of a Point or a MultiPoint; of many places, some that are spread over all of them."""
     places = np.unique(np.column_stack([(lon + HALF) % CIRCLE - HALF, lat]), axis=0)
     side, some = float(np.ptp(places, axis=0).max()) * _FINEST, places
-    while len(some) > _MOST:  # one place in each cell of a raster that grows coarser
+    while len(some) > _MAX_VERTICES:  # one place in each cell of a raster that grows coarser
         _, first = np.unique(np.floor(places / side), axis=0, return_index=True)
         some, side = places[np.sort(first)], 1.5 * side
     return _wkt(shapely.Point(some[0]) if len(some) == 1 else shapely.MultiPoint(some))
@@ -161,11 +161,11 @@ def _of_type(shape: Any, name: str = "Polygon") -> list[Any]:
 
 
 def _simplified(shape: Any) -> Any:
-    """Removes vertices until at most ``_MOST`` are left; no vertex is moved."""
+    """Removes vertices until at most ``_MAX_VERTICES`` are left; no vertex is moved."""
     west, south, east, north = shape.bounds if not shape.is_empty else (0, 0, 0, 0)
     reach = max(east - west, north - south) * _FINEST
     out = shapely.simplify(shape, reach)
-    while shapely.get_num_coordinates(out) > _MOST and reach < CIRCLE:
+    while shapely.get_num_coordinates(out) > _MAX_VERTICES and reach < CIRCLE:
         reach *= 1.5
         out = shapely.simplify(shape, reach)
     return out

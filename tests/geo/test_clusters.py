@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from earthcode_pack.catalogs.osc.links import osc_boxes
 from earthcode_pack.geo import box as box_module
-from earthcode_pack.geo.box import MOST, Box, extent_boxes, union
+from earthcode_pack.geo.box import MAX_PARTS, Box, extent_boxes, union
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,7 +77,7 @@ def test_points_without_area_have_parts_too() -> None:
 def test_many_sites_have_a_few_boxes() -> None:
     sites = [(lon, lat, lon + 0.1, lat + 0.1) for lon in range(-75, 75, 30) for lat in range(-75, 75, 30)]
     parts = extent_boxes([tuple(map(float, site)) for site in sites])[1:]  # type: ignore[misc]
-    assert len(parts) <= MOST
+    assert len(parts) <= MAX_PARTS
 
 
 def test_there_is_never_a_second_box_alone() -> None:
@@ -102,7 +102,7 @@ boxes = st.builds(_box, _degrees(-180, 179), _degrees(-90, 80), _degrees(0, 20),
 def test_parts_hold_every_item_and_lie_within_the_whole_in_any_order(items: list[Box], chance: random.Random) -> None:
     overall, *parts = extent_boxes(items)
     assert overall == union(items)
-    assert len(parts) == 0 or 2 <= len(parts) <= MOST
+    assert len(parts) == 0 or 2 <= len(parts) <= MAX_PARTS
     assert all(holds(overall, part) for part in parts)
     assert all(any(holds(part, item) for part in parts) for item in items if parts)
     again = [*items, *items]
@@ -122,7 +122,10 @@ def test_of_ten_thousand_not_all_are_compared_with_all(spread: float, monkeypatc
         chance = random.Random(1)
         corners = [(chance.uniform(-170, 170), chance.uniform(-80, 80)) for _ in range(number)]
         compared[0] = 0
-        assert len(extent_boxes([(west, south, west + spread, south + spread) for west, south in corners])) <= MOST + 1
+        assert (
+            len(extent_boxes([(west, south, west + spread, south + spread) for west, south in corners]))
+            <= MAX_PARTS + 1
+        )
         return compared[0]
 
     monkeypatch.setattr(box_module, "_gaps", counted)
