@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from earthcode_pack.bundle import PARTS, to_json, write_atomic
-from earthcode_pack.sums import sums
+from earthcode_pack.checksums import checksums
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def one_file(folder: Path, size: int) -> Files:
         _write(files.data, size)
         _finish(files.bundle, name)
     if not (files.bundle / PARTS).is_file():
-        whole, parts = sums(files.data)
+        whole, parts = checksums(files.data)
         write_atomic(files.bundle / PARTS, to_json({whole: parts.model_dump()} if parts else {}))
     return files
 

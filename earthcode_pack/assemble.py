@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earthcode_pack.bundle import PARTS, Bundle, media_type, part_sums, sha256, to_json, values_to_json, write_atomic
+from earthcode_pack.geoparquet import ItemTable
 from earthcode_pack.model import Artifact, ManifestEntry
 from earthcode_pack.storage.words import shown
-from earthcode_pack.table import Rows
 from earthcode_pack.workspace import Workspace, remove_strays
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class StacWriter:
 
     def write(self, describing: Describing, progress: Callable[[int, int], None] | None = None) -> Known:
         """Every Item, of many a table too, and at last the Collection."""
-        with Rows(self._bundle.root / ".work", enough=len(describing) > _MANY) as rows:
+        with ItemTable(self._bundle.root / ".work", enough=len(describing) > _MANY) as rows:
             for done, item in enumerate(describing.items(), start=1):
                 self._put(f"items/{item['id']}.json", to_json(item))
                 rows.add(item)
@@ -53,7 +53,7 @@ class StacWriter:
             self._withdraw()
             write_atomic(path, raw)
 
-    def _put_table(self, rows: Rows) -> None:
+    def _put_table(self, rows: ItemTable) -> None:
         """Made anew only when an Item changed."""
         target, mark = self._bundle.product / _TABLE, self._bundle.root / ".work" / f"{_TABLE}.sha256"
         if not rows.enough:

@@ -253,10 +253,10 @@ class _Preparation:
     ) -> tuple[Finding, ...]:
         """What the product breaks of the rules, and what the sources leave open."""
         from earthcode_pack.checks import check  # noqa: PLC0415 - heavy
+        from earthcode_pack.checks.artifacts import nodata_findings, transparency_findings  # noqa: PLC0415
         from earthcode_pack.checks.class_facts import class_findings  # noqa: PLC0415
         from earthcode_pack.checks.proof_facts import proof_findings  # noqa: PLC0415
         from earthcode_pack.checks.time_facts import gap_findings  # noqa: PLC0415
-        from earthcode_pack.checks.validity_facts import nodata_findings, transparency_findings  # noqa: PLC0415
 
         if self.is_settled and self.bundle.digest == before:
             return self.bundle.findings()

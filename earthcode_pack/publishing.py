@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from earthcode_pack import storage
 from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
 from earthcode_pack.colormap import named_colormap
-from earthcode_pack.entry import published_collection
 from earthcode_pack.errors import NotApproved
 from earthcode_pack.execute import Forward
+from earthcode_pack.product_facts import published_collection
 from earthcode_pack.provenance import approved, provenance_json
 from earthcode_pack.report import write_report
 from earthcode_pack.workdir import with_data

@@ -72,8 +72,8 @@ def _catalogue(name: str, book: SchemaBook) -> Iterator[Finding]:
 
 
 def _stac(name: str, book: SchemaBook, *, deep: bool) -> Iterator[Finding]:
-    from earthcode_pack.checks.alone import stac_file_findings  # noqa: PLC0415 - as above
     from earthcode_pack.checks.osc import Checkout, record_findings  # noqa: PLC0415
+    from earthcode_pack.checks.stac_object import stac_file_findings  # noqa: PLC0415 - as above
 
     checkout = None if "://" in name else Checkout.of(Path(name))
     if checkout is not None:

@@ -17,7 +17,7 @@ from earthcode_pack.cf.grid_mappings import crs_of_mapping
 from earthcode_pack.cf.roles import bounds_of, grid_mappings, helpers, is_grid_mapping
 from earthcode_pack.cf.times import names_an_interval
 from earthcode_pack.checks import rules
-from earthcode_pack.checks.names import name_findings
+from earthcode_pack.checks.cf_attributes import name_findings
 from earthcode_pack.checks.time_facts import axis_findings
 from earthcode_pack.errors import Unreadable
 

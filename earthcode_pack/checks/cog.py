@@ -9,8 +9,8 @@ from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
+from earthcode_pack.checks.cf_attributes import name_findings
 from earthcode_pack.checks.limits import DECODED
-from earthcode_pack.checks.names import name_findings
 from earthcode_pack.geo.box import HALF
 from earthcode_pack.redact import redacted
 

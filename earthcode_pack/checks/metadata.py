@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.cf.time_units import has_reference
 from earthcode_pack.cf.units import is_unit, nearest
 from earthcode_pack.checks import rules
+from earthcode_pack.checks.cf_attributes import name_findings
 from earthcode_pack.checks.documents import Document, listed, mapping, mappings, roles, texts
-from earthcode_pack.checks.names import name_findings
 from earthcode_pack.checks.targets import by_name
 from earthcode_pack.geo.box import box_of, contains, is_global
 from earthcode_pack.geo.positions import is_uncut, positions

@@ -21,7 +21,7 @@ from earthcode_pack.cli.words import (
     table,
     told_difference,
 )
-from earthcode_pack.contents import contents
+from earthcode_pack.item_summary import item_summaries
 from earthcode_pack.model import Input, Job, Plan, Summary, Variable
 
 DONE, SOMETHING_FAILED = 0, 1
@@ -73,7 +73,7 @@ def _decoded_variable(variable: Variable, one: Input) -> int:
 
 
 def _show_run(console: Console, bundle: Bundle, summary: Summary) -> None:
-    profile, made = bundle.profile(), contents(bundle)
+    profile, made = bundle.profile(), item_summaries(bundle)
     total = bytes_of(sum(content.size for content in made))
     heading(console, f"{profile.product.id} {profile.product.version}: {_contents(summary)}, {total}")
     if made:

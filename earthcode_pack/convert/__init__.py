@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see read/__init__.py
 
+from earthcode_pack.checksums import Checksums, checksums
 from earthcode_pack.convert import afar, work
 from earthcode_pack.convert.apart import apart
 from earthcode_pack.convert.read.file_names import name_of
@@ -31,7 +32,6 @@ from earthcode_pack.errors import (
     full_disk,
 )
 from earthcode_pack.model import Artifact, Failure, File, Job, Proof
-from earthcode_pack.sums import Sums, sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,11 +200,11 @@ def _finished(job: Job, records: list[Record], folder: Path, product: Path) -> A
     )
 
 
-def _sums(records: list[Record]) -> dict[str, Sums]:
-    return {place: Sums(sha256, one.parts) for one in records for place, sha256 in one.digests.items()}
+def _sums(records: list[Record]) -> dict[str, Checksums]:
+    return {place: Checksums(sha256, one.parts) for one in records for place, sha256 in one.digests.items()}
 
 
-def _publish(output: Path, job: Job, product: Path, known: dict[str, Sums]) -> tuple[File, ...]:
+def _publish(output: Path, job: Job, product: Path, known: dict[str, Checksums]) -> tuple[File, ...]:
     """Hashes the files of an output that were not when they were made, and makes all visible by one rename."""
     files = sorted(p for p in output.rglob("*") if p.is_file()) if output.is_dir() else [output]
     hashed = tuple(_hashed(path, path.relative_to(output).as_posix(), job.key, known) for path in files)
@@ -216,8 +216,8 @@ def _publish(output: Path, job: Job, product: Path, known: dict[str, Sums]) -> t
     return hashed
 
 
-def _hashed(path: Path, place: str, key: str, known: dict[str, Sums]) -> File:
-    found = known.get(place) or sums(path)
+def _hashed(path: Path, place: str, key: str, known: dict[str, Checksums]) -> File:
+    found = known.get(place) or checksums(path)
     whole = key if place == "." else f"{key}/{place}"
     return File(key=whole, size=path.stat().st_size, sha256=found.sha256, parts=found.parts)
 

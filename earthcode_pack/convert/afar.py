@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from earthcode_pack.checksums import checksums
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.model import File
 from earthcode_pack.storage import Folder, each
 from earthcode_pack.storage.scratch import here, scratch_for, unpack
-from earthcode_pack.sums import sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ def _made(folder: Path, base: set[str]) -> list[Path]:
 
 
 def _file(path: Path, folder: Path) -> File:
-    found = sums(path)
+    found = checksums(path)
     key = path.relative_to(folder).as_posix()
     return File(key=key, size=path.stat().st_size, sha256=found.sha256, parts=found.parts)
 

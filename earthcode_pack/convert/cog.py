@@ -26,9 +26,9 @@ from earthcode_pack.convert.statistics import Tally, tally
 from earthcode_pack.convert.work import Part, Record
 
 if TYPE_CHECKING:
+    from earthcode_pack.checksums import Checksums
     from earthcode_pack.convert.look import Look
     from earthcode_pack.model import Job
-    from earthcode_pack.sums import Sums
 
 Array = np.ndarray[Any, Any]
 
@@ -38,7 +38,7 @@ def write(part: Part) -> Record:
     job, folder = part.job, Path(part.folder)
     target, source = folder / "out.tif", job.inputs[0]
     target.unlink(missing_ok=True)
-    found: Sums | None = None
+    found: Checksums | None = None
     turn = orientation(source.grid)
     with local_sources(job.inputs) as paths, rasterio.Env(**GDAL_OPTIONS):
         path = paths[source.href]
@@ -76,7 +76,7 @@ def _other_resampling(look: Look, job: Job, engine: str) -> list[str]:
     ]
 
 
-def _in_one_pass(plane: Plane, job: Job, target: Path) -> tuple[Tally, Sums]:
+def _in_one_pass(plane: Plane, job: Job, target: Path) -> tuple[Tally, Checksums]:
     options = _creation_options(job.options, plane.look)
     return tiff.write_cog(plane, job, target, options, lambda rows: _tally(rows, None, plane, job))
 

@@ -11,6 +11,7 @@ import h5netcdf
 import h5py
 import numpy as np
 
+from earthcode_pack.checksums import checksums
 from earthcode_pack.convert.chunks import job_regions
 from earthcode_pack.convert.fetched import local_sources
 from earthcode_pack.convert.hdf5_clock import stop_clock
@@ -21,7 +22,6 @@ from earthcode_pack.convert.netcdf_chunks import Chunks, Written, disk_type, ref
 from earthcode_pack.convert.proof.stores import prove_cube
 from earthcode_pack.convert.work import Part, Record
 from earthcode_pack.parallel import pool
-from earthcode_pack.sums import sums
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,7 +45,7 @@ def write(part: Part) -> Record:
         every = _make(layout, job, target)
         written = _fill(every, job, target, paths)
         stop_clock(target)
-        found = pool().submit(sums, target)
+        found = pool().submit(checksums, target)
         for chunks in every:
             chunks.compare(target, written[chunks.variable.name], paths)
         proof = prove_cube(job, target, paths)

@@ -12,9 +12,9 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any, Literal
 
 from earthcode_pack.bundle import read_json
-from earthcode_pack.entry import access_href, documentation_link, published_collection
 from earthcode_pack.fair.offer import Offer, host_of, is_prr, is_web, offer_of
 from earthcode_pack.model import Value
+from earthcode_pack.product_facts import access_href, documentation_link, published_collection
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from earthcode_pack.bundle import Bundle, write_atomic
-from earthcode_pack.entry import moment_of
 from earthcode_pack.errors import UserError
 from earthcode_pack.handoff.catalog import Catalog
 from earthcode_pack.handoff.changes import change_set, stale_items
@@ -18,6 +17,7 @@ from earthcode_pack.handoff.ids import check_ids
 from earthcode_pack.handoff.opening import open_catalog
 from earthcode_pack.handoff.patch import patch
 from earthcode_pack.handoff.request import measured_facts, request
+from earthcode_pack.product_facts import record_time
 
 __all__ = ["Catalog", "change_set", "check_ids", "hand_off", "open_catalog"]
 
@@ -44,7 +44,7 @@ def hand_off(bundle: Bundle, catalog: Catalog | None = None) -> list[str]:
 def _hand_off(bundle: Bundle, catalog: Catalog) -> list[str]:
     profile, collection = bundle.profile(), bundle.collection()
     environment = {key: value for key, value in bundle.provenance().items() if key in _SOFTWARE}
-    changes = change_set(profile, collection, bundle.items(), catalog, moment_of(bundle), environment=environment)
+    changes = change_set(profile, collection, bundle.items(), catalog, record_time(bundle), environment=environment)
     deleted = stale_items(profile, catalog, changes)
     count = sum(1 for _ in bundle.items())
     facts = measured_facts(profile, collection, count, bundle.manifest(), bundle.digest)

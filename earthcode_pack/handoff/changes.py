@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from earthcode_pack.entry import osc_variables, published_at
 from earthcode_pack.handoff.catalog import PREFIXES, Catalog, Kind, path_of
 from earthcode_pack.handoff.draft import Draft
 from earthcode_pack.handoff.ids import check_ids, is_new_project
@@ -24,6 +23,7 @@ from earthcode_pack.handoff.records import (
     variable_record,
     workflow_record,
 )
+from earthcode_pack.product_facts import osc_variables, published_at
 from earthcode_pack.profile.model import NewEntries
 
 if TYPE_CHECKING:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.entry import (
+from earthcode_pack.errors import ProfileError
+from earthcode_pack.handoff.catalog import Kind, path_of
+from earthcode_pack.handoff.extent import osc_extent
+from earthcode_pack.handoff.links import JSON, Link, child, link, related, self_link
+from earthcode_pack.model import rfc3339
+from earthcode_pack.period import parse_period
+from earthcode_pack.product_facts import (
     access_href,
     cf_parameters,
     citation_link,
@@ -15,12 +21,6 @@ from earthcode_pack.entry import (
     published_collection,
     themes_field,
 )
-from earthcode_pack.errors import ProfileError
-from earthcode_pack.handoff.catalog import Kind, path_of
-from earthcode_pack.handoff.extent import osc_extent
-from earthcode_pack.handoff.links import JSON, Link, child, link, related, self_link
-from earthcode_pack.model import rfc3339
-from earthcode_pack.period import parse_period
 
 if TYPE_CHECKING:
     from earthcode_pack.handoff.draft import Draft

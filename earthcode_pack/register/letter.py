@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.entry import size_in_words
+from earthcode_pack.product_facts import format_size
 from earthcode_pack.register.collection import prr_id, public_folder
 from earthcode_pack.register.handover import MANY
 
@@ -27,7 +27,7 @@ def letter(profile: Profile, project: Mapping[str, Any], items: int, size: int, 
         f"Subject: {product.title}, version {product.version}, for the Project Results Repository\n",
         f"Please register the Collection `{prr_id(profile)}` (`collection.json`) and let its owner add Items.\n",
         f"1. **Project name**: {name} (`{profile.project.id}`)",
-        f"2. **Total size**: {size_in_words(size)}",
+        f"2. **Total size**: {format_size(size)}",
         f"3. **STAC folder**: {_folder(items)}",
         f"4. **Link to the data**: {_link(profile)}",
         f"5. **Access restrictions**: {_access(profile)}",

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from earthcode_pack.entry import PRR_STAC
 from earthcode_pack.errors import OutsideError, UserError
+from earthcode_pack.product_facts import PRR_STAC
 from earthcode_pack.waiting import seconds_of
 
 if TYPE_CHECKING:

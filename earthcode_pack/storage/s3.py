@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from earthcode_pack.checksums import LARGE, PART, part_size
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import PartSums, Receipt
 from earthcode_pack.profile.rate import bytes_per_second
@@ -28,7 +29,6 @@ from earthcode_pack.storage.sigv4 import Signer
 from earthcode_pack.storage.stores import Begun, Listed, Stored, now
 from earthcode_pack.storage.wire import Stretch, Timeouts, Wire
 from earthcode_pack.storage.words import outside, safe_key
-from earthcode_pack.sums import LARGE, PART, part_size
 from earthcode_pack.waiting import seconds_of
 
 if TYPE_CHECKING:

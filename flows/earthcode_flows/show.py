@@ -17,7 +17,7 @@ from prefect.artifacts import (
 from prefect.client.orchestration import get_client
 
 from earthcode_pack.bundle import Bundle
-from earthcode_pack.contents import contents
+from earthcode_pack.item_summary import item_summaries
 from earthcode_pack.model import Summary
 from earthcode_pack.pipeline import summarise
 
@@ -68,7 +68,7 @@ class Meter:
 def prepared(bundle: Bundle) -> None:
     """Tables of the Items, the findings and what failed; and the report."""
     product = bundle.profile().product.id
-    items = [{"item": c.item, "assets": ", ".join(c.assets), "bytes": c.size} for c in contents(bundle)]
+    items = [{"item": c.item, "assets": ", ".join(c.assets), "bytes": c.size} for c in item_summaries(bundle)]
     _table(product, "items", items, "Items of the product")
     findings = [finding.model_dump(mode="json") for finding in bundle.findings()]
     _table(product, "findings", findings, "What the checks found")

@@ -8,7 +8,7 @@ from earthcode_pack.checks import osc_rules as osc
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.documents import listed, texts
 from earthcode_pack.checks.osc.checkout import KINDS, kind_of_key, record_key
-from earthcode_pack.checks.osc.fields import properties_of, theme_ids
+from earthcode_pack.checks.osc.records import properties_of, theme_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

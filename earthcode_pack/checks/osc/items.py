@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.checks import osc_rules as osc
 from earthcode_pack.checks.collection import ends_of
 from earthcode_pack.checks.metadata import boxes, moment
-from earthcode_pack.checks.osc.fields import first_interval
+from earthcode_pack.checks.osc.records import first_interval
 from earthcode_pack.geo.box import Box, box_of, contains, union
 
 if TYPE_CHECKING:

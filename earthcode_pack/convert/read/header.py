@@ -13,7 +13,7 @@ from earthcode_pack.cf.places import grid_of
 from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.checks import rules
-from earthcode_pack.checks.names import variable_notes
+from earthcode_pack.checks.cf_attributes import variable_notes
 from earthcode_pack.checks.time_facts import precision_findings
 from earthcode_pack.convert import left_out
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, product_variables, variable_by_name

@@ -17,6 +17,7 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from earthcode_pack.checks.equality import compare
+from earthcode_pack.checksums import checksums
 from earthcode_pack.convert.read.raster import GDAL_OPTIONS
 from earthcode_pack.convert.statistics import Tally
 from earthcode_pack.convert.tiff.integers import are_exact
@@ -25,7 +26,6 @@ from earthcode_pack.convert.tiff.overviews import Halving, level_shapes, streams
 from earthcode_pack.convert.tiff.tiles import Codec, cut
 from earthcode_pack.errors import NotEqual
 from earthcode_pack.parallel import cores, in_pool, pool
-from earthcode_pack.sums import sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
     from rasterio.io import DatasetReader
 
+    from earthcode_pack.checksums import Checksums
     from earthcode_pack.convert.look import Look
     from earthcode_pack.convert.planes import Plane
     from earthcode_pack.model import Job
-    from earthcode_pack.sums import Sums
 
 Array = np.ndarray[Any, Any]
 _RESAMPLING = {"average", "nearest", "mode"}
@@ -95,7 +95,7 @@ class _Block(NamedTuple):
 
 def write_cog(
     plane: Plane, job: Job, target: Path, options: dict[str, Any], tally_of: Callable[[Array], Tally]
-) -> tuple[Tally, Sums]:
+) -> tuple[Tally, Checksums]:
     """Writes ``target`` and compares every cell with the source; the tally of the valid ones, and the file's sums.
 
     ``options`` are those of GDAL's COG driver. Raises ``NotEqual``.
@@ -110,7 +110,7 @@ def write_cog(
             tally += tally_of(rows)
         growth.drain(0)
         assemble(target, template(plane.look, job.grid, options, len(growth.shapes)), growth.shapes, growth.spools)
-    found = pool().submit(sums, target)
+    found = pool().submit(checksums, target)
     _verify(target, blocks, plane, job)
     return tally, found.result()
 

@@ -12,9 +12,9 @@ from earthcode_pack.checks.files import file_findings
 from earthcode_pack.checks.metadata import stac_findings
 from earthcode_pack.checks.osc.checkout import BASE, KINDS, Checkout, kind_of_key
 from earthcode_pack.checks.osc.cross import cross_findings, sub_catalogue_findings
-from earthcode_pack.checks.osc.fields import field_findings
 from earthcode_pack.checks.osc.items import Seen, item_findings
 from earthcode_pack.checks.osc.links import link_findings, self_findings
+from earthcode_pack.checks.osc.records import field_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
