@@ -1,75 +1,74 @@
-"""Units by UDUNITS and standard names by the CF table, wherever they stand: attributes, bands, cubes, STAC fields."""
+"""CF attributes against UDUNITS and the CF table: units, standard names, and the precision and gaps of time axes."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.cf import standard_names, units
+from earthcode_pack.cf import standard_names, time_units, units
 from earthcode_pack.cf.kinds import is_circular
-from earthcode_pack.cf.time_units import has_reference
 from earthcode_pack.checks import rules
+from earthcode_pack.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from earthcode_pack.model import Finding, Variable
     from earthcode_pack.profile.model import Profile
 
+_MOST_STEPS = 20_000  # of a time axis that is searched for gaps
+_HALF_A_SECOND = 500_000  # microseconds
+
 
 def name_findings(subject: str, name: Any, unit: Any, where: str | None = None) -> Iterator[Finding]:
-    """What is wrong with a standard name, a unit, and the two together; either may be None.
+    """Checks a standard name, a unit, and that they fit each other.
 
-    ``where`` is what they are of, in words; the subject where it is left out. Units that hold a reference time are not
-    judged (CF 4.4 has rules of its own), nor is what is no text.
+    Args:
+        subject: Subject of the findings.
+        name: The standard name, None if there is none.
+        unit: The unit, None if there is none. Units with a reference time are not checked here (CF 4.4).
+        where: What has the name and unit, in words; the subject by default.
+
+    Yields:
+        The findings.
+
     """
     place = where or subject
-    text = unit.strip() if isinstance(unit, str) and not has_reference(unit) else ""
+    text = unit.strip() if isinstance(unit, str) and not time_units.has_reference(unit) else ""
     if text and not units.is_unit(text):
-        yield unit_finding(subject, text, place)
-    if standard_names.is_stated(name):
-        yield from _named(subject, str(name).strip(), text, place)
-
-
-def unit_finding(subject: str, unit: str, where: str) -> Finding:
-    """That UDUNITS cannot read a unit, with the nearest that it can."""
-    near = units.nearest(unit)
-    hint = f"; write {near!r}" if near else ""
-    return rules.CF_UNITS_FORM.finding(
-        subject, f"{where} has the units {unit!r}, which UDUNITS cannot read{hint}", unit
-    )
-
-
-def _named(subject: str, name: str, unit: str, where: str) -> Iterator[Finding]:
-    version = standard_names.table().version
-    if not standard_names.known(name):
-        near = standard_names.nearest(name)
-        hint = f"; near it are {', '.join(near)}" if near else ""
-        message = f"{where} has the standard_name {name!r}, which version {version} of the CF table lacks{hint}"
-        yield rules.CF_STANDARD_NAME_UNKNOWN.finding(subject, message, name, near or None)
+        spelling = units.nearest(text)
+        hint = f"; write {spelling!r}" if spelling else ""
+        message = f"{place} has the units {text!r}, which UDUNITS cannot read{hint}"
+        yield rules.CF_UNITS_FORM.finding(subject, message, text)
+    if not standard_names.is_stated(name):
         return
-    present = standard_names.alias_of(name)
+    stated = str(name).strip()
+    if not standard_names.known(stated):
+        version, near = standard_names.table().version, standard_names.nearest(stated)
+        hint = f"; near it are {', '.join(near)}" if near else ""
+        message = f"{place} has the standard_name {stated!r}, which version {version} of the CF table lacks{hint}"
+        yield rules.CF_STANDARD_NAME_UNKNOWN.finding(subject, message, stated, near or None)
+        return
+    present, canonical = standard_names.alias_of(stated), standard_names.canonical_units(stated)
     if present is not None:
-        message = f"{where} has the standard_name {name}, which CF now calls {present}"
-        yield rules.CF_STANDARD_NAME_ALIAS.finding(subject, message, name, present)
-    canonical = standard_names.canonical_units(name)
-    if canonical and unit and not fits(unit, canonical):
-        message = f"{where} has the units {unit!r}, and its standard_name {name} is of quantities in {canonical!r}"
-        yield rules.CF_STANDARD_NAME_UNITS.finding(subject, message, unit, canonical)
+        message = f"{place} has the standard_name {stated}, which CF now calls {present}"
+        yield rules.CF_STANDARD_NAME_ALIAS.finding(subject, message, stated, present)
+    if canonical and text and units.is_unit(text) and not units.convertible(text, canonical):
+        message = f"{place} has the units {text!r}, and its standard_name {stated} is of quantities in {canonical!r}"
+        yield rules.CF_STANDARD_NAME_UNITS.finding(subject, message, text, canonical)
 
 
-def fits(unit: str, canonical: str) -> bool:
-    """Whether a unit can be that of a name with these canonical units (CF 3.3); what UDUNITS cannot read, can.
+def variable_findings(variables: Iterable[Variable], profile: Profile) -> Iterator[Finding]:
+    """Finds the rules that a product will break by the metadata of its variables, before anything is written.
 
-    >>> fits("degC", "K"), fits("%", "1"), fits("psu", "1e-3"), fits("m", "K")
-    (True, True, True, False)
-    """
-    return not units.is_unit(unit) or units.convertible(unit, canonical)
+    Args:
+        variables: The variables of a source, as the profile describes them.
+        profile: The profile.
 
+    Yields:
+        Findings whose subject is the variable, so that many files give one finding.
 
-def variable_notes(variables: Iterable[Variable], profile: Profile) -> Iterator[Finding]:
-    """What the words of variables, as file and profile agree on them, will break: known before anything is written.
-
-    Their subject is the variable, so that many files say it once.
     """
     missing = rules.COG_UNITS if profile.target.format == "cog" else rules.CF_UNITS
     for variable in variables:
@@ -80,18 +79,72 @@ def variable_notes(variables: Iterable[Variable], profile: Profile) -> Iterator[
             message = f"{variable.name} states no units: set product.variables.{variable.name}.units"
             yield missing.finding(variable.name, message)
         yield from name_findings(variable.name, name, variable.units if is_quantity else None)
-        if is_quantity:
-            yield from _averaged_angles(variable, profile)
+        resampling = profile.target.cog.resampling
+        is_mean = is_quantity and profile.target.format == "cog" and resampling in ("average", "bilinear")
+        stated = {"standard_name": name, "long_name": (spec.long_name if spec else None)}
+        attrs = {**variable.attrs, **{key: value for key, value in stated.items() if value}}
+        if is_mean and is_circular(variable.name, attrs, variable.units):
+            message = (
+                f"{variable.name} holds angles in {variable.units}, and target.cog.resampling {resampling} makes means "
+                "of them"
+            )
+            yield rules.COG_CIRCULAR.finding(variable.name, message, resampling)
 
 
-def _averaged_angles(variable: Variable, profile: Profile) -> Iterator[Finding]:
-    """A profile that asks for the mean of directions: between 350 and 10 degrees it is south."""
-    spec, wanted = profile.product.variables.get(variable.name), profile.target.cog.resampling
-    words = {"standard_name": spec.standard_name, "long_name": spec.long_name} if spec else {}
-    stated = {**variable.attrs, **{key: value for key, value in words.items() if value}}
-    is_mean = profile.target.format == "cog" and wanted in ("average", "bilinear")
-    if is_mean and is_circular(variable.name, stated, variable.units):
-        message = (
-            f"{variable.name} holds angles in {variable.units}, and target.cog.resampling {wanted} makes means of them"
-        )
-        yield rules.COG_CIRCULAR.finding(variable.name, message, wanted)
+def time_axis_findings(values: Any, attrs: dict[str, Any], subject: str, where: str) -> Iterator[Finding]:
+    """Checks the precision and the regularity of a time axis; gaps of model calendars are not looked for.
+
+    Args:
+        values: The stored numbers of the time coordinate.
+        attrs: Its attributes, with units that can be decoded.
+        subject: Subject of the findings.
+        where: The coordinate in words.
+
+    Yields:
+        The findings.
+
+    """
+    from earthcode_pack.cf.times import GREGORIAN, calendar_of, decode  # noqa: PLC0415 - cftime is heavy
+
+    text = str(attrs.get("units", ""))
+    yield from time_precision_findings(values, text, subject, where)
+    if values.ndim == 1 and 2 < values.size <= _MOST_STEPS and calendar_of(attrs) in GREGORIAN:  # noqa: PLR2004 - two have no gap
+        with suppress(SourceError):  # CF-TIME-UNITS says so
+            yield from gap_findings(decode(values, text, "proleptic_gregorian", where).tolist(), subject, where)
+
+
+def time_precision_findings(values: Any, unit: str, subject: str, where: str) -> Iterator[Finding]:
+    """Finds times whose floating-point type is coarser than half a second.
+
+    Args:
+        values: The stored numbers of a time coordinate.
+        unit: Their units, with the reference time.
+        subject: Subject of the finding.
+        where: The coordinate in words.
+
+    Yields:
+        At most one finding.
+
+    """
+    error = time_units.fuzz(values, unit)
+    if error > _HALF_A_SECOND:
+        message = f"{where} is {values.dtype.name} in {unit!r}: its times are exact to {error / 1e6:.3g} s only"
+        yield rules.CF_TIME_PRECISION.finding(subject, message, round(error / 1e6, 3))
+
+
+def gap_findings(moments: list[datetime], subject: str, where: str) -> Iterator[Finding]:
+    """Finds the first gap in moments that are otherwise regular.
+
+    Args:
+        moments: The moments, sorted.
+        subject: Subject of the finding.
+        where: What has the moments, in words.
+
+    Yields:
+        At most one finding.
+
+    """
+    found = time_units.gaps(moments)
+    if found is not None:
+        ends = [found.before.isoformat(), found.after.isoformat()]
+        yield rules.CF_TIME_GAPS.finding(subject, f"{where} {time_units.in_words(found)}", ends)

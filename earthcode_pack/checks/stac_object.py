@@ -1,141 +1,218 @@
-"""A STAC file by itself, local or on the net: it, the data behind it, and a Collection's Items."""
+"""Checks of a STAC object with the files and data behind it: in a product, in any folder, or at a URL."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from earthcode_pack.checks import rules
-from earthcode_pack.checks.collection import ItemFacts, extent_findings, facts_of, held_findings, union_findings
-from earthcode_pack.checks.documents import (
-    Document,
-    Place,
-    is_file,
-    is_record,
-    is_stac,
-    listed,
-    read_stac,
-    read_stac_or_record,
+from earthcode_pack.checks.collection import (
+    ItemFacts,
+    collection_findings,
+    extent_findings,
+    facts_of,
+    held_findings,
+    union_findings,
 )
+from earthcode_pack.checks.documents import Document, Place, is_data, is_record, is_stac, listed, read_stac
+from earthcode_pack.checks.facts import asset_facts, extent_facts, measure
 from earthcode_pack.checks.files import file_findings
-from earthcode_pack.checks.metadata import stac_findings
+from earthcode_pack.checks.metadata import has_classes, scheme_findings, stac_findings
 from earthcode_pack.checks.osc import kind_of_record, stray_record_findings
 from earthcode_pack.checks.remote import Probe, probe_for
-from earthcode_pack.checks.single import document_findings
+from earthcode_pack.checks.statistics import statistics_findings
+from earthcode_pack.checks.targets import by_name, exists, format_findings, format_of
 from earthcode_pack.errors import EarthcodePackError
+from earthcode_pack.storage.words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from earthcode_pack.checks.measured import Measured
     from earthcode_pack.checks.schema import SchemaBook
     from earthcode_pack.model import Finding
 
-_SAMPLE = 5  # Items of a remote Collection that are read, unless all are asked for
+_SAMPLE = 5  # Items of a remote Collection that are read, unless the check is deep
 _UP = 3  # folders above a STAC file in which its product may begin
 _MARKS = ("collection.json", "catalog.json", "manifest.json")
 
 
-def stac_file_findings(name: str, subject: str, book: SchemaBook, *, deep: bool) -> Iterator[Finding]:
-    """What a Catalog, Collection, Item or record of the Open Science Catalog breaks, by its path or URL."""
-    url = name if "://" in name else None
-    document = _document(read_stac_or_record(name), subject, name)
-    probe = probe_for(url, deep=deep)
-    kind = kind_of_record(document.stac)
-    if kind is not None or is_record(document.stac):
-        yield from _record(document, kind, book, probe, deep=deep)
-        return
-    yield from document_findings(document, book, alone=True, deep=deep, probe=probe)
+def document_findings(
+    document: Document,
+    book: SchemaBook,
+    *,
+    alone: bool,
+    deep: bool,
+    seen: set[Path] | None = None,
+    probe: Probe | None = None,
+    opened: bool = True,
+) -> Iterator[Finding]:
+    """Checks a Catalog, Collection or Item, its files, and its data.
+
+    Args:
+        document: The object.
+        book: The schemas.
+        alone: Whether no data stand behind its boxes.
+        deep: Reads all data instead of headers and samples.
+        seen: Data files whose format was checked before, to which this adds: a cube may be an asset of two objects.
+        probe: Asks for remote files; without it nothing remote is asked for.
+        opened: False for an Item outside the sample, of whose files only existence and size are checked.
+
+    Yields:
+        The findings.
+
+    """
+    yield from book.findings(document.stac, document.subject)
+    yield from stac_findings(document, alone=alone)
+    yield from scheme_findings(document)
     if document.stac["type"] == "Collection":
-        yield from _with_items(document, book, probe, deep=deep)
+        yield from collection_findings(document)
+    yield from file_findings(document, deep=deep, probe=probe, opened=opened)
+    if opened:
+        yield from _data_findings(document, set() if seen is None else seen, deep=deep)
+    if probe is not None:
+        yield from _remote_data_findings(document, probe, deep=deep)
 
 
-def _document(stac: dict[str, Any], subject: str, name: str) -> Document:
+def _data_findings(document: Document, seen: set[Path], *, deep: bool) -> Iterator[Finding]:
+    """Checks the format of local data assets, and the metadata against them."""
+    measured: dict[Path, Measured] = {}
+    for key, asset in document.assets().items():
+        path = document.resolve(str(asset.get("href", ""))).path
+        kind = format_of(path) if path is not None and is_data(asset) else None
+        if path is None or kind is None:
+            continue
+        if path not in seen:
+            seen.add(path)
+            yield from format_findings(str(path), document.name(path), kind, classes=has_classes(asset), deep=deep)
+        data = measure(path, kind)
+        if data is not None:
+            measured[path] = data
+            yield from asset_facts(document, key, asset, kind, data)
+        if deep:
+            yield from statistics_findings(document, key, asset, kind, path)
+    if document.stac["type"] == "Feature":
+        yield from extent_facts(document, measured)
+
+
+def _remote_data_findings(document: Document, probe: Probe, *, deep: bool) -> Iterator[Finding]:
+    """Checks the remote data assets that the probe found, by their headers and a few blocks."""
+    for key, asset in document.assets().items():
+        url = document.resolve(str(asset.get("href", ""))).url
+        kind = by_name(urlsplit(url).path) if url is not None and is_data(asset) else None
+        if url is None or kind is None or kind == "stac":
+            continue
+        if not (probe.may_ask(url) and probe.ask_for_asset(url).exists):
+            continue
+        try:
+            yield from format_findings(url, shown(url), kind, classes=has_classes(asset), deep=deep)
+            data = measure(url, kind)
+        except EarthcodePackError as error:
+            message = f"the asset {key} of {document.subject} could not be opened: {error.message}"
+            yield rules.HREF_UNREACHABLE.finding(document.subject, message, shown(url))
+            continue
+        if data is not None:
+            yield from asset_facts(document, key, asset, kind, data)
+
+
+# --- a STAC file by itself
+
+
+def stac_file_findings(name: str, subject: str, book: SchemaBook, *, deep: bool) -> Iterator[Finding]:
+    """Checks a Catalog, Collection, Item or record of the Open Science Catalog.
+
+    Args:
+        name: Path or URL of the file.
+        subject: Its name in findings.
+        book: The schemas.
+        deep: Reads all data, and all Items of a remote Collection.
+
+    Yields:
+        The findings.
+
+    Raises:
+        UserError: If the file is not STAC.
+        OutsideError: If the server does not answer.
+
+    """
+    stac = read_stac(name, or_record=True)
     if "://" in name:
-        return Document(stac, subject, None, url=name)
-    folder = Path(name).resolve().parent
-    return Document(stac, subject, folder, Place(_root(folder), whole=False))
+        document = Document(stac, subject, None, url=name)
+    else:
+        folder = Path(name).resolve().parent
+        document = Document(stac, subject, folder, Place(_root(folder), whole=False))
+    probe = probe_for(document.url, deep=deep)
+    kind = kind_of_record(stac)
+    if kind is None and not is_record(stac):
+        yield from document_findings(document, book, alone=True, deep=deep, probe=probe)
+        if stac["type"] == "Collection":
+            yield from _item_findings(document, book, probe, deep=deep)
+        return
+    # a record of the Open Science Catalog outside a checkout: the records that it names are not looked up
+    if is_stac(stac):
+        yield from book.findings(stac, subject)
+        yield from stac_findings(document, record=True)
+        yield from extent_findings(stac, subject)
+    yield from file_findings(document, deep=deep, probe=probe)
+    if kind is not None:
+        yield from stray_record_findings(document, kind)
 
 
 def _root(folder: Path) -> Path:
-    """Where the product of a STAC file begins: the outermost folder that holds STAC, else the one above the file's.
+    """Returns the folder of the product of a STAC file: the outermost that holds STAC, else the parent of the file's.
 
-    Nothing beyond it is opened, whatever an href says.
+    Nothing outside it is opened, whatever an href says.
     """
     above = [folder, *folder.parents][: _UP + 1]
     marked = [place for place in above if any((place / mark).is_file() for mark in _MARKS)]
     return marked[-1] if marked else above[min(1, len(above) - 1)]
 
 
-def _record(
-    document: Document, kind: str | None, book: SchemaBook, probe: Probe | None, *, deep: bool
-) -> Iterator[Finding]:
-    """A record of the Open Science Catalog that lies in no checkout: what it says of others is not looked up."""
-    if is_stac(document.stac):
-        yield from book.findings(document.stac, document.subject)
-        yield from stac_findings(document, record=True)
-        yield from extent_findings(document.stac, document.subject)
-    yield from file_findings(document, deep=deep, probe=probe)
-    if kind is not None:
-        yield from stray_record_findings(document, kind)
-
-
-# --- a Collection's Items
-
-
-def _with_items(collection: Document, book: SchemaBook, probe: Probe | None, *, deep: bool) -> Iterator[Finding]:
-    """The Items that a Collection links: those beside it for its extent, those on the net one by one."""
+def _item_findings(collection: Document, book: SchemaBook, probe: Probe | None, *, deep: bool) -> Iterator[Finding]:
+    """Compares a Collection with the Items that it links; checks remote Items too, by default a sample of them."""
     links = [link for link in listed(collection.stac.get("links")) if link.get("rel") == "item"]
     hrefs = list(dict.fromkeys(str(link.get("href", "")) for link in links))
-    if collection.url is None:
-        yield from _beside(collection, hrefs)
-        return
-    chosen = hrefs if deep else _spread(hrefs)
+    chosen = hrefs if deep or collection.url is None else _sample(hrefs)
     kept: list[ItemFacts] = []
     for href in chosen:
-        yield from _afar(collection, href, book, probe, kept, deep=deep)
-    if chosen and len(chosen) == len(hrefs) == len(kept):
+        source = _item_source(collection, href, probe)
+        if source is None:
+            continue
+        remote = "://" in source
+        name = shown(source) if remote else collection.name(Path(source))
+        try:
+            stac = read_stac(source)
+        except EarthcodePackError as error:
+            yield rules.JSON_FORM.finding(name, error.message)
+            continue
+        folder, url = (None, source) if remote else (Path(source).parent, None)
+        item = Document(stac, name, folder, collection.place, url=url)
+        kept.append(facts_of(item))
+        if remote:
+            yield from document_findings(item, book, alone=False, deep=deep, probe=probe)
+    if len(kept) == len(hrefs):
         yield from union_findings(collection, kept)
     else:
         yield from held_findings(collection, kept)
 
 
-def _beside(collection: Document, hrefs: list[str]) -> Iterator[Finding]:
-    kept, unread = [], 0
-    for href in hrefs:
-        path = collection.resolve(href).path
-        if path is None or not is_file(path):
-            unread += 1
-            continue
-        try:
-            kept.append(facts_of(Document(read_stac(str(path)), collection.name(path), path.parent, collection.place)))
-        except EarthcodePackError as error:
-            yield rules.JSON_FORM.finding(collection.name(path), error.message)
-    yield from held_findings(collection, kept) if unread else union_findings(collection, kept)
+def _item_source(collection: Document, href: str, probe: Probe | None) -> str | None:
+    """Returns path or URL of an Item; None if it is not there, which the check of links reports."""
+    target = collection.resolve(href)
+    if collection.url is None:
+        return str(target.path) if target.path is not None and exists(target.path) and target.path.is_file() else None
+    if target.url is None or probe is None or not probe.may_ask(target.url):
+        return None
+    return target.url if probe.ask(target.url).exists else None
 
 
-def _spread(hrefs: list[str]) -> list[str]:
-    """A few of many: the first, the last, and some between.
+def _sample(hrefs: list[str]) -> list[str]:
+    """Returns the first, the last, and some hrefs between.
 
-    >>> _spread(list("abcdefghi"))
+    >>> _sample(list("abcdefghi"))
     ['a', 'c', 'e', 'g', 'i']
     """
     if len(hrefs) <= _SAMPLE:
         return hrefs
     return [hrefs[round(i * (len(hrefs) - 1) / (_SAMPLE - 1))] for i in range(_SAMPLE)]
-
-
-def _afar(
-    collection: Document, href: str, book: SchemaBook, probe: Probe | None, kept: list[ItemFacts], *, deep: bool
-) -> Iterator[Finding]:
-    from earthcode_pack.storage.words import shown  # noqa: PLC0415 - only for what is remote
-
-    url = collection.resolve(href).url
-    if url is None or probe is None or not probe.may_ask(url) or probe.ask(url).exists is not True:
-        return  # its own link says so
-    try:
-        item = Document(read_stac(url), shown(url), None, url=url)
-    except EarthcodePackError as error:
-        yield rules.JSON_FORM.finding(shown(url), error.message)
-        return
-    kept.append(facts_of(item))
-    yield from document_findings(item, book, alone=False, deep=deep, probe=probe)

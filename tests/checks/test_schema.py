@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from pystac.validation.local_validator import get_local_schema_cache
 
-from earthcode_pack.checks import schema, schema_sources
-from earthcode_pack.checks.schema import SchemaBook, schema_urls
-from earthcode_pack.checks.schema_sources import NoSchema, load_schema
+from earthcode_pack.checks import schema
+from earthcode_pack.checks.schema import NoSchema, SchemaBook, load_schema, schema_urls
 
 FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
@@ -113,7 +112,7 @@ def test_a_nested_schema_that_is_missing_leaves_the_outer_one_enforced(item, sch
 
 
 def test_the_users_cache_comes_before_the_network(tmp_path):
-    kept = schema_sources.cache_folder() / "example.org" / "s.json"
+    kept = schema.cache_folder() / "example.org" / "s.json"
     kept.parent.mkdir(parents=True)
     kept.write_text(json.dumps({"type": "object"}))
     assert load_schema("https://example.org/s.json", tmp_path) == {"type": "object"}
@@ -123,7 +122,7 @@ def test_the_core_schemas_are_those_pystac_validates_with_and_need_no_jsonschema
     expected = get_local_schema_cache()
     monkeypatch.setitem(sys.modules, "jsonschema", None)  # which the core does not install
     monkeypatch.delitem(sys.modules, "pystac.validation.local_validator")
-    schema_sources._bundled.cache_clear()
+    schema._bundled.cache_clear()
     assert len(expected) > 10
     assert {url: load_schema(url, None) for url in expected} == expected
 
@@ -146,7 +145,7 @@ def test_what_is_no_https_url_is_not_looked_for(url, tmp_path):
 def test_after_one_failure_the_network_is_not_tried_again(monkeypatch, tmp_path):
     monkeypatch.delenv("EARTHCODE_PACK_OFFLINE")
     monkeypatch.setenv("EARTHCODE_PACK_SCHEMA_HOSTS", "gone.invalid,gone.example")
-    monkeypatch.setattr(schema_sources, "_offline", [])
+    monkeypatch.setattr(schema, "_offline", [])
     for url in ("https://gone.invalid/a.json", "https://gone.example/b.json"):
         with pytest.raises(NoSchema, match=r"gone\.invalid cannot be reached"):
             load_schema(url, tmp_path)
@@ -154,7 +153,7 @@ def test_after_one_failure_the_network_is_not_tried_again(monkeypatch, tmp_path)
 
 def test_a_stranger_s_schema_is_not_fetched(monkeypatch, tmp_path):
     monkeypatch.delenv("EARTHCODE_PACK_OFFLINE")
-    monkeypatch.setattr(schema_sources, "_offline", [])
+    monkeypatch.setattr(schema, "_offline", [])
     for host in ("127.0.0.1:9", "example.org", "stac-extensions.github.io.example.org"):
         with pytest.raises(NoSchema, match="none of the hosts whose schemas are fetched"):
             load_schema(f"https://{host}/v1/schema.json", tmp_path)
