@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-Place = tuple[str, ...]
+FieldPath = tuple[str, ...]
 
 _BATCH = 500  # Items that are in memory at once
 
@@ -75,20 +75,20 @@ class ItemTable:
             temporary.unlink(missing_ok=True)
 
 
-def _survey(rows: Path) -> tuple[frozenset[int], set[Place]]:
+def _survey(rows: Path) -> tuple[frozenset[int], set[FieldPath]]:
     """Finds rows that together hold every field in each of its types, and the fields of mixed type."""
-    seen, leading = set[tuple[Place, type]](), list[int]()
+    seen, leading = set[tuple[FieldPath, type]](), list[int]()
     with rows.open("rb") as lines:
         for number, line in enumerate(lines):
-            found = {(place, type(value)) for place, value in _scalars(json.loads(line))}
+            found = {(path, type(value)) for path, value in _scalars(json.loads(line))}
             if not found <= seen:
                 seen |= found
                 leading.append(number)
-    texts = {place for place, kind in seen if kind is str}
-    return frozenset(leading), texts & {place for place, kind in seen if kind in (int, float)}
+    texts = {path for path, kind in seen if kind is str}
+    return frozenset(leading), texts & {path for path, kind in seen if kind in (int, float)}
 
 
-async def _to_parquet(rows: Path, target: Path, leading: frozenset[int], mixed: set[Place]) -> None:
+async def _to_parquet(rows: Path, target: Path, leading: frozenset[int], mixed: set[FieldPath]) -> None:
     """Writes the rows; the schema is that of the first batch, so the rows that hold every field come first."""
     from rustac import geoparquet_writer  # noqa: PLC0415 - a tenth of a second
 
@@ -97,7 +97,7 @@ async def _to_parquet(rows: Path, target: Path, leading: frozenset[int], mixed: 
             await writer.write([*batch])
 
 
-def _read(rows: Path, mixed: set[Place], wanted: Callable[[int], bool]) -> Iterator[dict[str, Any]]:
+def _read(rows: Path, mixed: set[FieldPath], wanted: Callable[[int], bool]) -> Iterator[dict[str, Any]]:
     """Reads the wanted rows, without texts in fields that are numbers in other rows."""
     with rows.open("rb") as lines:
         for number, line in enumerate(lines):
@@ -105,22 +105,22 @@ def _read(rows: Path, mixed: set[Place], wanted: Callable[[int], bool]) -> Itera
                 yield _pruned(json.loads(line), mixed) if mixed else json.loads(line)
 
 
-def _scalars(value: Any, place: Place = ()) -> Iterator[tuple[Place, str | float]]:
+def _scalars(value: Any, path: FieldPath = ()) -> Iterator[tuple[FieldPath, str | float]]:
     """Yields numbers and texts with their path, which is the same for all members of a list."""
     if isinstance(value, dict):
         for key, part in value.items():
-            yield from _scalars(part, (*place, key))
+            yield from _scalars(part, (*path, key))
     elif isinstance(value, list):
         for part in value:
-            yield from _scalars(part, (*place, ""))
+            yield from _scalars(part, (*path, ""))
     elif isinstance(value, str | int | float):
-        yield place, value
+        yield path, value
 
 
-def _pruned(value: Any, mixed: set[Place], place: Place = ()) -> Any:
+def _pruned(value: Any, mixed: set[FieldPath], path: FieldPath = ()) -> Any:
     if isinstance(value, dict):
-        parts = {key: _pruned(part, mixed, (*place, key)) for key, part in value.items()}
+        parts = {key: _pruned(part, mixed, (*path, key)) for key, part in value.items()}
         return {key: part for key, part in parts.items() if not (part is None and value[key] is not None)}
     if isinstance(value, list):
-        return [_pruned(part, mixed, (*place, "")) for part in value]
-    return None if isinstance(value, str) and place in mixed else value
+        return [_pruned(part, mixed, (*path, "")) for part in value]
+    return None if isinstance(value, str) and path in mixed else value

@@ -14,7 +14,7 @@ from earthcode_pack.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from earthcode_pack.checks.schema import SchemaBook
+    from earthcode_pack.checks.schema import SchemaValidator
     from earthcode_pack.checks.targets import Kind
     from earthcode_pack.model import Finding
 
@@ -41,19 +41,19 @@ def check(target: str | Path, *, deep: bool = False, schemas: Path | None = None
         OutsideError: If a server does not answer.
 
     """
-    from earthcode_pack.checks.schema import SchemaBook  # noqa: PLC0415 - keeps the command line quick
+    from earthcode_pack.checks.schema import SchemaValidator  # noqa: PLC0415 - keeps the command line quick
     from earthcode_pack.storage.reach import only_public  # noqa: PLC0415
 
     name = str(target).removeprefix("file://")
-    book = SchemaBook(schemas)
+    validator = SchemaValidator(schemas)
     with only_public(name):
-        found = tuple(_findings(name, kind_of(name), book, deep=deep))
-    return (*found, *book.unavailable_findings())
+        found = tuple(_findings(name, kind_of(name), validator, deep=deep))
+    return (*found, *validator.unavailable_findings())
 
 
-def _findings(name: str, kind: Kind, book: SchemaBook, *, deep: bool) -> Iterator[Finding]:
+def _findings(name: str, kind: Kind, validator: SchemaValidator, *, deep: bool) -> Iterator[Finding]:
     from earthcode_pack.bundle import open_bundle  # noqa: PLC0415 - as above
-    from earthcode_pack.checks.documents import Place  # noqa: PLC0415
+    from earthcode_pack.checks.documents import ProductFolder  # noqa: PLC0415
     from earthcode_pack.checks.osc import Checkout, catalogue_findings, record_findings  # noqa: PLC0415
     from earthcode_pack.checks.product import bundle_findings, product_findings  # noqa: PLC0415
     from earthcode_pack.checks.stac_object import stac_file_findings  # noqa: PLC0415
@@ -62,16 +62,16 @@ def _findings(name: str, kind: Kind, book: SchemaBook, *, deep: bool) -> Iterato
     subject = shown(name) if "://" in name else name
     checkout = None if "://" in name or kind not in {"catalogue", "stac"} else Checkout.of(Path(name))
     if kind == "bundle":
-        yield from bundle_findings(open_bundle(name), book, deep=deep)
+        yield from bundle_findings(open_bundle(name), validator, deep=deep)
     elif kind == "product":
-        yield from product_findings(Place(Path(name)), book, deep=deep)
+        yield from product_findings(ProductFolder(Path(name)), validator, deep=deep)
     elif kind == "catalogue":
         if checkout is None:
             raise UserError(f"{name}: catalog.json is not the Open Science Catalog's", "name the STAC file itself")
-        yield from catalogue_findings(checkout.root, book)
+        yield from catalogue_findings(checkout.root, validator)
     elif checkout is not None:
-        yield from record_findings(checkout, checkout.key(Path(name)), book)
+        yield from record_findings(checkout, checkout.key(Path(name)), validator)
     elif kind == "stac":
-        yield from stac_file_findings(name, subject, book, deep=deep)
+        yield from stac_file_findings(name, subject, validator, deep=deep)
     else:
         yield from format_findings(name, subject, kind, deep=deep)

@@ -134,7 +134,11 @@ def _intervals(stac: dict[str, Any]) -> list[tuple[Any, Any]]:
 
 @dataclass(frozen=True)
 class ItemFacts:
-    """Facts of an Item with which its Collection is compared; ``data`` are the keys of its data assets."""
+    """Facts of an Item with which its Collection is compared.
+
+    ``ends`` are start and end, the same for an instant, and None for what it does not state; ``keys`` are those of its
+    assets, ``data`` those of its data assets.
+    """
 
     subject: str
     collection: Any
@@ -146,12 +150,13 @@ class ItemFacts:
 
 def facts_of(item: Document) -> ItemFacts:
     """Returns the facts of an Item, small enough to be kept of ten thousand."""
-    assets = item.assets()
+    assets, properties = item.assets(), item.properties()
+    start, instant, end = (moment(properties.get(key)) for key in ("start_datetime", "datetime", "end_datetime"))
     return ItemFacts(
         subject=item.subject,
         collection=item.stac.get("collection"),
         box=box_of(item.stac.get("bbox")),
-        ends=ends_of(item),
+        ends=(start or instant, end or instant),
         keys=_shared(tuple(sorted(assets))),
         data=_shared(tuple(key for key, asset in assets.items() if is_data(asset))),
     )
@@ -161,13 +166,6 @@ def facts_of(item: Document) -> ItemFacts:
 def _shared(keys: tuple[str, ...]) -> tuple[str, ...]:
     """Returns the same object for equal keys, which most Items have."""
     return keys
-
-
-def ends_of(item: Document) -> tuple[datetime | None, datetime | None]:
-    """Returns start and end of an Item, both the same for an instant, and None for what it does not state."""
-    properties = item.properties()
-    instant = moment(properties.get("datetime"))
-    return moment(properties.get("start_datetime")) or instant, moment(properties.get("end_datetime")) or instant
 
 
 def union_findings(collection: Document, items: Sequence[Document | ItemFacts]) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ _TYPES = ("Feature", "Collection", "Catalog")
 
 
 @dataclass(frozen=True)
-class Place:
+class ProductFolder:
     """Folder of a product, in which relative hrefs must stay.
 
     Attributes:
@@ -36,7 +36,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Target:
+class ResolvedHref:
     """Target of an href: a path, which may not exist, or a URL; neither if the href leads nowhere.
 
     ``outside`` says that it leads out of the product.
@@ -55,7 +55,7 @@ class Document:
         stac: The JSON object.
         subject: Its name in findings.
         folder: Folder of the file; None if it was fetched from a URL.
-        place: The product it belongs to.
+        product: Folder of the product it belongs to.
         url: URL from which it was fetched.
 
     """
@@ -63,7 +63,7 @@ class Document:
     stac: dict[str, Any]
     subject: str
     folder: Path | None
-    place: Place | None = None
+    product: ProductFolder | None = None
     url: str | None = None
 
     def assets(self) -> dict[str, dict[str, Any]]:
@@ -74,29 +74,29 @@ class Document:
         """Returns the properties of an Item, or the top level of a Collection."""
         return mapping(self.stac.get("properties")) if self.stac.get("type") == "Feature" else self.stac
 
-    def resolve(self, href: str) -> Target:
+    def resolve(self, href: str) -> ResolvedHref:
         """Resolves an href; a malformed one has an empty target."""
         path = None
-        for url in self.place.urls if self.place else ():
-            if self.place and path is None and href.startswith(f"{url}/"):
-                path = self.place.root / unquote(href.removeprefix(f"{url}/"))
+        for url in self.product.urls if self.product else ():
+            if self.product and path is None and href.startswith(f"{url}/"):
+                path = self.product.root / unquote(href.removeprefix(f"{url}/"))
         if path is None:
             if self.url is not None or "://" in href:
-                return Target(url=_absolute_url(self.url, href))
+                return ResolvedHref(url=_absolute_url(self.url, href))
             if href.startswith(("/", "data:")) or self.folder is None or not href:
-                return Target()
+                return ResolvedHref()
             path = self.folder / unquote(href.partition("?")[0].partition("#")[0])
         try:
             real = path.resolve()
         except (OSError, ValueError, RuntimeError):  # too long, a null byte, a loop of links
-            return Target()
-        if self.place is not None and not real.is_relative_to(_real(self.place.root)):
-            return Target(outside=self.place.whole)
-        return Target(real)
+            return ResolvedHref()
+        if self.product is not None and not real.is_relative_to(_real(self.product.root)):
+            return ResolvedHref(outside=self.product.whole)
+        return ResolvedHref(real)
 
     def name(self, path: Path) -> str:
         """Returns the name of a file in findings: its key relative to the product, else its path."""
-        root = _real(self.place.root) if self.place else None
+        root = _real(self.product.root) if self.product else None
         return path.relative_to(root).as_posix() if root and path.is_relative_to(root) else str(path)
 
 

@@ -6,6 +6,8 @@ import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.documents import listed, mappings
 from earthcode_pack.checks.measured import Measured, measure_cog, measure_cube, valid_box
@@ -101,13 +103,13 @@ def _grid_facts(document: Document, asset: dict[str, Any], where: str, data: Mea
             message = f"proj:bbox of {where} is {box}, and the cell edges of the data {list(data.bounds)}"
             yield rules.FACT_BBOX.finding(document.subject, message, box, list(data.bounds))
     if isinstance(transform, list) and data.transform and data.shape and data.cell:
-        corners = [(x, y) for x in (0, data.shape[1]) for y in (0, data.shape[0])]
-        edges = [edge for corner in corners for edge in _moved(data.transform, corner)]
+        corners = np.array([(x, y, 1) for x in (0, data.shape[1]) for y in (0, data.shape[0])])
         try:
-            told = [edge for corner in corners for edge in _moved([float(n) for n in transform[:6]], corner)]
-        except (TypeError, ValueError):
-            told = []
-        if not _near(told, tuple(edges), data.cell * 4):
+            with np.errstate(all="ignore"):  # JSON may hold infinite numbers
+                shifts = corners @ np.subtract(np.array(transform[:6], "f8"), data.transform).reshape(2, 3).T
+        except (TypeError, ValueError):  # not six numbers
+            shifts = np.full(2, np.inf)
+        if not (abs(shifts) <= _NEAR * np.array(data.cell)).all():
             message = f"proj:transform of {where} is {transform}, and that of the data {list(data.transform)}"
             yield rules.FACT_TRANSFORM.finding(document.subject, message, transform, list(data.transform))
     stated = [part.get("raster:spatial_resolution") for part in (asset, *listed(asset.get("bands")))]
@@ -116,11 +118,6 @@ def _grid_facts(document: Document, asset: dict[str, Any], where: str, data: Mea
         if high and not 0.95 * low <= value <= 1.05 * high:  # in degrees it lies between those of x and y
             message = f"raster:spatial_resolution of {where} is {value}, and a cell has {low:.6g} to {high:.6g} metres"
             yield rules.FACT_RESOLUTION.finding(document.subject, message, value, [low, high])
-
-
-def _moved(transform: Any, corner: tuple[int, int]) -> tuple[float, float]:
-    (a, b, c, d, e, f), (x, y) = transform, corner
-    return a * x + b * y + c, d * x + e * y + f
 
 
 def _near(stated: list[Any], true: tuple[float, ...], cell: tuple[float, ...]) -> bool:
@@ -192,8 +189,6 @@ def _band_facts(subject: str, where: str, stated: dict[str, Any], true: Band) ->
 
 def _same_number(stated: Any, true: Any, dtype: str) -> bool:
     """Compares two numbers as values of the data's type; STAC writes NaN and infinities as text."""
-    import numpy as np  # noqa: PLC0415 - heavy
-
     if isinstance(stated, int) and isinstance(true, int):  # 64 bits hold more than a double
         return stated == true
     try:

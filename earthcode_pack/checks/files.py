@@ -75,7 +75,7 @@ def _local_asset(document: Document, what: str, asset: dict[str, Any], path: Pat
         yield rules.HREF_MISSING.finding(document.subject, message, asset.get("href"))
         return
     subject, size, stated = document.name(path), size_of(path), asset.get("file:size")
-    if _is_integer(stated) and stated != size:
+    if type(stated) is int and stated != size:
         message = f"{subject} has {size} bytes, and {what} states {stated}"
         yield rules.FILE_SIZE.finding(subject, message, stated, size)
     if path.is_file() and "thumbnail" in roles(asset):
@@ -101,7 +101,7 @@ def _remote_asset(subject: str, what: str, asset: dict[str, Any], url: str, prob
     elif answer.exists is None:
         message = f"{what} could not be reached at {shown(url)}: {answer.why}"
         yield rules.HREF_UNREACHABLE.finding(subject, message, shown(url))
-    if _is_integer(stated) and answer.size is not None and stated != answer.size:
+    if type(stated) is int and answer.size is not None and stated != answer.size:
         message = f"{shown(url)} has {answer.size} bytes, and {what} states {stated}"
         yield rules.FILE_SIZE.finding(subject, message, stated, answer.size)
     checksum = parse_multihash(asset.get("file:checksum"))
@@ -121,10 +121,6 @@ def _remote_asset(subject: str, what: str, asset: dict[str, Any], url: str, prob
     if digest.hexdigest() != checksum[1]:
         message = f"the {digest.name} of {shown(url)} is not the one that {what} states"
         yield rules.FILE_CHECKSUM.finding(subject, message, checksum[1], digest.hexdigest())
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _links(document: Document, probe: Probe | None) -> Iterator[Finding]:

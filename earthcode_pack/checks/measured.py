@@ -161,14 +161,12 @@ def measure_cog(path: Path | str) -> Measured:
 
 def _box_fields(frame: Frame | None, shape: tuple[int, int]) -> dict[str, Any]:
     """Returns ``lonlat``, ``spread`` and ``doubt`` of a grid; without CRS, or off the Earth, there is no box."""
-    try:
-        if frame is None:
-            return {"lonlat": None, "spread": (0.0, 0.0)}
-        box = lonlat_box(frame)
-        cell = (width(box) / max(shape[1], 1), (box[3] - box[1]) / max(shape[0], 1))
-        return {"lonlat": box, "spread": cell, "doubt": doubt(frame)}
-    except Unreadable:
-        return {"lonlat": None, "spread": (0.0, 0.0)}
+    if frame is not None:
+        with suppress(Unreadable):
+            box = lonlat_box(frame)
+            cell = (width(box) / max(shape[1], 1), (box[3] - box[1]) / max(shape[0], 1))
+            return {"lonlat": box, "spread": cell, "doubt": doubt(frame)}
+    return {"lonlat": None, "spread": (0.0, 0.0)}
 
 
 def valid_box(path: Path) -> Box | None:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.collection import ItemFacts, facts_of, union_findings
-from earthcode_pack.checks.documents import Document, Place, is_data, listed, mapping, mappings, parse_stac, read_stac
+from earthcode_pack.checks.documents import (
+    Document,
+    ProductFolder,
+    is_data,
+    listed,
+    mapping,
+    mappings,
+    parse_stac,
+    read_stac,
+)
 from earthcode_pack.checks.files import HASHED, digest_of
 from earthcode_pack.checks.remote import probe_for
 from earthcode_pack.checks.stac_object import document_findings
@@ -25,18 +34,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from earthcode_pack.bundle import Bundle
-    from earthcode_pack.checks.schema import SchemaBook
+    from earthcode_pack.checks.schema import SchemaValidator
     from earthcode_pack.model import Finding
 
 OPENED = 1000  # Items whose data are opened, spread over all, unless the check is deep
 
 
-def bundle_findings(bundle: Bundle, book: SchemaBook, *, deep: bool) -> Iterator[Finding]:
+def bundle_findings(bundle: Bundle, validator: SchemaValidator, *, deep: bool) -> Iterator[Finding]:
     """Checks a prepared bundle, including the rules of the PRR's gateway if the profile names the PRR.
 
     Args:
         bundle: The bundle.
-        book: The schemas.
+        validator: Validates against the schemas.
         deep: Reads all data instead of headers and samples.
 
     Yields:
@@ -53,7 +62,7 @@ def bundle_findings(bundle: Bundle, book: SchemaBook, *, deep: bool) -> Iterator
         urls = (f"{store.public_href.rstrip('/')}/{profile.product.id}/v{profile.product.version}",)
     if not bundle.collection_path.is_file():
         raise UserError(f"{bundle.root}: the bundle holds no product yet", "run the profile again")
-    yield from product_findings(Place(bundle.product, urls), book, deep=deep)
+    yield from product_findings(ProductFolder(bundle.product, urls), validator, deep=deep)
     if store is not None and store.access == "private" and (store.href or "").startswith("s3://"):
         try:
             stac = mapping(bundle.collection())
@@ -93,25 +102,25 @@ class _Product:
             self.items.append(facts_of(document))
 
 
-def product_findings(place: Place, book: SchemaBook, *, deep: bool) -> Iterator[Finding]:
+def product_findings(folder: ProductFolder, validator: SchemaValidator, *, deep: bool) -> Iterator[Finding]:
     """Checks a folder with ``collection.json``, ``items/`` and ``manifest.json``.
 
     Args:
-        place: The folder.
-        book: The schemas.
+        folder: The folder.
+        validator: Validates against the schemas.
         deep: Reads all data instead of headers and samples, and asks for remote files.
 
     Yields:
         The findings.
 
     """
-    root = place.root
+    root = folder.root
     try:
         refuse_links(root)
     except Unreadable as error:
         yield rules.HREF_OUTSIDE.finding(root.name, error.message)
         return
-    place = Place(root, (*place.urls, *_own_urls(root)))
+    folder = ProductFolder(root, (*folder.urls, *_own_urls(root)))
     probe = probe_for(None, deep=deep) if deep else None
     kept = _Product()
     seen: set[Path] = set()
@@ -120,13 +129,13 @@ def product_findings(place: Place, book: SchemaBook, *, deep: bool) -> Iterator[
     for index, path in enumerate(paths):
         subject = path.relative_to(root).as_posix()
         try:
-            document = Document(parse_stac(path.read_bytes(), subject), subject, path.parent, place)
+            document = Document(parse_stac(path.read_bytes(), subject), subject, path.parent, folder)
         except (UserError, OSError) as error:
             yield rules.JSON_FORM.finding(subject, str(getattr(error, "message", error)))
             continue
         opened = index % step == 0 or path == paths[-1]
         kept.add(document, opened=opened)
-        yield from document_findings(document, book, alone=False, deep=deep, seen=seen, probe=probe, opened=opened)
+        yield from document_findings(document, validator, alone=False, deep=deep, seen=seen, probe=probe, opened=opened)
     if kept.collection is not None:
         yield from union_findings(kept.collection, kept.items)
     if step > 1:

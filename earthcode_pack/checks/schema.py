@@ -58,7 +58,7 @@ class NoSchema(LookupError):
 
 
 @dataclass
-class SchemaBook:
+class SchemaValidator:
     """Schemas of one check.
 
     Attributes:

@@ -15,11 +15,11 @@ from earthcode_pack.checks.collection import (
     held_findings,
     union_findings,
 )
-from earthcode_pack.checks.documents import Document, Place, is_data, is_record, is_stac, listed, read_stac
+from earthcode_pack.checks.documents import Document, ProductFolder, is_data, is_record, is_stac, listed, read_stac
 from earthcode_pack.checks.facts import asset_facts, extent_facts, measure
 from earthcode_pack.checks.files import file_findings
 from earthcode_pack.checks.metadata import has_classes, scheme_findings, stac_findings
-from earthcode_pack.checks.osc import kind_of_record, stray_record_findings
+from earthcode_pack.checks.osc import kind_of_record, single_record_findings
 from earthcode_pack.checks.remote import Probe, probe_for
 from earthcode_pack.checks.statistics import statistics_findings
 from earthcode_pack.checks.targets import by_name, exists, format_findings, format_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from earthcode_pack.checks.measured import Measured
-    from earthcode_pack.checks.schema import SchemaBook
+    from earthcode_pack.checks.schema import SchemaValidator
     from earthcode_pack.model import Finding
 
 _SAMPLE = 5  # Items of a remote Collection that are read, unless the check is deep
@@ -40,7 +40,7 @@ _MARKS = ("collection.json", "catalog.json", "manifest.json")
 
 def document_findings(
     document: Document,
-    book: SchemaBook,
+    validator: SchemaValidator,
     *,
     alone: bool,
     deep: bool,
@@ -52,7 +52,7 @@ def document_findings(
 
     Args:
         document: The object.
-        book: The schemas.
+        validator: Validates against the schemas.
         alone: Whether no data stand behind its boxes.
         deep: Reads all data instead of headers and samples.
         seen: Data files whose format was checked before, to which this adds: a cube may be an asset of two objects.
@@ -63,7 +63,7 @@ def document_findings(
         The findings.
 
     """
-    yield from book.findings(document.stac, document.subject)
+    yield from validator.findings(document.stac, document.subject)
     yield from stac_findings(document, alone=alone)
     yield from scheme_findings(document)
     if document.stac["type"] == "Collection":
@@ -119,13 +119,13 @@ def _remote_data_findings(document: Document, probe: Probe, *, deep: bool) -> It
 # --- a STAC file by itself
 
 
-def stac_file_findings(name: str, subject: str, book: SchemaBook, *, deep: bool) -> Iterator[Finding]:
+def stac_file_findings(name: str, subject: str, validator: SchemaValidator, *, deep: bool) -> Iterator[Finding]:
     """Checks a Catalog, Collection, Item or record of the Open Science Catalog.
 
     Args:
         name: Path or URL of the file.
         subject: Its name in findings.
-        book: The schemas.
+        validator: Validates against the schemas.
         deep: Reads all data, and all Items of a remote Collection.
 
     Yields:
@@ -141,22 +141,22 @@ def stac_file_findings(name: str, subject: str, book: SchemaBook, *, deep: bool)
         document = Document(stac, subject, None, url=name)
     else:
         folder = Path(name).resolve().parent
-        document = Document(stac, subject, folder, Place(_root(folder), whole=False))
+        document = Document(stac, subject, folder, ProductFolder(_root(folder), whole=False))
     probe = probe_for(document.url, deep=deep)
     kind = kind_of_record(stac)
     if kind is None and not is_record(stac):
-        yield from document_findings(document, book, alone=True, deep=deep, probe=probe)
+        yield from document_findings(document, validator, alone=True, deep=deep, probe=probe)
         if stac["type"] == "Collection":
-            yield from _item_findings(document, book, probe, deep=deep)
+            yield from _item_findings(document, validator, probe, deep=deep)
         return
     # a record of the Open Science Catalog outside a checkout: the records that it names are not looked up
     if is_stac(stac):
-        yield from book.findings(stac, subject)
+        yield from validator.findings(stac, subject)
         yield from stac_findings(document, record=True)
         yield from extent_findings(stac, subject)
     yield from file_findings(document, deep=deep, probe=probe)
     if kind is not None:
-        yield from stray_record_findings(document, kind)
+        yield from single_record_findings(document, kind)
 
 
 def _root(folder: Path) -> Path:
@@ -165,11 +165,13 @@ def _root(folder: Path) -> Path:
     Nothing outside it is opened, whatever an href says.
     """
     above = [folder, *folder.parents][: _UP + 1]
-    marked = [place for place in above if any((place / mark).is_file() for mark in _MARKS)]
+    marked = [folder for folder in above if any((folder / mark).is_file() for mark in _MARKS)]
     return marked[-1] if marked else above[min(1, len(above) - 1)]
 
 
-def _item_findings(collection: Document, book: SchemaBook, probe: Probe | None, *, deep: bool) -> Iterator[Finding]:
+def _item_findings(
+    collection: Document, validator: SchemaValidator, probe: Probe | None, *, deep: bool
+) -> Iterator[Finding]:
     """Compares a Collection with the Items that it links; checks remote Items too, by default a sample of them."""
     links = [link for link in listed(collection.stac.get("links")) if link.get("rel") == "item"]
     hrefs = list(dict.fromkeys(str(link.get("href", "")) for link in links))
@@ -187,10 +189,10 @@ def _item_findings(collection: Document, book: SchemaBook, probe: Probe | None, 
             yield rules.JSON_FORM.finding(name, error.message)
             continue
         folder, url = (None, source) if remote else (Path(source).parent, None)
-        item = Document(stac, name, folder, collection.place, url=url)
+        item = Document(stac, name, folder, collection.product, url=url)
         kept.append(facts_of(item))
         if remote:
-            yield from document_findings(item, book, alone=False, deep=deep, probe=probe)
+            yield from document_findings(item, validator, alone=False, deep=deep, probe=probe)
     if len(kept) == len(hrefs):
         yield from union_findings(collection, kept)
     else:

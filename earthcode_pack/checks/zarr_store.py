@@ -175,7 +175,8 @@ def _groups(store: _Store, *, deep: bool) -> Iterator[Finding]:
 
     root, subject = zarr.open_group(store.handle, mode="r"), store.subject
     yield from _consolidated(root, store)
-    nodes = dict(_walk(root))
+    members = sorted(root.members(max_depth=None))
+    nodes = {"": root} | {path: node for path, node in members if isinstance(node, zarr.Group)}
     data = {path: group for path, group in nodes.items() if any(True for _ in group.arrays())}
     if not data:
         yield rules.ZARR_EMPTY.finding(subject, f"{subject} holds no array")
@@ -198,13 +199,6 @@ def _groups(store: _Store, *, deep: bool) -> Iterator[Finding]:
         yield rules.ZARR_NOT_LISTED.finding(subject, f"the chunks of {subject} were not listed")
 
 
-def _walk(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields path and group of a group and of all below it."""
-    yield path, group
-    for name, child in sorted(group.groups()):
-        yield from _walk(child, _join(path, name))
-
-
 def _join(path: str, name: str) -> str:
     return f"{path}/{name}".strip("/")
 
@@ -217,17 +211,19 @@ def _consolidated(root: Any, store: _Store) -> Iterator[Finding]:
         message = f"{store.subject} (Zarr v{root.metadata.zarr_format}) has no consolidated metadata"
         yield rules.ZARR_CONSOLIDATED.finding(store.subject, message)
     elif store.sizes is not None:
-        told, true = _arrays(root), _arrays(zarr.open_group(store.handle, mode="r", use_consolidated=False))
+        told, true = (
+            {
+                name: [list(node.shape), str(node.dtype), list(node.chunks), str(node.fill_value)]
+                for name, node in group.members(max_depth=None)
+                if isinstance(node, zarr.Array)
+            }
+            for group in (root, zarr.open_group(store.handle, mode="r", use_consolidated=False))
+        )
         wrong = sorted(name for name in told.keys() | true.keys() if told.get(name) != true.get(name))
         if wrong:
             message = f"the consolidated metadata of {store.subject} differ from those of {', '.join(wrong)}"
             measured, allowed = {n: told.get(n) for n in wrong}, {n: true.get(n) for n in wrong}
             yield rules.ZARR_STALE.finding(store.subject, message, measured, allowed)
-
-
-def _arrays(root: Any) -> dict[str, list[Any]]:
-    found = {_join(path, name): array for path, group in _walk(root) for name, array in group.arrays()}
-    return {name: [list(a.shape), str(a.dtype), list(a.chunks), str(a.fill_value)] for name, a in found.items()}
 
 
 def _dimension_names(group: Any, path: str, subject: str) -> Iterator[Finding]:

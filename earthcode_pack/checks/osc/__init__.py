@@ -6,6 +6,6 @@ measured extents, lies elsewhere. The rules of the PRR and APEx apply to the lat
 
 from earthcode_pack.checks.osc.catalogue import catalogue_findings, record_findings
 from earthcode_pack.checks.osc.checkout import Checkout
-from earthcode_pack.checks.osc.records import kind_of_record, stray_record_findings
+from earthcode_pack.checks.osc.records import kind_of_record, single_record_findings
 
-__all__ = ["Checkout", "catalogue_findings", "kind_of_record", "record_findings", "stray_record_findings"]
+__all__ = ["Checkout", "catalogue_findings", "kind_of_record", "record_findings", "single_record_findings"]

@@ -8,18 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.collection import extent_findings, facts_of
-from earthcode_pack.checks.documents import Document, Place, is_record, is_stac, listed, texts
+from earthcode_pack.checks.documents import Document, ProductFolder, is_record, is_stac, listed, texts
 from earthcode_pack.checks.files import file_findings
 from earthcode_pack.checks.metadata import boxes, moment, stac_findings
 from earthcode_pack.checks.osc import rules as osc
 from earthcode_pack.checks.osc.checkout import BASE, KINDS, Checkout, kind_of_key, record_key
-from earthcode_pack.checks.osc.records import (
-    first_interval,
-    links_of,
-    properties_of,
-    stray_record_findings,
-    theme_ids,
-)
+from earthcode_pack.checks.osc.records import first_interval, links_of, properties_of, single_record_findings, theme_ids
 from earthcode_pack.geo.box import box_of, contains, union
 
 if TYPE_CHECKING:
@@ -27,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from earthcode_pack.checks.collection import ItemFacts
-    from earthcode_pack.checks.schema import SchemaBook
+    from earthcode_pack.checks.schema import SchemaValidator
     from earthcode_pack.model import Finding
 
 _TITLED = {"root", "parent", "child", "related"}
@@ -37,12 +31,12 @@ _SECOND = timedelta(seconds=1)  # between an end at 23:59:59 and one at midnight
 Stac = dict[str, Any]
 
 
-def catalogue_findings(root: Path, book: SchemaBook) -> Iterator[Finding]:
+def catalogue_findings(root: Path, validator: SchemaValidator) -> Iterator[Finding]:
     """Checks a whole checkout: every record, and the Items beside the products. Nothing remote is opened.
 
     Args:
         root: The folder of the checkout.
-        book: The schemas.
+        validator: Validates against the schemas.
 
     Yields:
         The findings.
@@ -50,38 +44,38 @@ def catalogue_findings(root: Path, book: SchemaBook) -> Iterator[Finding]:
     """
     checkout = Checkout(root)
     for key in checkout.keys():  # noqa: SIM118 - not a mapping
-        yield from _file_findings(checkout, key, book)
+        yield from _file_findings(checkout, key, validator)
     for kind in KINDS:
         yield from _children_findings(checkout, kind)
 
 
-def record_findings(checkout: Checkout, key: str, book: SchemaBook) -> Iterator[Finding]:
+def record_findings(checkout: Checkout, key: str, validator: SchemaValidator) -> Iterator[Finding]:
     """Checks one file of a checkout, against the rest of the catalogue.
 
     Args:
         checkout: The checkout.
         key: Path of the file below its root.
-        book: The schemas.
+        validator: Validates against the schemas.
 
     Yields:
         The findings.
 
     """
-    yield from _file_findings(checkout, key, book)
+    yield from _file_findings(checkout, key, validator)
     kind = PurePosixPath(key).parent.as_posix()
     if kind in KINDS:
         yield from _children_findings(checkout, kind)
 
 
-def _file_findings(checkout: Checkout, key: str, book: SchemaBook) -> Iterator[Finding]:
+def _file_findings(checkout: Checkout, key: str, validator: SchemaValidator) -> Iterator[Finding]:
     stac = checkout.read(key)
     if stac is None or not (is_stac(stac) or is_record(stac)):
         why = "is neither STAC nor a Record" if stac is not None else "is no JSON object"
         yield rules.JSON_FORM.finding(key, f"{key} {why}")
         return
-    document = Document(stac, key, (checkout.root / key).parent, Place(checkout.root, (BASE,)))
+    document = Document(stac, key, (checkout.root / key).parent, ProductFolder(checkout.root, (BASE,)))
     if is_stac(stac):
-        yield from book.findings(stac, key)
+        yield from validator.findings(stac, key)
         project = key.startswith("projects/")  # its extent says nothing of data
         yield from stac_findings(document, alone=not project, record=stac["type"] != "Feature")
         yield from extent_findings(stac, key) if stac["type"] == "Collection" else ()
@@ -90,7 +84,7 @@ def _file_findings(checkout: Checkout, key: str, book: SchemaBook) -> Iterator[F
             return
     kind = kind_of_key(key)
     if kind is not None:
-        yield from stray_record_findings(document, kind)
+        yield from single_record_findings(document, kind)
     for link in links_of(stac, "self"):
         if str(link.get("href")).startswith(f"{BASE}/") and link.get("href") != f"{BASE}/{key}":
             message = f"{key} says of itself that it is {link.get('href')}"

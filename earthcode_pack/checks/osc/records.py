@@ -40,7 +40,7 @@ _MACHINE = re.compile(
 Stac = dict[str, Any]
 
 
-def stray_record_findings(document: Document, kind: str) -> Iterator[Finding]:
+def single_record_findings(document: Document, kind: str) -> Iterator[Finding]:
     """Checks a record by itself, without the rest of the catalogue.
 
     Args:
