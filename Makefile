@@ -29,7 +29,7 @@ demo: .venv/core ## package the three sample products, end to end, into .earthco
 test: .venv/dev ## run the tests, on every core
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
-lint: .venv/dev ## ruff, mypy --strict, the direction of imports, declared dependencies
+lint: .venv/dev ## ruff, mypy --strict, the direction of imports, declared dependencies, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,6 +37,7 @@ lint: .venv/dev ## ruff, mypy --strict, the direction of imports, declared depen
 	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 -p earthcode_pack -p earthcode_flows
 	$(BIN)/lint-imports
 	$(BIN)/deptry earthcode_pack flows
+	$(BIN)/codespell
 
 format: .venv/dev ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .

@@ -22,8 +22,8 @@ import pyproj
 from benchmarks.figures import MB, verdict
 from benchmarks.measure import Failed, measure
 from benchmarks.tables import markdown, text
-from earthcode_pack.assemble import StacWriter, assemble
 from earthcode_pack.bundle import Bundle
+from earthcode_pack.bundle.assemble import StacWriter, assemble
 from earthcode_pack.describe import Describing
 from earthcode_pack.model import Artifact, File, Grid, Histogram, Period, Statistics, WrittenVariable
 from earthcode_pack.profile import load_profile

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pyproj  # noqa: F401 - first of all, as in earthcode_pack.pipeline
 
-from earthcode_pack.execute import execute
 from earthcode_pack.model import Plan
 from earthcode_pack.profile import load_profile
+from earthcode_pack.run.execute import execute
+from earthcode_pack.run.workspace import Workspace, bundle_of
 from earthcode_pack.storage import IdentityCache
-from earthcode_pack.workspace import Workspace, bundle_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

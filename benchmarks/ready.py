@@ -56,9 +56,9 @@ class Ready:
 
 def make_ready(work: Work, files: Sequence[Path], folder: Path) -> Ready:
     """Writes the profile, finds and plans; raises ``RuntimeError`` where a file cannot be used."""
-    from earthcode_pack.discover import discover  # noqa: PLC0415 - seconds, which help and tests need not wait for
     from earthcode_pack.plan import plan  # noqa: PLC0415
     from earthcode_pack.profile import load_profile  # noqa: PLC0415
+    from earthcode_pack.sources.discover import discover  # noqa: PLC0415 - seconds, which help and tests need not wait for
     from earthcode_pack.storage import IdentityCache  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from earthcode_pack.bundle import PARTS, to_json, write_atomic
+from earthcode_pack.bundle import PARTS
 from earthcode_pack.checksums import checksums
+from earthcode_pack.files import to_json, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from earthcode_pack.bundle import open_bundle
-from earthcode_pack.parallel import collect_seldom
+from earthcode_pack.execution.threads import collect_seldom
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import open_store
 from earthcode_pack.upload import upload

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from earthcode_pack.bundle import sha256
+from earthcode_pack.files import sha256
 from earthcode_pack.model import PartSums
 
 if TYPE_CHECKING:

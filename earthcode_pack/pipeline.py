@@ -1,4 +1,4 @@
-"""The order of the verbs, written once: ``prepare`` makes a bundle, ``publish`` brings it to its readers."""
+"""The order of the verbs: ``prepare`` makes a bundle, ``publish`` brings it to its readers."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
 from earthcode_pack import __version__, storage
-from earthcode_pack.assemble import Known, StacWriter, assemble
-from earthcode_pack.bundle import Bundle, plan_to_json, values_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, Packed, pack, plan_to_json, remove_strays, values_to_json
+from earthcode_pack.bundle.assemble import Known, StacWriter, assemble
+from earthcode_pack.bundle.provenance import Seen, Stopwatch, measured, provenance, provenance_json
 from earthcode_pack.describe import Describing
-from earthcode_pack.discover import discover
+from earthcode_pack.describe.illustrate import Pictures, illustrate
 from earthcode_pack.errors import EarthcodePackError, ProfileError
-from earthcode_pack.execute import Converted, Forward, execute
-from earthcode_pack.fingerprint import fingerprint, processing_time
-from earthcode_pack.illustrate import Pictures, illustrate
+from earthcode_pack.files import write_atomic
 from earthcode_pack.model import Artifact, Failure, Finding, Level, Plan, Sources, Summary
-from earthcode_pack.packed import Packed, pack
 from earthcode_pack.plan import plan
 from earthcode_pack.profile.model import Compute
-from earthcode_pack.provenance import Seen, Stopwatch, measured, provenance, provenance_json
-from earthcode_pack.publishing import Progress, Step, call, check_profile, data_ahead, may_publish, publish, silent
+from earthcode_pack.remote.workdir import open_bundle, refresh
 from earthcode_pack.report import write_report
-from earthcode_pack.workdir import open_bundle, refresh
-from earthcode_pack.workspace import Workspace, bundle_of, remove_strays
+from earthcode_pack.run.execute import Converted, Forward, execute
+from earthcode_pack.run.fingerprint import fingerprint, processing_time
+from earthcode_pack.run.publish import Progress, Step, call, check_profile, data_ahead, may_publish, publish, silent
+from earthcode_pack.run.workspace import Workspace, bundle_of
+from earthcode_pack.sources.discover import discover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 def default_workdir(profile_path: str) -> Path:
-    """``.earthcode-pack`` beside a local profile, else in the current folder."""
+    """Returns ``.earthcode-pack`` beside a local profile, else in the current folder."""
     return (Path.cwd() if "://" in profile_path else Path(profile_path).absolute().parent) / ".earthcode-pack"
 
 
@@ -48,10 +48,21 @@ def default_workdir(profile_path: str) -> Path:
 
 
 def dry_run(profile: Profile, workdir: str | Path) -> tuple[Plan, Summary]:
-    """The plan and what it comes to. Writes nothing, but for what it keeps of a workdir at a URL on this machine.
+    """Plans a product, and finds every error that can be known now; writes nothing but the mirror of a remote workdir.
 
-    Raises ``ProfileError`` where no file matches, ``UnknownId`` for ids that the catalogue lacks, ``VersionTaken``
-    where another product is published as this version.
+    Args:
+        profile: of the product.
+        workdir: folder or URL of bundles.
+
+    Returns:
+        The plan, and its summary.
+
+    Raises:
+        ProfileError: no file matches, or the profile is wrong.
+        UnknownId: the catalogue lacks an id of the profile.
+        VersionTaken: another product is published as this version.
+        OutsideError: storage or catalogue fail.
+
     """
     bundle = bundle_of(profile, workdir)
     refresh(bundle)
@@ -77,7 +88,7 @@ def dry_run(profile: Profile, workdir: str | Path) -> tuple[Plan, Summary]:
 
 
 def _difference(bundle: Bundle, profile: Profile) -> dict[str, int] | None:
-    """What an upload of the product as it is would do; None where that cannot be known now, which is no error."""
+    """Counts what an upload of the product would do; None where that cannot be known now, which is no error."""
     if bundle.digest is None or bundle.profile().store != profile.store:
         return None
     from earthcode_pack.upload import difference  # noqa: PLC0415 - only where there is something to upload
@@ -90,7 +101,7 @@ def _difference(bundle: Bundle, profile: Profile) -> dict[str, int] | None:
 
 
 def _check_preview(profile: Profile, planned: Plan) -> None:
-    """A preview is of a variable that the product holds."""
+    """Refuses a preview of a variable that the product lacks."""
     names = sorted({variable.name for job in planned.jobs for source in job.inputs for variable in source.variables})
     preview = profile.product.preview
     if preview is not None and names and preview.variable not in names:
@@ -101,7 +112,7 @@ def _check_preview(profile: Profile, planned: Plan) -> None:
 
 
 def _notes(sources: Sources) -> list[Finding]:
-    """What the sources leave open, each once."""
+    """Collects the findings of the sources, each once."""
     return list({note.to_json(): note for source in sources.sources for note in source.notes}.values())
 
 
@@ -122,56 +133,74 @@ def prepare(
     ahead: bool = False,
     allow_incomplete: bool = False,
 ) -> Bundle:
-    """Converts, checks and describes a product into its bundle; what was done before and is unchanged is kept.
+    """Converts, describes and checks a product in its bundle; work that was done before and is unchanged is kept.
 
-    With ``ahead``, where ``publish`` follows without anybody's approval, verified data goes to the store meanwhile;
-    what refers to it does not. When the product turns out as one that must not be published (``may_publish``, with
-    ``allow_incomplete``), that data is taken back. After an exception it stays, for the run that goes on, or ``clean``.
+    A published product is recognised before anything is converted (see ``run.fingerprint``): the processing time of
+    the same product is reused; another product under this version is an error with ``ahead``, else a warning.
 
-    A product that is published already is recognised before anything is converted (see ``fingerprint``). Of the same
-    product the processing time is taken over; where another one is published as this version, ``VersionTaken`` is
-    raised with ``ahead`` and a warning given without.
+    Args:
+        profile: of the product.
+        workdir: folder or URL of bundles, by default ``.earthcode-pack`` in the current folder.
+        step: runs each stage.
+        progress: called with stage, done and total.
+        ahead: send verified data to the store while the rest is converted, for a ``publish`` that follows without
+            approval. Data of a product that must not be published is taken back; after an exception it stays, for the
+            run that resumes or for ``clean``.
+        allow_incomplete: with ``ahead``, keep the data although some sources failed.
 
-    Failures of single sources are in the bundle, not raised. Raises ``ProfileError``, ``UnknownId``, ``VersionTaken``,
-    ``Locked`` or ``OutsideError``.
+    Returns:
+        The bundle. Failures of single sources are recorded in it, not raised.
+
+    Raises:
+        ProfileError: the profile is wrong.
+        UnknownId: the catalogue lacks an id of the profile.
+        VersionTaken: with ``ahead``, another product is published as this version.
+        Locked: another run holds the bundle.
+        OutsideError: storage, cluster or catalogue fail.
+
     """
     bundle = bundle_of(profile, workdir or Path.cwd() / ".earthcode-pack")
     workspace = Workspace(bundle)
     check_profile(profile)
-    with workspace.held(), data_ahead(workspace, profile, ahead, allow_incomplete) as forward:
-        preparation = _Preparation(profile, bundle, workspace, step=step, progress=progress, forward=forward)
-        return preparation.run(refuse_taken=ahead)
+    with workspace.held():
+        preparation = _Preparation(profile, bundle, workspace, step=step, progress=progress)
+        preparation.discover()  # before the thread of ``data_ahead``: processes are forked here
+        with data_ahead(workspace, profile, ahead, allow_incomplete) as forward:
+            return preparation.run(forward, refuse_taken=ahead)
 
 
 class _Preparation:
-    """One run of the verbs up to the bundle."""
+    """Preparation of one bundle: the verbs from ``discover`` to ``report``."""
 
     def __init__(
-        self,
-        profile: Profile,
-        bundle: Bundle,
-        workspace: Workspace,
-        *,
-        step: Step,
-        progress: Progress,
-        forward: Forward,
+        self, profile: Profile, bundle: Bundle, workspace: Workspace, *, step: Step, progress: Progress
     ) -> None:
         self.profile, self.bundle, self.workspace = profile, bundle, workspace
-        self.step, self.progress, self.forward = step, progress, forward
+        self.step, self.progress = step, progress
         self.cache = storage.IdentityCache(workspace.identities)
         self.watch = Stopwatch()
+        self.sources = Sources(sources=())
         self.fingerprint = ""
         self.processed: datetime | None = None  # as published, or as described here before
         self.is_settled = False  # nothing changed since the product was checked, and its data is not on this machine
 
-    def run(self, *, refuse_taken: bool) -> Bundle:
-        """The verbs in their order."""
+    def discover(self) -> None:
+        """Finds the sources: the first verb."""
+        progress = partial(self.progress, "discover")
+        self.sources = self._do("discover", lambda: discover(self.profile, self.cache, progress))
+
+    def run(self, forward: Forward, *, refuse_taken: bool) -> Bundle:
+        """Runs the other verbs in their order; ``forward`` takes data while it is made."""
         before, state = self.bundle.digest, self._state()
-        sources = self._do("discover", self._discover)
+        sources = self.sources
         planned = self._do("plan", lambda: self._plan(sources, refuse_taken=refuse_taken))
         seen, notes = [(one.href, one.size, one.sha256) for one in sources.sources], _notes(sources)
-        sources = Sources(sources=())  # of many files they take as much memory as all that follows
-        converted = self._do("convert", lambda: self._convert(planned))
+        sources = self.sources = Sources(sources=())  # of many files they take as much memory as all that follows
+        convert_progress = partial(self.progress, "convert")
+        converted = self._do(
+            "convert",
+            lambda: execute(planned, self.workspace, self.profile, self.cache, convert_progress, forward=forward),
+        )
         self.is_settled = self.workspace.lacks(converted.artifacts) and state is not None and state == self._state()
         self._describe(converted.artifacts)
         self._record(seen, converted, (*planned.failures, *converted.failures), before)
@@ -186,9 +215,6 @@ class _Preparation:
         with self.watch.stage(name):
             return self.step(name, work)
 
-    def _discover(self) -> Sources:
-        return discover(self.profile, self.cache, partial(self.progress, "discover"))
-
     def _plan(self, sources: Sources, *, refuse_taken: bool) -> Plan:
         planned = plan(self.profile, sources)
         _check_preview(self.profile, planned)
@@ -201,7 +227,7 @@ class _Preparation:
         return planned
 
     def _state(self) -> tuple[str, bytes, bytes] | None:
-        """What a product at a URL that was checked, by this version, was made of; None where there is none."""
+        """Returns digest, profile and plan of a product at a URL that this version has checked; else None."""
         if self.workspace.mirror is None:
             return None
         files = [self.bundle.root / name for name in ("profile.yaml", "plan.json", "findings.json")]
@@ -210,16 +236,12 @@ class _Preparation:
             return None
         return self.bundle.digest, files[0].read_bytes(), files[1].read_bytes()
 
-    def _convert(self, planned: Plan) -> Converted:
-        progress = partial(self.progress, "convert")
-        return execute(planned, self.workspace, self.profile, self.cache, progress, forward=self.forward)
-
     def _describe(self, made: Sequence[Artifact]) -> None:
-        """Pictures, STAC and manifest; of nothing, nothing is left. A product has one time of processing."""
+        """Makes previews, STAC and manifest, with one time of processing; without artifacts it empties the product."""
         processed = self.processed or max((artifact.processed for artifact in made), default=None)
         artifacts = Packed(Artifact, (pack(artifact.model_copy(update={"processed": processed})) for artifact in made))
         if not artifacts:
-            self.workspace.withdraw()
+            self.bundle.withdraw()
             remove_strays(self.bundle.product, set())
             return
         pictures = self._do("preview", lambda: self._illustrate(artifacts))
@@ -234,14 +256,14 @@ class _Preparation:
     def _illustrate(self, artifacts: Packed[Artifact]) -> Pictures:
         if not self.is_settled:
             self.workspace.fetch(artifacts)
-        # what was made at a URL is at hand here, and not on other workers
+        # data of a workdir at a URL is on this machine, and not on other workers
         near = self.profile if self.bundle.url is None else self.profile.model_copy(update={"compute": Compute()})
         return illustrate(near, self.bundle, artifacts, partial(self.progress, "preview"))
 
     def _record(
         self, sources: list[Seen], converted: Converted, failures: tuple[Failure, ...], before: str | None
     ) -> None:
-        """The record of the run; one that changed nothing leaves the record of the one that did."""
+        """Writes the record of the run, unless nothing changed."""
         old = self.bundle.provenance()
         new = provenance(self.watch, sources, failures, old.get("approvals", []))
         unchanged = before is not None and before == self.bundle.digest
@@ -251,7 +273,7 @@ class _Preparation:
     def _check(
         self, left_open: list[Finding], artifacts: Sequence[Artifact], before: str | None
     ) -> tuple[Finding, ...]:
-        """What the product breaks of the rules, and what the sources leave open."""
+        """Checks the product, and writes all findings, those of the sources included."""
         from earthcode_pack.checks import check  # noqa: PLC0415 - heavy
         from earthcode_pack.checks.artifacts import (  # noqa: PLC0415  # noqa: PLC0415
             class_findings,
@@ -277,11 +299,18 @@ class _Preparation:
 
 
 def summarise(bundle: Bundle, published: str | None = None) -> Summary:
-    """The object of ``run --json`` (contract 4.1)."""
+    """Summarises a bundle as the object of ``run --json`` (contract 4.1).
+
+    Args:
+        bundle: a prepared bundle.
+        published: the href where it is published, if it is.
+
+    """
     accepted = bundle.profile().accept
     record = bundle.provenance()
     standing = [finding for finding in bundle.findings() if finding.rule not in accepted]
-    data_assets = [_data_assets(item) for item in bundle.items()] if bundle.digest else []
+    items = bundle.items() if bundle.digest else ()
+    data_assets = [sum("data" in asset.get("roles", ()) for asset in item["assets"].values()) for item in items]
     return Summary(
         bundle=bundle.name,
         digest=bundle.digest,
@@ -292,10 +321,6 @@ def summarise(bundle: Bundle, published: str | None = None) -> Summary:
         findings=_counted(standing),
         published=published,
     )
-
-
-def _data_assets(item: dict[str, Any]) -> int:
-    return sum("data" in asset.get("roles", ()) for asset in item["assets"].values())
 
 
 __all__ = [

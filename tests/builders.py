@@ -14,11 +14,11 @@ import xarray as xr
 
 from earthcode_pack import convert, storage
 from earthcode_pack.convert.work import Record
-from earthcode_pack.discover import discover
 from earthcode_pack.errors import SourceError
 from earthcode_pack.model import Artifact, Failure, Plan
 from earthcode_pack.plan import plan
 from earthcode_pack.profile import Profile, load_profile
+from earthcode_pack.sources.discover import discover
 
 DAYS = "days since 2020-01-01"
 WGS84 = {

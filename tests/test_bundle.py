@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from making import every_file, profile_of, write_tif
 
-from earthcode_pack.assemble import public_name
-from earthcode_pack.bundle import Bundle, open_bundle, to_json, values_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, open_bundle, values_to_json
+from earthcode_pack.bundle.assemble import public_name
 from earthcode_pack.cli import execute
 from earthcode_pack.errors import ProfileError, UserError
+from earthcode_pack.files import to_json, write_atomic
 from earthcode_pack.model import Finding, Level
 from earthcode_pack.pipeline import prepare
 

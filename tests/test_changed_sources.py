@@ -12,10 +12,11 @@ import pytest
 import rasterio
 import xarray as xr
 import zarr
+from examples import spread
 from making import cube_profile, every_file, profile_of, write_cube, write_tif
 
 from earthcode_pack.pipeline import prepare, summarise
-from earthcode_pack.workspace import Workspace
+from earthcode_pack.run.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,8 +113,7 @@ def is_told(bundle: Bundle, path: Path) -> bool:
     return any(CHANGED in one.error and path.name in one.source + one.error for one in summarise(bundle).failed)
 
 
-@pytest.mark.parametrize("change", [overwritten, replaced, cut, removed, there_and_back], ids=lambda f: f.__name__)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "change"), spread(CASES, [overwritten, replaced, cut, removed, there_and_back]))
 def test_source_that_changes_between_hash_and_conversion(
     case: str, change: Callable[[Path], None], tmp_path: Path
 ) -> None:

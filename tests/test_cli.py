@@ -14,11 +14,11 @@ import pytest
 from clockless import LONG
 
 from earthcode_pack import cli
-from earthcode_pack.bundle import Bundle, to_json, values_to_json
+from earthcode_pack.bundle import Bundle, values_to_json
 from earthcode_pack.cli import progress
-from earthcode_pack.cli.schemas import schemas_of
-from earthcode_pack.cli.summary import packaged
+from earthcode_pack.cli.results import packaged, schemas_of
 from earthcode_pack.errors import OutsideError
+from earthcode_pack.files import to_json
 from earthcode_pack.model import (
     Failure,
     Finding,
@@ -279,7 +279,7 @@ def leave(path: Path, size: int) -> None:
 
 
 def test_clean_waits_for_no_run(call, bundle):
-    from earthcode_pack.workspace import Workspace
+    from earthcode_pack.run.workspace import Workspace
 
     with Workspace(bundle).held():
         code, out, _ = call("clean", bundle.root, "--json")

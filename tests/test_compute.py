@@ -22,9 +22,10 @@ import pytest
 from clockless import LONG, until
 from distributed import LocalCluster
 
-from earthcode_pack import compute, dask_cluster, dask_mapper
-from earthcode_pack.compute import cores, mapper, serial, threads
 from earthcode_pack.errors import Contradiction, OutsideError, SourceError, UserError
+from earthcode_pack.execution import dask_cluster
+from earthcode_pack.execution import mapper as compute
+from earthcode_pack.execution.mapper import cores, mapper, serial, threads
 from earthcode_pack.profile.model import Compute
 
 LOCAL = Compute(cluster_class="distributed.LocalCluster", cluster_kwargs={"n_workers": 2, "threads_per_worker": 1})
@@ -236,10 +237,10 @@ BRIEF = 4  # s of compute.wait
 @pytest.fixture
 def hasty(monkeypatch):
     """What takes half a minute at work."""
-    monkeypatch.setattr(dask_mapper, "SILENT_SECONDS", 3.0)
-    monkeypatch.setattr(dask_mapper, "SCALE_SECONDS", 1.0)
+    monkeypatch.setattr(compute, "SILENT_SECONDS", 3.0)
+    monkeypatch.setattr(compute, "SCALE_SECONDS", 1.0)
     monkeypatch.setattr(dask_cluster, "CLOSE_SECONDS", 3.0)
-    monkeypatch.setattr(dask_mapper, "_CANCEL_SECONDS", 1.0)
+    monkeypatch.setattr(compute, "_CANCEL_SECONDS", 1.0)
 
 
 @contextmanager
@@ -376,7 +377,7 @@ def test_what_a_worker_waits_for_is_said_by_the_run(caplog):
 def _wait_a_moment(number):
     import time
 
-    from earthcode_pack import waiting
+    from earthcode_pack.execution import waiting
 
     waiting.FIRST_SECONDS = 0.1
     with waiting.spoken(waiting.Wait("the tide")):

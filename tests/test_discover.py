@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from builders import PERIOD, make_nc, make_tiff, profile_of, ramp
 
 from earthcode_pack import storage
-from earthcode_pack.discover import discover
 from earthcode_pack.errors import ProfileError
 from earthcode_pack.model import Sources  # noqa: TC001
+from earthcode_pack.sources.discover import discover
 
 
 def found(*hrefs: object, **given: object) -> Sources:

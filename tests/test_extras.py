@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from earthcode_pack import compute, dask_cluster
 from earthcode_pack.cli.commands import app
 from earthcode_pack.convert.read import open as opening
 from earthcode_pack.errors import MissingExtra, Unreadable
+from earthcode_pack.execution import dask_cluster
+from earthcode_pack.execution import mapper as compute
 from earthcode_pack.profile.model import Compute
 
 if TYPE_CHECKING:

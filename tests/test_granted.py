@@ -11,7 +11,7 @@ import pytest
 from making import SECRET
 
 from earthcode_pack.errors import OutsideError
-from earthcode_pack.parallel import carried
+from earthcode_pack.execution.threads import carried
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import Folder, each, fetch, glob, open_reader, open_store
 from earthcode_pack.storage.granted import Grant, granted, in_force

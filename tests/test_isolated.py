@@ -15,11 +15,11 @@ import pytest
 import xarray as xr
 from builders import PERIOD, make_grib, make_nc, make_tiff, profile_of, ramp, run
 
-from earthcode_pack import isolated as module
 from earthcode_pack import storage
-from earthcode_pack.discover import discover
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.isolated import Limits, isolated, ready
+from earthcode_pack.execution import child_process as module
+from earthcode_pack.execution.child_process import Limits, isolated, ready
+from earthcode_pack.sources.discover import discover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,14 +14,14 @@ from builders import make_nc, np
 from making import profile_of
 
 from benchmarks.describing import artifact
-from earthcode_pack.bundle import Bundle, plan_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, Packed, pack, plan_to_json
+from earthcode_pack.bundle.provenance import measured, provenance_json
 from earthcode_pack.checks.cf import cf_findings, open_raw
 from earthcode_pack.convert.read.kept import Kept
-from earthcode_pack.discover import discover
+from earthcode_pack.files import write_atomic
 from earthcode_pack.model import Artifact, Plan
-from earthcode_pack.packed import Packed, pack
 from earthcode_pack.plan import plan
-from earthcode_pack.provenance import measured, provenance_json
+from earthcode_pack.sources.discover import discover
 from earthcode_pack.storage import IdentityCache
 
 if TYPE_CHECKING:

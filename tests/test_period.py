@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earthcode_pack.model import Period, rfc3339
-from earthcode_pack.period import TimePattern, last_second, parse_period
+from earthcode_pack.profile.period import TimePattern, last_second, parse_period
 
 YEARS = st.integers(1, 9999)
 DAYS = st.dates()

@@ -23,7 +23,7 @@ from making import EPOCH, cube_profile, errors, every_file, moments, profile_of,
 from earthcode_pack.errors import Locked, NotApproved, OutsideError, ProfileError, UnknownId, VersionTaken
 from earthcode_pack.model import Finding, Level, Sources
 from earthcode_pack.pipeline import dry_run, open_bundle, prepare, publish, summarise
-from earthcode_pack.workspace import Workspace
+from earthcode_pack.run.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -197,7 +197,7 @@ def test_parts_whose_results_come_twice_or_never_are_counted(scenes: Path, monke
 
         yield each
 
-    monkeypatch.setattr("earthcode_pack.execute.mapper", careless)
+    monkeypatch.setattr("earthcode_pack.run.execute.mapper", careless)
     summary = summarise(prepare(profile_of(scenes), scenes / "work"))
     assert (summary.items, len(summary.failed)) == (2, 1)
     (failure,) = summary.failed
@@ -276,12 +276,12 @@ class Killed(BaseException):
 
 def _moments_of_death() -> list[str]:
     return [
-        "earthcode_pack.workspace.Workspace.keep",  # the output is in its place, and not noted
-        "earthcode_pack.workspace.Workspace.keep_record",
+        "earthcode_pack.run.workspace.Workspace.keep",  # the output is in its place, and not noted
+        "earthcode_pack.run.workspace.Workspace.keep_record",
         "earthcode_pack.convert._publish",
         "earthcode_pack.pipeline.illustrate",
         "earthcode_pack.pipeline.assemble",
-        "earthcode_pack.assemble._write_manifest",
+        "earthcode_pack.bundle.assemble._write_manifest",
         "earthcode_pack.pipeline.provenance",
         "earthcode_pack.pipeline.values_to_json",
     ]

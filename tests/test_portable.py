@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from earthcode_pack import portable
+from earthcode_pack import files as portable
 
 if TYPE_CHECKING:
     from pathlib import Path

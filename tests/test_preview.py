@@ -11,9 +11,9 @@ import rasterio
 import xarray as xr
 from rasterio.io import MemoryFile
 
-from earthcode_pack.colormap import named_colormap
 from earthcode_pack.describe import preview
 from earthcode_pack.describe.preview import LONG_SIDE, MAX_BYTES, picture_size
+from earthcode_pack.describe.rendering import named_colormap
 from earthcode_pack.errors import ProfileError, Unreadable
 from earthcode_pack.model import WrittenVariable
 
@@ -329,7 +329,7 @@ def test_text_is_no_picture(tmp_path):
 
 def test_a_variable_that_is_not_there_is_named_with_those_that_are(tmp_path):
     path = store(cube(np.zeros((1, 2, 2)), np.array([1.0, 0.0]), np.array([0.0, 1.0])), tmp_path, "zarr3")
-    with pytest.raises(Unreadable, match="no variable 'sst'; it holds v"):
+    with pytest.raises(Unreadable, match="no variable 'sst'; it has v"):
         draw(path, "zarr", written("sst"))
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from examples import spread
 from making import cube_profile, every_file, moments, profile_of, write_cube, write_tif
 
 from earthcode_pack.errors import UserError, VersionTaken
-from earthcode_pack.fingerprint import fingerprint
 from earthcode_pack.pipeline import dry_run, prepare, publish, summarise
+from earthcode_pack.run.fingerprint import fingerprint
 from earthcode_pack.upload import verify
 
 if TYPE_CHECKING:
@@ -207,8 +208,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
 KEYS = ["data/demo_20200102/demo_20200102_index.tif", "items/demo_20200102.json", "collection.json"]
 
 
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(("change", "key"), spread(CHANGES, KEYS))
 def test_changed_bundle_is_refused_before_the_first_byte_goes_up(key: str, change: str, raw: Path) -> None:
     bundle = prepare(profile_of(raw), raw / "work")
     change_it, words = CHANGES[change]

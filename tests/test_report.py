@@ -12,11 +12,11 @@ import pytest
 import yaml
 from clockless import calls_of
 
-from earthcode_pack.bundle import Bundle, to_json
+from earthcode_pack.bundle import Bundle
+from earthcode_pack.files import to_json
 from earthcode_pack.report import write_report
-from earthcode_pack.report.chart import merged
-from earthcode_pack.report.map import WORLD, View, detail_view, draw_map, longitudes
-from earthcode_pack.report.variables import stored_bytes
+from earthcode_pack.report.map import WORLD, View, detail_view, draw_map
+from earthcode_pack.report.variables import merged, stored_bytes
 
 PROFILE = {
     "product": {
@@ -492,13 +492,6 @@ def test_text_stands_out_from_its_ground_by_day_and_by_night(whole):
                 assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{text_color} on {ground} (WCAG 2.2, 1.4.3)"
 
 
-def test_the_fair_forecast_is_told_with_its_remedies(whole):
-    page = text(whole.page())
-    assert re.search(r"FAIR forecast 1\d of 20", page)
-    assert "F1 A DOI that resolves ✕ 0 the record has no DOI set product.doi" in page
-    assert "It is a forecast" in page
-
-
 def test_sources_stand_with_their_checksums(tmp_path):
     sources = [{"href": f"raw/{n}.nc", "size": 1000, "sha256": f"{n:064}"} for n in range(300)]
     page = text(made(tmp_path, sources=sources).page())
@@ -571,24 +564,6 @@ def test_a_footprint_across_the_antimeridian_is_whole_on_its_own_map():
     assert left[:, 0].max() == right[:, 0].min() == 320
     assert left[:, 0].min() > 0
     assert right[:, 0].max() < 640
-
-
-@pytest.mark.parametrize(
-    ("spans", "arc"),
-    [
-        ([(0, 10), (20, 30)], (0, 30)),
-        ([(350, 360), (0, 10)], (-10, 10)),
-        ([(170, -170)], (170, 190)),
-        ([(-180, 180)], (-180, 180)),
-        ([(-180, 180), (5, 6)], (-180, 180)),
-        ([(0, 360)], (0, 360)),
-        ([(-170, -160), (150, 160)], (150, 200)),
-    ],
-)
-def test_the_shortest_arc_that_holds_all(spans, arc):
-    west, east = longitudes(spans)
-    assert east - west == arc[1] - arc[0]
-    assert east - west == 360 or west % 360 == arc[0] % 360
 
 
 def outlines(svg: ET.Element) -> str:

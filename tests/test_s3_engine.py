@@ -21,7 +21,7 @@ from clockless import LONG, until
 
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.profile.rate import bytes_per_second
+from earthcode_pack.profile.rules import bytes_per_second
 from earthcode_pack.storage.pace import Pace
 from earthcode_pack.storage.retry import Damaged, Patience, Refused, is_busy, is_passing, persist
 from earthcode_pack.storage.s3_access import access
@@ -637,7 +637,9 @@ def test_waits_grow_with_jitter_and_end() -> None:
 
 def test_no_attempt_begins_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now, began = [0.0], list[float]()
-    monkeypatch.setattr("earthcode_pack.waiting.time", SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep))
+    monkeypatch.setattr(
+        "earthcode_pack.execution.waiting.time", SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep)
+    )
 
     def pass_by(seconds: float) -> None:
         now[0] += seconds

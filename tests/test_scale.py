@@ -12,9 +12,10 @@ import pytest
 from making import moments, profile_of, write_tif
 
 from benchmarks.describing import artifact
-from earthcode_pack.assemble import StacWriter, assemble
-from earthcode_pack.bundle import Bundle, to_json, values_to_json
+from earthcode_pack.bundle import Bundle, values_to_json
+from earthcode_pack.bundle.assemble import StacWriter, assemble
 from earthcode_pack.describe import Describing
+from earthcode_pack.files import to_json
 from earthcode_pack.model import Finding, Level
 from earthcode_pack.pipeline import prepare
 
@@ -44,7 +45,7 @@ def bundle(tmp_path: Path) -> Bundle:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if more than five Items were many, and three were a batch."""
-    monkeypatch.setattr("earthcode_pack.assemble._MANY", 5)
+    monkeypatch.setattr("earthcode_pack.bundle.assemble._MANY", 5)
     monkeypatch.setattr("earthcode_pack.geoparquet._BATCH", 3)
 
 

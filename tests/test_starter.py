@@ -10,7 +10,7 @@ import pytest
 from earthcode_pack.errors import ProfileError, Unreadable, UserError
 from earthcode_pack.profile import load_profile
 from earthcode_pack.starter import DECIDE, starter_profile
-from earthcode_pack.starter_names import guessed_pattern
+from earthcode_pack.starter.names import guessed_pattern
 
 ANSWERS = {
     "id": "demo",

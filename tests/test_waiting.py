@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from clockless import LONG, until
 
-from earthcode_pack import waiting
 from earthcode_pack.errors import OutsideError
-from earthcode_pack.waiting import Wait, bounded, moved, seconds_of, spoken
+from earthcode_pack.execution import waiting
+from earthcode_pack.execution.waiting import Wait, bounded, moved, seconds_of, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

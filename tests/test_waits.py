@@ -14,12 +14,12 @@ from clockless import LONG
 from making import profile_of, write_tif
 from services import hostile
 
-from earthcode_pack import waiting
+from earthcode_pack.catalogs.prr.http_client import Web
 from earthcode_pack.errors import OutsideError, ProfileError, Unreadable, UserError
+from earthcode_pack.execution import waiting
 from earthcode_pack.pipeline import prepare
 from earthcode_pack.profile import load_profile
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.register.web import Web
 from earthcode_pack.storage import fetch, identify
 from earthcode_pack.storage.s3 import S3Store
 from earthcode_pack.storage.sigv4 import Keys

@@ -22,12 +22,12 @@ from making import SECRET, cube_profile, every_file, moments, profile_of, write_
 
 from earthcode_pack import cli, pipeline
 from earthcode_pack.errors import Locked, OutsideError, ProfileError, UserError
-from earthcode_pack.mirror import Mirror
 from earthcode_pack.pipeline import dry_run, open_bundle, prepare, publish, summarise
+from earthcode_pack.remote.mirror import Mirror
+from earthcode_pack.remote.workdir import bundle_in
+from earthcode_pack.run.workspace import Workspace
 from earthcode_pack.storage import Folder
 from earthcode_pack.storage.claim import Claim
-from earthcode_pack.workdir import bundle_in
-from earthcode_pack.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -321,15 +321,15 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     "death",
     [
-        (cube_profile, "second", "workspace.Workspace.keep"),
-        (cube_profile, "second", "workspace.Workspace.keep_record"),
-        (cube_profile, "second", "workspace.Workspace.forget"),
+        (cube_profile, "second", "run.workspace.Workspace.keep"),
+        (cube_profile, "second", "run.workspace.Workspace.keep_record"),
+        (cube_profile, "second", "run.workspace.Workspace.forget"),
         (cube_profile, "second", "pipeline.assemble"),
-        (profile_of, "second", "workspace.Workspace.keep_record"),
-        (profile_of, "second", "mirror.Mirror.send_product"),
-        (cube_profile, "first", "mirror.Mirror.send_product"),
-        (cube_profile, "first", "workspace.Workspace.keep_record"),
-        (profile_of, "first", "mirror.Mirror.push"),
+        (profile_of, "second", "run.workspace.Workspace.keep_record"),
+        (profile_of, "second", "remote.mirror.Mirror.send_product"),
+        (cube_profile, "first", "remote.mirror.Mirror.send_product"),
+        (cube_profile, "first", "run.workspace.Workspace.keep_record"),
+        (profile_of, "first", "remote.mirror.Mirror.push"),
     ],
 )
 def test_run_that_dies_there_goes_on_anywhere(
@@ -548,8 +548,8 @@ def test_url_without_a_bundle(url: str, bucket: str, tmp_path: Path) -> None:
     [
         ("https://host/work", "cannot be written to"),
         ("zip::s3://bucket/work", "cannot be written to"),
-        (f"sftp://me:{SECRET}@host/work", "more than a place"),
-        (f"s3://bucket/work?token={SECRET}", "more than a place"),
+        (f"sftp://me:{SECRET}@host/work", "must not hold credentials"),
+        (f"s3://bucket/work?token={SECRET}", "must not hold credentials"),
     ],
 )
 def test_url_that_can_be_no_workdir(url: str, said: str, tmp_path: Path) -> None:

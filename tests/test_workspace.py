@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from making import profile_of, write_tif
 
-from earthcode_pack.bundle import Bundle
+from earthcode_pack.bundle import Bundle, remove_strays
 from earthcode_pack.errors import Locked, ProfileError
 from earthcode_pack.pipeline import prepare
+from earthcode_pack.run.workspace import Workspace, bundle_of
 from earthcode_pack.storage import IdentityCache
-from earthcode_pack.workspace import Workspace, bundle_of, remove_strays
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def test_leftovers_of_a_killed_run_are_cleared_away(tmp_path: Path) -> None:
 def test_withdrawn_product_is_neither_whole_nor_checked(tmp_path: Path) -> None:
     write_tif(tmp_path / "raw" / "a_20200101.tif")
     bundle = prepare(profile_of(tmp_path), tmp_path / "work")
-    Workspace(bundle).withdraw()
+    bundle.withdraw()
     assert bundle.digest is None
     assert not (bundle.root / "findings.json").exists()
 

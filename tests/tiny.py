@@ -7,8 +7,9 @@ import json
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.bundle import Bundle, to_json
+from earthcode_pack.bundle import Bundle
 from earthcode_pack.errors import OutsideError
+from earthcode_pack.files import to_json
 from earthcode_pack.storage import Begun, Store, Stored, open_store
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from earthcode_pack.cf import cells, units
 from earthcode_pack.cf.missing import packed_alike, unpacked
 from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.geo.box import unwrapped
+from earthcode_pack.geo.box import CIRCLE
 from earthcode_pack.geo.sphere import box_of_places, box_of_rings, cells_of, rings_of
 from earthcode_pack.model import Grid
 
@@ -105,7 +105,7 @@ def _places(axes: Axes, lon: Array, lat: Array) -> tuple[Box, Callable[[], str]]
     if axes.kind == "track":
         paths = list(_paths(lon, lat))
         if paths:
-            rings = [np.column_stack([unwrapped(path[0]), path[1]]) for path in paths]
+            rings = [np.column_stack([np.unwrap(path[0], period=CIRCLE), path[1]]) for path in paths]
             return box_of_rings(rings), lambda: _lines(paths)
     return box_of_places(*_known(lon, lat)), lambda: _points(lon, lat)
 

@@ -15,9 +15,8 @@ from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf_attributes import name_findings
 from earthcode_pack.checks.documents import Document, is_data, listed, mapping, mappings, texts
 from earthcode_pack.checks.targets import by_name
-from earthcode_pack.geo.box import box_of, contains, is_global
-from earthcode_pack.geo.positions import is_uncut, positions
-from earthcode_pack.period import parse_period
+from earthcode_pack.geo.box import Box, box_of, contains, crosses_antimeridian, is_global, positions
+from earthcode_pack.profile.period import parse_period
 from earthcode_pack.profile.rules import is_secret
 
 if TYPE_CHECKING:
@@ -136,8 +135,8 @@ def _geometry_findings(item: dict[str, Any], subject: str) -> Iterator[Finding]:
     if not geometry or box is None:
         return
     try:
-        out = next((p for p in positions(geometry) if not contains(box, (p[0], p[1], p[0], p[1]))), None)
-        uncut = is_uncut(geometry)
+        out = next((p for p in positions(geometry) if not contains(box, Box(*p, *p))), None)
+        uncut = crosses_antimeridian(geometry)
     except (TypeError, IndexError, KeyError, ValueError, AttributeError, RecursionError):
         return  # the schema says so
     if out is not None:

@@ -12,7 +12,7 @@ from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
 from earthcode_pack.checks.targets import DECODED, LARGEST_CHUNK
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.isolated import for_opening, isolated
+from earthcode_pack.execution.child_process import for_opening, isolated
 from earthcode_pack.redact import redacted
 
 if TYPE_CHECKING:

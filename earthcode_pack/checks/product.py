@@ -25,8 +25,8 @@ from earthcode_pack.checks.documents import (
 from earthcode_pack.checks.files import HASHED, digest_of
 from earthcode_pack.checks.remote import probe_for
 from earthcode_pack.checks.stac_object import document_findings
-from earthcode_pack.containment import refuse_links
 from earthcode_pack.errors import Unreadable, UserError
+from earthcode_pack.files import refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ def bundle_findings(bundle: Bundle, validator: SchemaValidator, *, deep: bool) -
             )
             yield rules.CLOSED.finding("collection.json", message)
     if store is not None and store.prr is not None:
-        from earthcode_pack.register import hand_over_findings  # noqa: PLC0415 - only where the PRR is the store
+        from earthcode_pack.catalogs.prr import hand_over_findings  # noqa: PLC0415 - only where the PRR is the store
 
         yield from hand_over_findings(bundle)
 

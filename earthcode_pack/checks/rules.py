@@ -16,8 +16,8 @@ from earthcode_pack.rule import Rule, entered, rule
 
 def catalogue() -> tuple[Rule, ...]:
     """Returns every rule, by id; those of the Open Science Catalog and of the PRR are declared by their own modules."""
-    import earthcode_pack.checks.osc.rules  # noqa: PLC0415 - declares rules
-    import earthcode_pack.register.rules  # noqa: F401, PLC0415 - likewise
+    import earthcode_pack.catalogs.prr.rules  # noqa: PLC0415 - declares rules
+    import earthcode_pack.checks.osc.rules  # noqa: F401, PLC0415 - likewise
 
     return entered()
 

@@ -23,10 +23,10 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 import jsonschema_rs
 import platformdirs
 
-from earthcode_pack.bundle import write_atomic
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.documents import texts
 from earthcode_pack.errors import EarthcodePackError
+from earthcode_pack.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

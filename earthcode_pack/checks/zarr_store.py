@@ -14,8 +14,8 @@ from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
 from earthcode_pack.checks.netcdf import dimensions_without_coordinate, opened
 from earthcode_pack.checks.targets import DECODED, LARGEST_CHUNK
-from earthcode_pack.containment import refuse_links
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.files import refuse_links
 from earthcode_pack.redact import redacted
 from earthcode_pack.storage.zarr_codecs import (
     array_documents,

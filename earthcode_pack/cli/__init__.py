@@ -13,9 +13,9 @@ from earthcode_pack.cli.commands import app
 from earthcode_pack.cli.logs import listen
 from earthcode_pack.cli.outcome import Outcome, write_json
 from earthcode_pack.errors import EarthcodePackError, full_disk
-from earthcode_pack.parallel import collect_seldom
+from earthcode_pack.execution.threads import collect_seldom
+from earthcode_pack.execution.waiting import LEFT_BEHIND
 from earthcode_pack.redact import redacted
-from earthcode_pack.waiting import LEFT_BEHIND
 
 __all__ = ["app", "main"]
 

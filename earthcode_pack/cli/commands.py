@@ -66,7 +66,7 @@ def init(
 
     It holds what was found, and a comment wherever a person must decide. Without -o it goes to standard output.
     """
-    from earthcode_pack.cli.starting import start_profile  # noqa: PLC0415
+    from earthcode_pack.cli.results import start_profile  # noqa: PLC0415
 
     return start_profile(sources, output, force=force, as_json=as_json)
 
@@ -75,7 +75,7 @@ def init(
 def plan(profile: ProfilePath, workdir: Workdir = None, as_json: Json = False) -> Outcome:
     """The dry run: what would be read, written and skipped, and every error that can be known now."""
     from earthcode_pack import pipeline  # noqa: PLC0415
-    from earthcode_pack.cli.summary import planned  # noqa: PLC0415
+    from earthcode_pack.cli.results import planned  # noqa: PLC0415
     from earthcode_pack.profile import load_profile  # noqa: PLC0415
 
     loaded = load_profile(profile)
@@ -96,7 +96,7 @@ def run(
     """Prepare the product, then publish it to what the profile names. A second run goes on where the first ended."""
     from earthcode_pack import pipeline  # noqa: PLC0415
     from earthcode_pack.cli.progress import progress  # noqa: PLC0415
-    from earthcode_pack.cli.summary import packaged  # noqa: PLC0415
+    from earthcode_pack.cli.results import packaged  # noqa: PLC0415
     from earthcode_pack.profile import load_profile  # noqa: PLC0415
 
     loaded = load_profile(profile)
@@ -126,7 +126,7 @@ def publish(
     """Upload, register and hand off a prepared bundle."""
     from earthcode_pack import pipeline  # noqa: PLC0415
     from earthcode_pack.cli.progress import progress  # noqa: PLC0415
-    from earthcode_pack.cli.summary import packaged  # noqa: PLC0415
+    from earthcode_pack.cli.results import packaged  # noqa: PLC0415
 
     opened = pipeline.open_bundle(bundle)
     with progress() as report:
@@ -149,9 +149,9 @@ def check(
     as_json: Json = False,
 ) -> Outcome:
     """Check conformance, whoever made it."""
-    from earthcode_pack.cli.findings import accepted_by, judged  # noqa: PLC0415
+    from earthcode_pack.cli.results import accepted_by, judged  # noqa: PLC0415
     from earthcode_pack.conformance import check as look  # noqa: PLC0415
-    from earthcode_pack.workdir import on_disk  # noqa: PLC0415
+    from earthcode_pack.remote.workdir import on_disk  # noqa: PLC0415
 
     near = on_disk(target)
     return judged(target, look(near, deep=deep, schemas=schemas), accepted_by(near), as_json=as_json)
@@ -167,9 +167,9 @@ def verify(
     as_json: Json = False,
 ) -> Outcome:
     """Compare what is published with its manifest: presence, size and checksum."""
-    from earthcode_pack.cli.findings import accepted_by, judged  # noqa: PLC0415
+    from earthcode_pack.cli.results import accepted_by, judged  # noqa: PLC0415
+    from earthcode_pack.remote.workdir import on_disk  # noqa: PLC0415
     from earthcode_pack.upload import verify as compare  # noqa: PLC0415
-    from earthcode_pack.workdir import on_disk  # noqa: PLC0415
 
     near = on_disk(target, data=False)
     return judged(target, compare(near, read or sample is not None, sample=sample), accepted_by(near), as_json=as_json)
@@ -178,9 +178,9 @@ def verify(
 @app.command(rich_help_panel=BUNDLE)
 def handoff(bundle: BundlePath, as_json: Json = False) -> Outcome:
     """Write the catalogue's change set again, for a catalogue that has moved on, and the documents for the PRR."""
-    from earthcode_pack.cli.folder import changing, handed_off  # noqa: PLC0415
-    from earthcode_pack.publishing import hand_off  # noqa: PLC0415
-    from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
+    from earthcode_pack.cli.status import changing, handed_off  # noqa: PLC0415
+    from earthcode_pack.remote.workdir import open_bundle  # noqa: PLC0415
+    from earthcode_pack.run.publish import hand_off  # noqa: PLC0415
 
     opened = open_bundle(bundle)
     with changing(opened):
@@ -195,8 +195,8 @@ def status(
     as_json: Json = False,
 ) -> Outcome:
     """Show where a bundle stands, and its upload."""
-    from earthcode_pack.cli.folder import standing  # noqa: PLC0415
-    from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
+    from earthcode_pack.cli.status import standing  # noqa: PLC0415
+    from earthcode_pack.remote.workdir import open_bundle  # noqa: PLC0415
 
     return standing(open_bundle(bundle), offline=offline, as_json=as_json)
 
@@ -204,9 +204,9 @@ def status(
 @app.command(rich_help_panel=BUNDLE)
 def report(bundle: BundlePath, as_json: Json = False) -> Outcome:
     """Write report.html, which a person reads."""
-    from earthcode_pack.cli.folder import changing  # noqa: PLC0415
+    from earthcode_pack.cli.status import changing  # noqa: PLC0415
+    from earthcode_pack.remote.workdir import open_bundle  # noqa: PLC0415
     from earthcode_pack.report import write_report  # noqa: PLC0415
-    from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
 
     opened = open_bundle(bundle)
     with changing(opened):
@@ -221,8 +221,8 @@ def clean(bundle: BundlePath, as_json: Json = False) -> Outcome:
     In the store goes what the bundle's ledger knows, nothing else. At a URL also the hold of a run on another machine:
     only when it has ended.
     """
-    from earthcode_pack.cli.folder import cleaned  # noqa: PLC0415
-    from earthcode_pack.workdir import open_bundle  # noqa: PLC0415
+    from earthcode_pack.cli.status import cleaned  # noqa: PLC0415
+    from earthcode_pack.remote.workdir import open_bundle  # noqa: PLC0415
 
     return cleaned(open_bundle(bundle), as_json=as_json)
 
@@ -270,7 +270,7 @@ def schema(
     as_json: Json = True,  # noqa: ARG001 - there is no other form
 ) -> Outcome:
     """Print the JSON schemas of the profile and of what --json writes."""
-    from earthcode_pack.cli.schemas import schemas_of  # noqa: PLC0415
+    from earthcode_pack.cli.results import schemas_of  # noqa: PLC0415
 
     return Outcome(schemas_of(name), as_json=True)
 

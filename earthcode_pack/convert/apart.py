@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.read.plausible import values_in
-from earthcode_pack.isolated import MB, Limits, isolated
+from earthcode_pack.execution.child_process import MB, Limits, isolated
 from earthcode_pack.storage.inputs import local_path
 
 if TYPE_CHECKING:

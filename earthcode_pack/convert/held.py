@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from earthcode_pack.convert.regions import blocks_of
-from earthcode_pack.parallel import Budget
+from earthcode_pack.execution.threads import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -12,7 +12,7 @@ import zarr
 from earthcode_pack.checks.equality import compare
 from earthcode_pack.convert.chunks import region_sizes, regions
 from earthcode_pack.convert.node import Node
-from earthcode_pack.parallel import Budget, in_pool
+from earthcode_pack.execution.threads import Budget, in_pool
 
 if TYPE_CHECKING:
     from pathlib import Path

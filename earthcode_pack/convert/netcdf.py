@@ -21,7 +21,7 @@ from earthcode_pack.convert.netcdf_attributes import netcdf_attribute, set_attri
 from earthcode_pack.convert.netcdf_chunks import Chunks, Written, disk_type, refuse_full_disk, reserve
 from earthcode_pack.convert.proof.stores import prove_cube
 from earthcode_pack.convert.work import Part, Record
-from earthcode_pack.parallel import pool
+from earthcode_pack.execution.threads import pool
 
 if TYPE_CHECKING:
     from collections.abc import Generator

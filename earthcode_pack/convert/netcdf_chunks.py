@@ -24,7 +24,7 @@ from earthcode_pack.convert.scratch import scratch
 from earthcode_pack.convert.statistics import Tally
 from earthcode_pack.convert.turns import in_turn
 from earthcode_pack.errors import NotEqual, Unreadable
-from earthcode_pack.parallel import in_pool
+from earthcode_pack.execution.threads import in_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -15,7 +15,7 @@ import numpy as np
 from earthcode_pack.convert.read.kept import Kept
 from earthcode_pack.convert.read.plain import Work
 from earthcode_pack.convert.read.values import Values, values_of
-from earthcode_pack.parallel import cores, in_pool
+from earthcode_pack.execution.threads import cores, in_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

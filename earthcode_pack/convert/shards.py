@@ -9,7 +9,7 @@ from math import prod
 import google_crc32c
 import numpy as np
 
-from earthcode_pack.portable import read_at
+from earthcode_pack.files import read_at
 
 Shape = tuple[int, ...]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from earthcode_pack.convert.read.plain import exactly
-from earthcode_pack.parallel import in_pool
-from earthcode_pack.portable import write_at
+from earthcode_pack.execution.threads import in_pool
+from earthcode_pack.files import write_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from concurrent.futures import wait
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from earthcode_pack.parallel import cores, pool
+from earthcode_pack.execution.threads import cores, pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable

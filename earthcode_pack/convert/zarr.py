@@ -27,7 +27,7 @@ from earthcode_pack.convert.proof.stores import prove_cube
 from earthcode_pack.convert.statistics import Tally
 from earthcode_pack.convert.work import Part, Record
 from earthcode_pack.convert.zarr_units import Form, compare_unit, form_of, write_unit
-from earthcode_pack.parallel import in_pool
+from earthcode_pack.execution.threads import in_pool
 
 if TYPE_CHECKING:
     from earthcode_pack.model import Job

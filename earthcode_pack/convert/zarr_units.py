@@ -18,7 +18,7 @@ from earthcode_pack.convert.cells import is_only, is_same, whole_chunk
 from earthcode_pack.convert.scratch import scratch
 from earthcode_pack.convert.statistics import Tally
 from earthcode_pack.errors import NotEqual
-from earthcode_pack.portable import read_at
+from earthcode_pack.files import read_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

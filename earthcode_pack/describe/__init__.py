@@ -1,4 +1,4 @@
-"""From artifacts to STAC: what was measured on what was written, and what the profile states."""
+"""From artifacts to STAC: what was measured on the files that were written, and what the profile states."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
-from earthcode_pack.describe.closed import closed_store, with_access
-from earthcode_pack.describe.collection import Gathered, collection_of
+from earthcode_pack.bundle import Packed
+from earthcode_pack.describe.access import closed_store, with_access
+from earthcode_pack.describe.collection import collection_of
 from earthcode_pack.describe.item import item_of
 from earthcode_pack.describe.stac import FINGERPRINT
-from earthcode_pack.packed import Packed
+from earthcode_pack.geo.box import Box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from earthcode_pack.describe.assets import Thumbnail
+    from earthcode_pack.describe.item import Thumbnail
     from earthcode_pack.model import Artifact
     from earthcode_pack.profile import Profile
 
@@ -28,12 +29,18 @@ class Description(NamedTuple):
 
 
 class Describing:
-    """The STAC of a product as it is made: every Item in the order of their ids, then the Collection. Pure.
+    """The STAC of a product one object after the other: every Item in the order of their ids, then the Collection.
 
-    Of an Item only its id and its box are kept for the Collection, so that thousands of Items need little memory.
-    ``thumbnails`` holds the preview of each Item by its id; the Collection shows the one with the most data, the first
-    of equals. ``geometries`` holds the footprint of the Items whose geometry is not that of their cells.
-    ``fingerprint`` is noted in the Collection.
+    Nothing is read or written. Of an Item only its id and its box are kept for the Collection, so that thousands of
+    Items need little memory.
+
+    Args:
+        profile: the product's profile.
+        artifacts: all files and stores of the product.
+        thumbnails: previews by the id of their Item; the Collection has that with the most data, the first of equals.
+        geometries: footprints (GeoJSON) by the id of their Item, where these are not the outlines of the cells.
+        fingerprint: identifies the content of the product, and is noted in the Collection.
+
     """
 
     def __init__(
@@ -53,28 +60,29 @@ class Describing:
         self._groups: dict[str, list[int]] = {}
         for index, (item, *_) in enumerate(order):
             self._groups.setdefault(item, []).append(index)
-        self._gathered = Gathered()
+        self._described, self._boxes = 0, dict[Box, None]()
         self._closed, self._fingerprint = closed_store(profile), fingerprint
 
     def __len__(self) -> int:
-        """How many Items there are."""
+        """Number of Items."""
         return len(self._groups)
 
     def items(self) -> Iterator[dict[str, Any]]:
-        """Each Item as a JSON object."""
-        self._gathered = Gathered()
+        """Yields each Item as a JSON object."""
+        self._described, self._boxes = 0, {}
         for name, indices in self._groups.items():
             group = [self._artifacts[index] for index in indices]
             item = item_of(self._profile, group, self._thumbnails.get(name), self._geometries.get(name))
-            self._gathered.add(item)
+            self._described += 1
+            self._boxes[Box(*item["bbox"])] = None
             yield self._with_access(item)
 
     def collection(self) -> dict[str, Any]:
-        """The Collection of the Items, once all of them were asked for."""
-        assert len(self._gathered.ids) == len(self), "the Collection is the union of all its Items"
+        """Returns the Collection of the Items, all of which must have been described before."""
+        assert self._described == len(self), "the Collection is the union of all its Items"
         shown = [self._thumbnails[name] for name in self._groups if name in self._thumbnails]
         best = max(shown, key=lambda thumbnail: thumbnail.share, default=None)
-        collection = collection_of(self._profile, self._artifacts, self._gathered, best)
+        collection = collection_of(self._profile, self._artifacts, self._groups, self._boxes, best)
         marked = collection if self._fingerprint is None else collection | {FINGERPRINT: self._fingerprint}
         return self._with_access(marked)
 
@@ -88,7 +96,7 @@ def describe(
     thumbnails: Mapping[str, Thumbnail],
     geometries: Mapping[str, dict[str, Any]],
 ) -> Description:
-    """The Collection and its Items all at once; see ``Describing`` for those who write them one by one."""
+    """Describes a product at once; ``Describing`` has the arguments, and describes Items one by one."""
     describing = Describing(profile, artifacts, thumbnails, geometries)
     items = list(describing.items())
     return Description(describing.collection(), items)

@@ -1,111 +1,119 @@
-"""The Collection: the union of its Items, and what the profile states."""
+"""The STAC Collection: the union of its Items, and what the profile states."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pystac
 
-from earthcode_pack.describe.assets import (
+from earthcode_pack.describe.item import (
     THUMBNAIL,
     asset_title,
     cf_parameters,
+    cube_fields,
     data_asset,
-    described,
-    fields_of,
+    file_fields,
     media_type,
+    shared_fields,
     thumbnail_asset,
-    use_what_it_holds,
 )
-from earthcode_pack.describe.cube import cube_fields
-from earthcode_pack.describe.renders import renders_of
-from earthcode_pack.describe.stac import OSC_THEME, SOFTWARE, as_json, extensions, link, use
-from earthcode_pack.geo.clusters import extent_boxes
+from earthcode_pack.describe.rendering import renders_of
+from earthcode_pack.describe.stac import OSC_THEME, SOFTWARE, as_json, present
+from earthcode_pack.geo.box import extent_boxes
 from earthcode_pack.geo.crs import proj_code
 from earthcode_pack.model import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from earthcode_pack.describe.assets import Thumbnail
+    from earthcode_pack.describe.item import Thumbnail
     from earthcode_pack.geo.box import Box
     from earthcode_pack.model import Artifact
     from earthcode_pack.profile import Profile
     from earthcode_pack.profile.model import Contact
 
 _OF_ONE_ITEM = ("statistics", "raster:histogram")  # fields of bands
-
-
-@dataclass
-class Gathered:
-    """What the Collection needs of its Items: ids in their order, and each different box once."""
-
-    ids: list[str] = field(default_factory=list)
-    boxes: dict[Box, None] = field(default_factory=dict)
-
-    def add(self, item: dict[str, Any]) -> None:
-        """Notes one Item."""
-        west, south, east, north = item["bbox"]
-        self.ids.append(item["id"])
-        self.boxes[west, south, east, north] = None
+_ROLES = ("licensor", "producer", "processor", "host")  # STAC 1.1, Provider Object
 
 
 def collection_of(
-    profile: Profile, artifacts: Sequence[Artifact], gathered: Gathered, thumbnail: Thumbnail | None
+    profile: Profile,
+    artifacts: Sequence[Artifact],
+    items: Iterable[str],
+    boxes: Iterable[Box],
+    thumbnail: Thumbnail | None,
 ) -> dict[str, Any]:
-    """The Collection: the union of its Items, and what the profile states.
+    """Describes a product as a Collection.
 
-    Its extent is the overall box and, where Items lie far apart, a box for each of the parts.
+    Args:
+        profile: the product's profile.
+        artifacts: all files and stores of the product.
+        items: ids of all Items, in their order.
+        boxes: boxes of all Items; the extent is the overall box and, where they lie far apart, a box for each part.
+        thumbnail: the preview of the product.
+
     """
-    product = profile.product
+    product, periods = profile.product, [artifact.period for artifact in artifacts]
+    times = [min(period.start for period in periods), max(period.end for period in periods)]
+    codes = sorted({code for wkt in {artifact.grid.crs for artifact in artifacts} if (code := proj_code(wkt))})
+    parameters = cf_parameters(artifacts)
+    is_cube = artifacts[0].format == "zarr"  # one store that spans the Collection
     collection = pystac.Collection(
         id=product.id,
         title=product.title,
         description=product.description,
         license=product.license,
         keywords=product.keywords or None,
-        extent=_extent(artifacts, gathered),
+        extent=pystac.Extent(
+            pystac.SpatialExtent([list(box) for box in extent_boxes(boxes)]), pystac.TemporalExtent([[*times]])
+        ),
         providers=_providers(product.contacts),
-        stac_extensions=extensions("version", "processing"),
-        extra_fields=_collection_fields(profile, artifacts),
+        # the schema of cf v0.2.0 accepts summaries only with the CF parameters
+        summaries=pystac.Summaries({"proj:code": codes, **parameters} if codes else {}),
+        extra_fields={
+            **_stated_fields(profile, artifacts),
+            **parameters,
+            **present({"renders": renders_of(profile, artifacts) or None}),
+            **(cube_fields(artifacts[0]) if is_cube else {}),
+            "item_assets": _item_assets(profile, artifacts, with_thumbnail=thumbnail is not None),
+        },
     )
-    _optional_fields(collection, profile, artifacts)
-    _summaries(collection, artifacts)
-    _cube_of(collection, profile, artifacts)
-    collection.extra_fields["item_assets"] = _item_assets(collection, profile, artifacts, shown=thumbnail is not None)
+    if is_cube:
+        collection.add_asset("data", data_asset(profile, artifacts[0], "./", file_fields(artifacts[0])))
     if thumbnail is not None:
-        use(collection, "file")
         collection.add_asset("thumbnail", thumbnail_asset(profile, thumbnail, "./"))
-    _collection_links(collection, profile)
+    _add_links(collection, profile)
     data = as_json(collection)
-    data["links"] += map(_item_link, gathered.ids)
+    data["links"] += [
+        {"rel": "item", "href": f"./items/{name}.json", "type": "application/geo+json", "title": name} for name in items
+    ]
     return data
 
 
-def _extent(artifacts: Sequence[Artifact], gathered: Gathered) -> pystac.Extent:
-    boxes = [list(box) for box in extent_boxes(gathered.boxes)]
-    period = [min(artifact.period.start for artifact in artifacts), max(artifact.period.end for artifact in artifacts)]
-    return pystac.Extent(pystac.SpatialExtent(boxes), pystac.TemporalExtent([[*period]]))
-
-
-def _item_link(name: str) -> dict[str, str]:
-    return {"rel": "item", "href": f"./items/{name}.json", "type": "application/geo+json", "title": name}
-
-
 def _providers(contacts: list[Contact]) -> list[pystac.Provider] | None:
-    """The organisations of the contacts, each once, with the roles that STAC knows."""
-    known = {"licensor", "producer", "processor", "host"}
+    """Returns the organisations of the contacts, each once, with the roles that STAC knows."""
     roles: dict[str, dict[str, None]] = {}
     for contact in contacts:
         if contact.organization:
-            roles.setdefault(contact.organization, {}).update(dict.fromkeys(r for r in contact.roles if r in known))
+            roles.setdefault(contact.organization, {}).update(dict.fromkeys(r for r in contact.roles if r in _ROLES))
     return [pystac.Provider(name, roles=[*held] or ["producer"]) for name, held in roles.items()] or None  # type: ignore[list-item]
 
 
-def _collection_fields(profile: Profile, artifacts: Sequence[Artifact]) -> dict[str, Any]:
-    product = profile.product
+def _stated_fields(profile: Profile, artifacts: Sequence[Artifact]) -> dict[str, Any]:
+    product, project = profile.product, profile.project
     processed = [artifact.processed for artifact in artifacts]
+    themes = [{"id": theme} for theme in product.themes]
+    contacts = [
+        present(
+            {
+                "name": contact.name,
+                "organization": contact.organization,
+                "emails": [{"value": contact.email}] if contact.email else None,
+                "roles": contact.roles or None,
+            }
+        )
+        for contact in product.contacts
+    ]
     fields: dict[str, Any] = {
         "version": product.version,
         "created": rfc3339(min(processed)),
@@ -114,110 +122,58 @@ def _collection_fields(profile: Profile, artifacts: Sequence[Artifact]) -> dict[
         "processing:datetime": rfc3339(max(processed)),
         # osc v1.0.0 is not listed: it refuses the fields that only the PRR knows. The catalogue's record lists it.
         "osc:type": "product",
-        "osc:project": profile.project.id,
-        "osc:project_description": profile.project.description,
-        "osc:project_website": profile.project.website,
-        "osc:initiative": profile.project.initiative,
-        "osc:contract-number": profile.project.contract_number,
+        "osc:project": project.id,
+        "osc:project_description": project.description,
+        "osc:project_website": project.website,
+        "osc:initiative": project.initiative,
+        "osc:contract-number": project.contract_number,
         "osc:status": product.status,
         "osc:region": product.region,
         "osc:missions": product.missions or None,
         "osc:variables": [spec.osc for spec in product.variables.values() if spec.osc] or None,
         "osc:experiment": profile.experiment and profile.experiment.id,
+        "themes": [{"scheme": OSC_THEME, "concepts": themes}] if themes else None,
+        "contacts": contacts or None,
+        "sci:doi": product.doi or None,
     }
-    return {key: value for key, value in fields.items() if value is not None}
+    return present(fields)
 
 
-def _optional_fields(collection: pystac.Collection, profile: Profile, artifacts: Sequence[Artifact]) -> None:
-    product = profile.product
-    if product.themes:
-        use(collection, "themes")
-        collection.extra_fields["themes"] = [
-            {"scheme": OSC_THEME, "concepts": [{"id": theme} for theme in product.themes]}
-        ]
-    if product.contacts:
-        use(collection, "contacts")
-        collection.extra_fields["contacts"] = [_contact(contact) for contact in product.contacts]
-    if product.doi:
-        use(collection, "scientific")
-        collection.extra_fields["sci:doi"] = product.doi
-    parameters = cf_parameters(artifacts)
-    use_what_it_holds(collection, parameters)
-    collection.extra_fields |= parameters
-    renders = renders_of(profile, artifacts)
-    if renders:
-        use(collection, "render")
-        collection.extra_fields["renders"] = renders
-
-
-def _contact(contact: Contact) -> dict[str, Any]:
-    given = {
-        "name": contact.name,
-        "organization": contact.organization,
-        "emails": [{"value": contact.email}] if contact.email else None,
-        "roles": contact.roles or None,
-    }
-    return {key: value for key, value in given.items() if value is not None}
-
-
-def _summaries(collection: pystac.Collection, artifacts: Sequence[Artifact]) -> None:
-    """The CRS of the Items, so that a client need not read them.
-
-    The CF parameters stand here too: the schema of cf v0.2.0 takes summaries only with them.
-    """
-    codes = sorted({code for wkt in {artifact.grid.crs for artifact in artifacts} if (code := proj_code(wkt))})
-    if codes:
-        use(collection, "projection")
-        collection.summaries = pystac.Summaries({"proj:code": codes, **cf_parameters(artifacts)})
-
-
-def _cube_of(collection: pystac.Collection, profile: Profile, artifacts: Sequence[Artifact]) -> None:
-    """A store that spans the Collection is an asset of it too."""
-    if artifacts[0].format != "zarr":
-        return
-    fields = fields_of(artifacts[0])
-    for name in ("datacube", "file"):
-        use(collection, name)
-    use_what_it_holds(collection, fields)
-    collection.extra_fields |= cube_fields(artifacts[0])
-    collection.add_asset("data", data_asset(profile, artifacts[0], "./", fields))
-
-
-def _item_assets(
-    collection: pystac.Collection, profile: Profile, artifacts: Sequence[Artifact], *, shown: bool
-) -> dict[str, dict[str, Any]]:
-    """What every Item holds under each key; only fields on which all of them agree."""
+def _item_assets(profile: Profile, artifacts: Sequence[Artifact], *, with_thumbnail: bool) -> dict[str, dict[str, Any]]:
+    """Describes what every Item holds under each asset key, by the fields on which all of them agree."""
     by_key: dict[str, dict[str, Any]] = {}
     for artifact in artifacts:
-        found = _definition(profile, artifact)
-        by_key[artifact.asset] = _agreed(by_key.get(artifact.asset, found), found)
-    for fields in by_key.values():
-        use_what_it_holds(collection, fields)
-    thumbnail = {"title": THUMBNAIL["title"], "type": THUMBNAIL["media_type"], "roles": THUMBNAIL["roles"]}
-    return by_key | ({"thumbnail": thumbnail} if shown else {})
+        fields = shared_fields(artifact)
+        bands = [{key: value for key, value in band.items() if key not in _OF_ONE_ITEM} for band in fields["bands"]]
+        found = {
+            "title": asset_title(profile, artifact),
+            "type": media_type(artifact),
+            "roles": ["data"],
+            **fields,
+            "bands": bands,
+            "processing:software": SOFTWARE,
+        }
+        agreed = by_key.get(artifact.asset, found)
+        by_key[artifact.asset] = {key: value for key, value in agreed.items() if found.get(key) == value}
+    if with_thumbnail:
+        by_key["thumbnail"] = {
+            "title": THUMBNAIL["title"],
+            "type": THUMBNAIL["media_type"],
+            "roles": THUMBNAIL["roles"],
+        }
+    return by_key
 
 
-def _definition(profile: Profile, artifact: Artifact) -> dict[str, Any]:
-    fields = described(artifact)
-    bands = [{key: value for key, value in band.items() if key not in _OF_ONE_ITEM} for band in fields["bands"]]
-    shared = {"title": asset_title(profile, artifact), "type": media_type(artifact), "roles": ["data"]}
-    return shared | fields | {"bands": bands, "processing:software": SOFTWARE}
-
-
-def _agreed(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in one.items() if other.get(key) == value}
-
-
-def _collection_links(collection: pystac.Collection, profile: Profile) -> None:
+def _add_links(collection: pystac.Collection, profile: Profile) -> None:
     product = profile.product
-    link(collection, "root", "./collection.json", product.title)
+    links = [pystac.Link("root", "./collection.json", "application/json", product.title)]
     if product.license_href:
-        collection.add_link(pystac.Link("license", product.license_href, title="Licence"))
+        links.append(pystac.Link("license", product.license_href, title="Licence"))
     elif product.license not in ("proprietary", "various"):
-        collection.add_link(
-            pystac.Link("license", f"https://spdx.org/licenses/{product.license}.html", "text/html", product.license)
-        )
+        page = f"https://spdx.org/licenses/{product.license}.html"
+        links.append(pystac.Link("license", page, "text/html", product.license))
     if product.documentation:
-        collection.add_link(pystac.Link("about", product.documentation, title="Documentation"))
+        links.append(pystac.Link("about", product.documentation, title="Documentation"))
     if product.doi:
-        collection.add_link(pystac.Link("cite-as", f"https://doi.org/{product.doi}"))
+        links.append(pystac.Link("cite-as", f"https://doi.org/{product.doi}"))
+    collection.add_links(links)

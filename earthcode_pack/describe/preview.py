@@ -1,4 +1,4 @@
-"""Thumbnails: a small PNG of one variable, drawn from what was written (contract 4.3, asset ``thumbnail``)."""
+"""Thumbnails: a small PNG of one variable, drawn from the written file (contract 4.3, asset ``thumbnail``)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from earthcode_pack.colormap import class_color, look, named_colormap
 from earthcode_pack.describe.preview_read import LONG_SIDE, Array, Field, Rgba, picture_size, read_field
-from earthcode_pack.describe.renders import PERCENTILES
+from earthcode_pack.describe.rendering import PERCENTILES, class_color, color_scale, named_colormap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from earthcode_pack.colormap import Range
+    from earthcode_pack.describe.rendering import Range
     from earthcode_pack.model import Format, WrittenVariable
 
 __all__ = ["LONG_SIDE", "MAX_BYTES", "Drawing", "draw", "picture_size"]
@@ -29,7 +28,7 @@ Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 class Drawing(NamedTuple):
-    """A PNG, what it shows in words, and the share of its pixels that show data."""
+    """A PNG, a description of what it shows, and the share of its pixels with data."""
 
     png: bytes
     words: str
@@ -45,15 +44,25 @@ def draw(
     value_range: Range | None = None,
     dims: tuple[str, str] | None = None,
 ) -> Drawing:
-    """A PNG of at most 512 pixels on the long side and under 500 kB; the same bytes each time.
+    """Draws a PNG of at most 512 pixels on the long side and under 500 kB; the same bytes each time.
 
-    North is up, west is left, and the cells keep their proportions. Where there is no data the picture is transparent.
-    Categories (``classes``, or a colour table in the COG) have their own colours; red, green and blue bands make a
-    picture; anything else is stretched over ``colormap`` from ``value_range``, in the units of the unpacked values, or
-    over what ``colormap.look`` finds for the 2nd to the 98th percentile. ``dims`` names the rows and the columns of a
-    cube (``Grid.dims``), the last two dimensions by default; of a cube the first step with valid data is drawn.
+    North is up, west is left, and the cells keep their proportions. Pixels without data are transparent. Categories
+    (``classes``, or a colour table in the COG) have their own colours; red, green and blue bands make a picture;
+    anything else is stretched over a colour map. Of a cube the first step with valid data is drawn.
 
-    Raises ``Unreadable`` where nothing can be drawn, ``ProfileError`` where the colour map is unknown.
+    Args:
+        target: path of the file or store.
+        format: its format.
+        variable: what to draw.
+        colormap: name of the colour map.
+        value_range: ends of the stretch in the units of the unpacked values, by default ``rendering.color_scale`` of
+            the 2nd to the 98th percentile.
+        dims: names of the rows and the columns of a cube (``Grid.dims``), the last two dimensions by default.
+
+    Raises:
+        Unreadable: nothing can be drawn.
+        ProfileError: the colour map is unknown.
+
     """
     field = read_field(target, format, variable, dims)
     painted, how = _painted(field, variable, colormap, value_range)
@@ -64,26 +73,33 @@ def draw(
 def _painted(
     field: Field, variable: WrittenVariable, colormap: str | None, value_range: Range | None
 ) -> tuple[Picture, str]:
-    """(row, column, RGBA), and how it was painted."""
+    """Returns the picture (row, column, RGBA) and a description of it."""
+    values: Array = field.values[0]
+    clear = np.ma.getmaskarray(values)
     if field.alpha is not None:
-        return _rgb(field.values, field.alpha, value_range), "red, green and blue"
-    if field.palette or variable.classes:
-        return _categories(field.values[0], _class_colors(field.palette, variable)), "in the colours of its classes"
-    values: Array = np.ma.array(field.values[0], dtype="float64")
-    name, (low, high) = look(colormap, value_range, _percentiles(values.compressed()))
-    unit = "" if variable.units in (None, "1") else f" {variable.units}"
-    return _quantity(values, name, (low, high)), f"{low:.4g} to {high:.4g}{unit} ({name})"
-
-
-def _quantity(values: Array, name: str, value_range: Range) -> Picture:
-    stretched = _stretched(values, value_range)
-    colors: Any = named_colormap(name)
-    picture: Picture = colors(stretched, N=_PALETTE - 1, bytes=True)  # one colour is left for «no data»
-    return _cleared(picture, np.ma.getmaskarray(values))
+        clear, how = field.alpha == 0, "red, green and blue"
+        picture = _rgb(field.values, clear, value_range)
+    elif field.palette or variable.classes:
+        how = "in the colours of its classes"
+        colors, (found, which) = (
+            _class_colors(field.palette, variable),
+            np.unique(values.filled(0), return_inverse=True),
+        )
+        table = np.array([colors.get(float(value), _UNNAMED) for value in found], dtype="uint8")
+        picture = table[which.reshape(values.shape)]
+    else:
+        values = np.ma.array(values, dtype="float64")
+        name, (low, high) = color_scale(colormap, value_range, _percentiles(values.compressed()))
+        unit = "" if variable.units in (None, "1") else f" {variable.units}"
+        how = f"{low:.4g} to {high:.4g}{unit} ({name})"
+        scale: Any = named_colormap(name)
+        picture = scale(_stretched(values, (low, high)), N=_PALETTE - 1, bytes=True).copy()  # one is left for no data
+    picture[clear] = _CLEAR
+    return picture, how
 
 
 def _stretched(values: Array, value_range: Range | None) -> NDArray[np.float64]:
-    """From 0 to 1 over the range, ½ where the range is a point; what is masked is 0."""
+    """Scales values to 0…1 over the range, to ½ where the range is a point; masked values become 0."""
     numbers: Array = np.ma.array(values, dtype="float64")
     low, high = value_range or _percentiles(numbers.compressed())
     span = high - low
@@ -94,7 +110,7 @@ def _stretched(values: Array, value_range: Range | None) -> NDArray[np.float64]:
 
 
 def _percentiles(valid: NDArray[np.float64]) -> Range:
-    """The ends of the stretch: of a field that is nearly everywhere the same, all of its values."""
+    """Returns the ends of the stretch: minimum and maximum where the percentiles are equal."""
     if not valid.size:
         return 0.0, 1.0
     low, high = np.percentile(valid, PERCENTILES)
@@ -102,7 +118,7 @@ def _percentiles(valid: NDArray[np.float64]) -> Range:
 
 
 def _class_colors(palette: dict[int, Rgba], variable: WrittenVariable) -> dict[float, Rgba]:
-    """Value → colour: of the class, else of the colour table, else one that is easily told apart."""
+    """Returns the colour of each value: that of the class, else of the colour table, else a distinct one."""
     colors: dict[float, Rgba] = {float(value): color for value, color in palette.items()}
     for number, entry in enumerate(variable.classes):
         if entry.get("color") or float(entry["value"]) not in colors:
@@ -110,31 +126,18 @@ def _class_colors(palette: dict[int, Rgba], variable: WrittenVariable) -> dict[f
     return colors
 
 
-def _categories(values: Array, colors: dict[float, Rgba]) -> Picture:
-    found, which = np.unique(values.filled(0), return_inverse=True)
-    table = np.array([colors.get(float(value), _UNNAMED) for value in found], dtype="uint8")
-    return _cleared(table[which.reshape(values.shape)], np.ma.getmaskarray(values))
-
-
-def _rgb(values: Array, alpha: NDArray[np.uint8], value_range: Range | None) -> Picture:
-    """Bytes are shown as they are; finer numbers share one stretch, so that the hue stays."""
-    clear = alpha == 0
+def _rgb(values: Array, clear: NDArray[np.bool_], value_range: Range | None) -> Picture:
+    """Combines three bands: bytes are shown as they are, finer numbers share one stretch, so that the hue stays."""
     if values.dtype != np.uint8 or value_range:
         seen = np.ma.masked_where(np.broadcast_to(clear, values.shape) | np.ma.getmaskarray(values), values.data)
         color = np.round(255 * _stretched(seen, value_range)).astype("uint8")
     else:
         color = values.data
-    return _cleared(np.dstack([*color, np.full(alpha.shape, 255, dtype="uint8")]), clear)
-
-
-def _cleared(picture: Picture, clear: NDArray[np.bool_]) -> Picture:
-    picture = picture.copy()
-    picture[clear] = _CLEAR
-    return picture
+    return np.dstack([*color, np.full(clear.shape, 255, dtype="uint8")])
 
 
 def _enlarged(picture: Picture, size: tuple[int, int]) -> Picture:
-    """To ``size`` (height, width), each pixel taken from the nearest cell."""
+    """Resamples to ``size`` (height, width) by the nearest cell."""
     rows, columns = (
         np.minimum((np.arange(pixels) + 0.5) * cells / pixels, cells - 1).astype("intp")
         for pixels, cells in zip(size, picture.shape, strict=False)
@@ -143,31 +146,27 @@ def _enlarged(picture: Picture, size: tuple[int, int]) -> Picture:
 
 
 def _png(picture: Picture) -> bytes:
-    """With a palette where the colours fit one, which bounds the size; noise in true colour is shrunk until it fits."""
+    """Encodes as PNG, shrunk until it fits: a palette bounds the size, noise in true colour does not."""
     while True:
-        data = _encoded(*_as_bands(picture))
+        data = _encoded(picture)
         if len(data) < MAX_BYTES:
             return data
         height, width = picture.shape[:2]
         picture = _enlarged(picture, (max(1, height * 4 // 5), max(1, width * 4 // 5)))
 
 
-def _as_bands(picture: Picture) -> tuple[Picture, dict[int, Rgba] | None]:
-    """(band, row, column): one of palette indices, or the four of RGBA."""
-    words = np.ascontiguousarray(picture).view("<u4")  # one number for each colour
-    colors, which = np.unique(words, return_inverse=True)
-    if len(colors) > _PALETTE:
-        return np.moveaxis(picture, -1, 0), None
-    parts = colors.view("uint8").reshape(-1, 4).tolist()
-    palette: dict[int, Rgba] = {index: (r, g, b, a) for index, (r, g, b, a) in enumerate(parts)}
-    return which.reshape(1, *picture.shape[:2]).astype("uint8"), palette
-
-
-def _encoded(bands: Picture, palette: dict[int, Rgba] | None) -> bytes:
-    """Written by GDAL, which adds neither a time nor its own name."""
+def _encoded(picture: Picture) -> bytes:
+    """Encodes with a palette where the colours fit one; GDAL adds neither a time nor its own name."""
     import rasterio  # noqa: PLC0415 - heavy
     from rasterio.io import MemoryFile  # noqa: PLC0415
 
+    bands, palette = np.moveaxis(picture, -1, 0), dict[int, Rgba]()
+    words = np.ascontiguousarray(picture).view("<u4")  # one number for each colour
+    colors, which = np.unique(words, return_inverse=True)
+    if len(colors) <= _PALETTE:
+        parts = colors.view("uint8").reshape(-1, 4).tolist()
+        palette = {index: (r, g, b, a) for index, (r, g, b, a) in enumerate(parts)}
+        bands = which.reshape(1, *picture.shape[:2]).astype("uint8")
     count, height, width = bands.shape
     anywhere = rasterio.Affine.translation(0, 1)  # without one GDAL warns that the picture is nowhere
     layout = {"count": count, "height": height, "width": width, "dtype": "uint8", "transform": anywhere}

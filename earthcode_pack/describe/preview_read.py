@@ -1,11 +1,11 @@
-"""Few cells of a written file, spread over all of it: what a thumbnail is drawn from. Memory never grows with the file.
+"""Decimated reading of a written file for its thumbnail: memory does not grow with the file.
 
 Rows come out from north to south and columns from west to east, whatever the order in the file.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from earthcode_pack.cf.kinds import is_circular
 from earthcode_pack.cf.missing import unpack, unpacked
 from earthcode_pack.cf.units import same
 from earthcode_pack.cf.variables import variable_of
+from earthcode_pack.describe.rendering import rgb_bands
 from earthcode_pack.errors import Unreadable
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from earthcode_pack.model import Format, Variable, WrittenVariable
 
 LONG_SIDE = 512  # pixels
-_TRIES = 50  # time steps looked at from the first one on, and as many again spread over the rest
+_TRIES = 50  # time steps tried from the first one on, and as many again spread over the rest
 
 Rgba = tuple[int, int, int, int]
 Array = np.ma.MaskedArray[Any, np.dtype[Any]]
@@ -36,24 +37,34 @@ Array = np.ma.MaskedArray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Field:
-    """A decimated picture: ``values`` (band, row, column) with nodata masked, unpacked unless it has a ``palette``.
+    """A decimated field, its rows from north to south, its columns from west to east.
 
-    ``size`` is the height and width in pixels that keep the shape of the area on the ground.
+    Attributes:
+        values: (band, row, column) with nodata masked, unpacked unless there is a palette.
+        size: height and width in pixels that keep the proportions of the area.
+        palette: colour table of a COG.
+        alpha: mask of an RGB picture (row, column).
+
     """
 
     values: Array
     size: tuple[int, int]
     palette: dict[int, Rgba]
-    alpha: NDArray[np.uint8] | None = None  # of an RGB picture: its mask
+    alpha: NDArray[np.uint8] | None = None
 
 
 def read_field(target: Path, format: Format, variable: WrittenVariable, dims: tuple[str, str] | None) -> Field:  # noqa: A002
-    """One variable of a COG, Zarr store (or its zip) or NetCDF-4 file, decimated to at most about a million cells.
+    """Reads one variable of a COG, Zarr store (or its zip) or NetCDF-4 file, decimated to a million cells or fewer.
 
-    Of a cube the first step with valid data is taken. ``dims`` names the rows and the columns (``Grid.dims``), the last
-    two dimensions by default.
+    Args:
+        target: path of the file or store.
+        format: its format.
+        variable: what to read; of a cube the first step with valid data.
+        dims: names of the rows and the columns (``Grid.dims``), the last two dimensions by default.
 
-    Raises ``Unreadable`` where the file holds no such variable, or one that is no picture: text, or a single dimension.
+    Raises:
+        Unreadable: the file has no such variable, or one that cannot be drawn: text, or a single dimension.
+
     """
     if format == "cog":
         return _read_cog(target, variable)
@@ -62,12 +73,15 @@ def read_field(target: Path, format: Format, variable: WrittenVariable, dims: tu
 
 
 def picture_size(shape: tuple[int, int], cell: tuple[float, float] = (1.0, 1.0)) -> tuple[int, int]:
-    """Height and width in pixels, at most ``LONG_SIDE``; ``cell`` is the height and width of one cell.
+    """Returns height and width in pixels, at most ``LONG_SIDE``; a small grid is enlarged by a whole number.
 
-    A small grid is enlarged by a whole number, so that its cells stay squares.
+    Args:
+        shape: rows and columns.
+        cell: height and width of one cell, in any unit.
 
     >>> picture_size((36000, 18000)), picture_size((10, 20)), picture_size((10, 10), (2.0, 1.0))
     ((512, 256), (250, 500), (500, 250))
+
     """
     natural = [count * side / min(cell) for count, side in zip(shape, cell, strict=True)]
     longest = max(natural)
@@ -88,9 +102,14 @@ def _read_cog(target: Path, variable: WrittenVariable) -> Field:
 
 
 def _cog_field(raster: Any, variable: WrittenVariable) -> Field:
+    from rasterio.enums import Resampling  # noqa: PLC0415 - heavy
+
     picture = rgb_bands(variable.colorinterp)
     bands = picture or (1,)
-    palette = {} if picture else _color_table(raster)
+    palette: dict[int, Rgba] = {}
+    if not picture:
+        with suppress(ValueError):  # there is no colour table
+            palette = dict(raster.colormap(1))
     categorical = bool(palette or variable.classes)
     words = {"standard_name": variable.standard_name, "long_name": variable.long_name}
     has_mean = not (categorical or is_circular(variable.name, words, variable.units))
@@ -100,78 +119,39 @@ def _cog_field(raster: Any, variable: WrittenVariable) -> Field:
         bands,
         out_shape=(len(bands), *shape),
         masked=True,
-        resampling=_resampling("average" if has_mean else "nearest"),
+        resampling=Resampling.average if has_mean else Resampling.nearest,
     )
     alpha = raster.dataset_mask(out_shape=shape) if picture else None
-    values = _valid(values if categorical or picture else _unpacked(values, variable))
+    if not (categorical or picture) and (variable.scale, variable.offset) != (None, None):
+        values = values * (1.0 if variable.scale is None else variable.scale) + (variable.offset or 0.0)
+    values = np.ma.abs(values) if values.dtype.kind == "c" else values
+    values = np.ma.masked_invalid(values) if values.dtype.kind == "f" else values
     down = slice(None, None, -1 if raster.transform.e > 0 else 1)
     return Field(values[:, down], size, palette, None if alpha is None else alpha[down])
 
 
-def rgb_bands(colorinterp: tuple[str, ...]) -> tuple[int, int, int] | None:
-    """The numbers, from one, of the red, green and blue bands; None where there are not all three."""
-    if not {"red", "green", "blue"} <= set(colorinterp):
-        return None
-    red, green, blue = (colorinterp.index(color) + 1 for color in ("red", "green", "blue"))
-    return red, green, blue
-
-
-def _resampling(name: str) -> Any:
-    from rasterio.enums import Resampling  # noqa: PLC0415 - heavy
-
-    return Resampling[name]
-
-
-def _color_table(raster: Any) -> dict[int, Rgba]:
-    try:
-        return dict(raster.colormap(1))
-    except ValueError:  # rasterio's way to say that there is none
-        return {}
-
-
-def _unpacked(values: Array, variable: WrittenVariable) -> Array:
-    """Stored value times scale plus offset (GDAL raster data model, «Raster Band»)."""
-    if variable.scale is None and variable.offset is None:
-        return values
-    scale = 1.0 if variable.scale is None else variable.scale
-    unpacked: Array = values * scale + (variable.offset or 0.0)
-    return unpacked
-
-
-def _valid(values: Array) -> Array:
-    """With NaN and infinity masked too, and the magnitude of complex numbers."""
-    if values.dtype.kind == "c":
-        values = np.ma.abs(values)
-    return np.ma.masked_invalid(values) if values.dtype.kind == "f" else values
-
-
 @contextmanager
 def _dataset(target: Path, format: Format) -> Iterator[xr.Dataset]:  # noqa: A002
-    """Opened lazily, stored values with all their attributes; a zip is closed with it."""
+    """Opens a store or file lazily, with stored values and all attributes."""
     import xarray as xr  # noqa: PLC0415 - heavy
+    from zarr.storage import ZipStore  # noqa: PLC0415 - heavy
 
     with ExitStack() as stack:
         try:
-            opened = _zip_store(target, stack) if target.suffix == ".zip" else target
+            opened: Any = target
+            if target.suffix == ".zip":
+                opened = ZipStore(target, mode="r", read_only=True)
+                stack.callback(opened.close)
             engine = "zarr" if format == "zarr" else "h5netcdf"  # named: without it every engine is loaded
-            beside: dict[str, Any] = (
-                {"consolidated": False} if format == "zarr" else {}
-            )  # on a disk the metadata of each array is near
+            # on a disk the metadata of each array is near
+            options: dict[str, Any] = {"consolidated": False} if format == "zarr" else {}
             dataset = xr.open_dataset(
                 opened, engine=engine, chunks=None, decode_times=False, decode_timedelta=False,
-                mask_and_scale=False, decode_coords=False, **beside,
+                mask_and_scale=False, decode_coords=False, **options,
             )  # fmt: skip
         except (OSError, ValueError, KeyError) as error:
             raise Unreadable(f"{target.name}: no preview: {error}", "run again to write it") from error
         yield stack.enter_context(dataset)
-
-
-def _zip_store(target: Path, stack: ExitStack) -> Any:
-    from zarr.storage import ZipStore  # noqa: PLC0415 - heavy
-
-    store = ZipStore(target, mode="r", read_only=True)
-    stack.callback(store.close)
-    return store
 
 
 def _read_cube(dataset: xr.Dataset, target: Path, variable: WrittenVariable, dims: tuple[str, str] | None) -> Field:
@@ -186,10 +166,10 @@ def _read_cube(dataset: xr.Dataset, target: Path, variable: WrittenVariable, dim
 
 
 def _plane(dataset: xr.Dataset, target: Path, variable: WrittenVariable, dims: tuple[str, str] | None) -> xr.DataArray:
-    """The variable with its rows and columns last; nothing is read yet."""
+    """Returns the variable with its rows and columns last; nothing is read yet."""
     if variable.name not in dataset.variables:
         raise Unreadable(
-            f"{target.name}: no variable {variable.name!r}; it holds {', '.join(map(str, dataset.data_vars))}",
+            f"{target.name}: no variable {variable.name!r}; it has {', '.join(map(str, dataset.data_vars))}",
             "name one of them in product.preview.variable",
         )
     array = dataset[variable.name]
@@ -204,13 +184,13 @@ def _plane(dataset: xr.Dataset, target: Path, variable: WrittenVariable, dims: t
 
 
 def _every(size: int) -> slice:
-    """So many cells that at least ``LONG_SIDE`` are left, beginning half a step from the edge."""
+    """Returns the slice that keeps at least ``LONG_SIDE`` cells, beginning half a step from the edge."""
     step = max(1, size // LONG_SIDE)
     return slice(step // 2, None, step)
 
 
 def _first_valid(array: xr.DataArray, held: Variable) -> Array:
-    """(1, row, column) of the first step with valid data, unpacked; all masked where no step looked at has any."""
+    """Returns the first step with valid data (1, row, column), unpacked; all masked where no step tried has any."""
     values: Array = np.ma.array(np.zeros((1, *array.shape[-2:])), mask=True)
     for step in _steps(int(np.prod(array.shape[:-2], dtype="int64"))):
         index = np.unravel_index(step, array.shape[:-2]) if array.ndim > 2 else ()  # noqa: PLR2004
@@ -222,7 +202,7 @@ def _first_valid(array: xr.DataArray, held: Variable) -> Array:
 
 
 def _steps(total: int) -> Iterator[int]:
-    """The first steps one by one, then some spread over the rest: an empty cube must not be read whole.
+    """Yields the first steps one by one, then some spread over the rest: an empty cube must not be read whole.
 
     >>> list(_steps(3)), len(list(_steps(100_000))), max(_steps(100_000))
     ([0, 1, 2], 100, 99999)
@@ -233,7 +213,7 @@ def _steps(total: int) -> Iterator[int]:
 
 
 def _grows(dataset: xr.Dataset, dim: str, other: str, place: str | None, *, unknown: bool) -> bool:
-    """Whether going along ``dim`` leads north (or east); ``unknown`` where no coordinate tells.
+    """Tells whether going along ``dim`` leads north (or east); ``unknown`` where no coordinate tells.
 
     A two-dimensional latitude or longitude (``place``) tells, as along the track of a swath, else the axis' own
     coordinate. Most of the steps decide, for longitudes may jump at 180°.
@@ -252,7 +232,7 @@ def _coordinate(dataset: xr.Dataset, dim: str) -> xr.DataArray | None:
 
 
 def _cell(dataset: xr.Dataset, y: str, x: str) -> tuple[float, float]:
-    """Height and width of a cell where both axes tell it in one unit, else a square."""
+    """Returns height and width of a cell where both axes are known in one unit, else those of a square."""
     axes = [axis for dim in (y, x) if (axis := _coordinate(dataset, dim)) is not None and axis.size > 1]
     units = [str(axis.attrs.get("units", "")) for axis in axes]
     if len(axes) < 2 or not same(*units):  # noqa: PLR2004 - rows and columns

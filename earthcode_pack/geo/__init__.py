@@ -1,5 +1,5 @@
 """Geometry in longitude and latitude: boxes on the circle, cells on the sphere, extents of grids in any CRS.
 
-It knows CRS and arithmetic, neither files nor STAC. Degrees throughout, longitude before latitude (OGC:CRS84), boxes
-(west, south, east, north) with ``west > east`` across the antimeridian (RFC 7946, 5.2).
+The package knows CRS and arithmetic, neither files nor STAC. Degrees throughout, longitude before latitude
+(OGC:CRS84), boxes (west, south, east, north) with ``west > east`` across the antimeridian (RFC 7946, 5.2).
 """

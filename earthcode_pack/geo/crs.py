@@ -1,4 +1,4 @@
-"""Coordinate reference systems as the extent of a grid needs them: from x and y to longitude and latitude.
+"""Coordinate reference systems, and the transformation of x and y to longitude and latitude.
 
 Coordinates are x before y, in the units of the CRS; longitudes and latitudes are those of OGC:CRS84 in degrees.
 """
@@ -19,8 +19,8 @@ from earthcode_pack.geo.box import POLE, Array
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
-_BACK = 1e-6  # of the size of a grid: how far a place may be from where it was, there and back
-_METRE = 1.0  # likewise, in metres: inverses of some projections are series that end
+_BACK = 1e-6  # of the size of a grid: the largest error of a transformation there and back
+_METRE = 1.0  # likewise, in metres: inverses of some projections are truncated series
 _STEPS = 9  # around the circle of longitudes
 _PARALLELS = (-60.0, 0.0, 45.0)
 _ALIKE = 1e-6  # of a step: rounding
@@ -29,7 +29,7 @@ _AT_POLE = 1e-6  # degrees
 
 @dataclass(frozen=True)
 class Pole:
-    """A pole in the plane of a CRS: ``places`` (n, 2) that PROJ gives for it, ``is_point`` where they are one."""
+    """A pole in the plane of a CRS: its ``places`` (n, 2) by PROJ, and whether these are a single point."""
 
     latitude: float
     places: Array
@@ -38,62 +38,64 @@ class Pole:
 
 @dataclass(frozen=True)
 class Projection:
-    """The way from a CRS to longitude and latitude, and what its plane is like.
+    """Transformation from a CRS to longitude and latitude, with properties of its plane.
 
-    ``plane`` leads to the longitude and latitude that are projected, without a change of datum; None where the CRS has
-    longitudes and latitudes itself. ``period`` is the length of the circle of longitudes along x, None but for
-    cylinders; ``metre`` the length of a metre in the units of the CRS; ``poles`` those that it shows.
+    Attributes:
+        crs: the horizontal CRS.
+        to_lonlat: to OGC:CRS84, with a change of datum.
+        plane: to the longitude and latitude that are projected, without a change of datum; None for a geographic CRS.
+        quarter: 90° in the unit of the latitudes that are projected.
+        period: length of the circle of longitudes along x for cylindrical projections, else None.
+        metre: length of a metre in the units of the CRS.
+        poles: the poles that have places in the plane.
+
     """
 
     crs: CRS
     to_lonlat: Transformer
     plane: Transformer | None
+    quarter: float
     period: float | None
     metre: float
     poles: tuple[Pole, ...]
 
     def lonlat(self, x: Array, y: Array, size: float) -> Array:
-        """Longitudes and latitudes (n, 2) of places in a grid of some size; NaN for those off the Earth.
+        """Transforms points of a grid to longitudes and latitudes (n, 2), NaN for points off the Earth.
 
-        Beyond their limb projections fold back or wrap: a place is on the Earth where the way back leads to it again.
+        Beyond their limb projections fold back or wrap: a point is on the Earth where the inverse leads back to it.
+
+        Args:
+            x: easting or longitude in the units of the CRS.
+            y: northing or latitude, likewise.
+            size: longer side of the grid, likewise; the inverse must be exact to a millionth of it.
+
+        Returns:
+            Longitude and latitude of each point in degrees.
+
         """
-        y = self._upright(y)
+        if self.crs.is_geographic and not self.crs.is_derived:  # the edges of cells centred on a pole lie beyond it
+            y = y.clip(-self.quarter, self.quarter)
         there = np.column_stack(self.to_lonlat.transform(x, y))
         off = ~np.isfinite(there).all(axis=1) | (np.abs(there[:, 1]) > POLE + _AT_POLE)
         if self.plane is not None:
-            off |= ~self._leads_back(x, y, size)
+            lon, lat = self.plane.transform(x, y)
+            back = self.plane.transform(lon, lat, direction="INVERSE")
+            with np.errstate(invalid="ignore"):
+                across = back[0] - x
+                if self.period is not None:
+                    across = (across + self.period / 2) % self.period - self.period / 2
+                near = np.hypot(across, back[1] - y) <= max(size * _BACK, self.metre * _METRE)
+            at_pole = (np.abs(lat) > self.quarter - _AT_POLE) & np.isfinite(lat) & np.isfinite(back[1])
+            off |= ~(near | at_pole)
         there[off] = np.nan
         return there
-
-    def _upright(self, y: Array) -> Array:
-        """Latitudes of edges end at the poles, where cells have their centres on them."""
-        if not self.crs.is_geographic or self.crs.is_derived:
-            return y
-        quarter = math.pi / 2 / self.crs.axis_info[0].unit_conversion_factor
-        return y.clip(-quarter, quarter)
-
-    def _leads_back(self, x: Array, y: Array, size: float) -> Mask:
-        assert self.plane is not None
-        lon, lat = self.plane.transform(x, y)
-        back = self.plane.transform(lon, lat, direction="INVERSE")
-        with np.errstate(invalid="ignore"):
-            across = back[0] - x
-            if self.period is not None:
-                across = (across + self.period / 2) % self.period - self.period / 2
-            near: Mask = np.hypot(across, back[1] - y) <= max(size * _BACK, self.metre * _METRE)
-        at_pole: Mask = (np.abs(lat) > self._quarter() - _AT_POLE) & np.isfinite(lat) & np.isfinite(back[1])
-        return near | at_pole
-
-    def _quarter(self) -> float:
-        base = self.crs.geodetic_crs
-        return math.pi / 2 / base.axis_info[0].unit_conversion_factor if base else POLE
 
 
 @lru_cache(maxsize=256)
 def proj_code(wkt: str) -> str | None:
-    """Looks up ``EPSG:32631`` for a CRS, whatever it is named; None where no authority knows it.
+    """Looks up the code of a CRS, such as ``EPSG:32631``; None where no authority has one.
 
-    PROJ looks a third of a second for what it does not find: so answers are kept.
+    Cached, since a search without result takes PROJ a third of a second.
     """
     authority = crs_of(wkt).to_authority()
     return ":".join(authority) if authority else None
@@ -101,47 +103,51 @@ def proj_code(wkt: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def crs_of(wkt: str) -> CRS:
-    """The CRS of a WKT; kept, for thousands of grids share a few."""
+    """Parses a WKT CRS; cached, since thousands of grids share a few."""
     return CRS.from_wkt(wkt)
 
 
 @lru_cache(maxsize=64)
 def projection_of(wkt: str) -> Projection:
-    """The way of a CRS to longitude and latitude.
+    """Builds the transformation from a CRS to longitude and latitude.
 
-    Raises ``Unreadable`` for one that names no place on the Earth: an engineering CRS, or that of another planet.
+    Args:
+        wkt: a CRS, of which the horizontal part is used.
+
+    Raises:
+        Unreadable: the CRS does not locate places on the Earth: an engineering CRS, or that of another planet.
+
     """
-    crs = _horizontal(crs_of(wkt))
+    crs = crs_of(wkt)
+    while crs.is_compound:
+        crs = crs.sub_crs_list[0]
+    crs = crs.to_2d() if len(crs.axis_info) > 2 else crs  # noqa: PLR2004 - dimensions
     remedy = "set source.crs with override: true to the CRS of the data"
     if crs.is_geocentric or crs.is_vertical or crs.is_engineering:
-        raise Unreadable(f"{crs.name}, a {crs.type_name}, is no CRS of a map", remedy)
+        raise Unreadable(f"{crs.name}, a {crs.type_name}, is not a map CRS", remedy)
+    base = crs.geodetic_crs
+    quarter = math.pi / 2 / base.axis_info[0].unit_conversion_factor if base else POLE
     try:
         to_lonlat, plane = Transformer.from_crs(crs, "OGC:CRS84", always_xy=True), _without_datum(crs)
     except ProjError as error:
-        way = f"PROJ has no way from the CRS {crs.name} to longitude and latitude on the Earth"
-        raise Unreadable(f"{way}: {error}", remedy) from error
+        message = f"PROJ cannot transform the CRS {crs.name} to longitude and latitude on the Earth: {error}"
+        raise Unreadable(message, remedy) from error
     axis = crs.axis_info[0].unit_conversion_factor  # metres or radians
     metre = 1 / (axis * 6_378_137.0) if crs.is_geographic else 1 / axis
     poles = tuple(pole for latitude in (POLE, -POLE) if (pole := _pole(to_lonlat, latitude, metre)).places.size)
-    return Projection(crs, to_lonlat, plane, _period(crs, plane), metre, poles)
+    period = _period(plane, quarter / POLE) if plane is not None else None
+    return Projection(crs, to_lonlat, plane, quarter, period, metre, poles)
 
 
 def is_greenwich_degrees(crs: CRS) -> bool:
-    """Tells whether a CRS has longitude and latitude from Greenwich in degrees: not rotated, not derived."""
+    """Tells whether a CRS has longitude and latitude from Greenwich in degrees, neither rotated nor derived."""
     meridian = crs.prime_meridian.longitude if crs.prime_meridian else 0.0
     degrees = all(axis.unit_name == "degree" for axis in crs.axis_info[:2])
     return bool(crs.is_geographic and not crs.is_derived and meridian == 0 and degrees)
 
 
-def _horizontal(crs: CRS) -> CRS:
-    """Returns the horizontal part of a CRS."""
-    if crs.is_compound:
-        return _horizontal(crs.sub_crs_list[0])
-    return crs.to_2d() if len(crs.axis_info) > 2 else crs  # noqa: PLR2004 - dimensions
-
-
 def _without_datum(crs: CRS) -> Transformer | None:
-    """Transformer from a projected CRS to the longitude and latitude that it projects: PROJ's inverse alone."""
+    """Returns PROJ's inverse alone, from a projected CRS to the longitude and latitude that it projects."""
     while crs.is_bound and crs.source_crs is not None:
         crs = crs.source_crs
     if crs.is_geographic or crs.geodetic_crs is None:
@@ -158,12 +164,8 @@ def _pole(to_lonlat: Transformer, latitude: float, metre: float) -> Pole:
     return Pole(latitude, places, is_point=bool(places.size) and float(np.ptp(places, axis=0).max()) < metre)
 
 
-def _period(crs: CRS, plane: Transformer | None) -> float | None:
-    """The length along x of the circle of longitudes, where meridians are parallel lines at even distances."""
-    base = crs.geodetic_crs
-    if plane is None or base is None:
-        return None
-    degree = math.radians(1) / base.axis_info[0].unit_conversion_factor
+def _period(plane: Transformer, degree: float) -> float | None:
+    """Returns the length of the circle of longitudes along x, where meridians are parallel lines at even distances."""
     lons = np.arange(_STEPS) * degree * 360 / _STEPS
     rows = [plane.transform(lons, np.full(_STEPS, lat * degree), direction="INVERSE") for lat in _PARALLELS]
     xs, ys = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])

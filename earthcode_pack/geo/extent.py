@@ -1,37 +1,38 @@
-"""Boxes in longitude and latitude of grids in any CRS, by their edges."""
+"""Bounding boxes in longitude and latitude of grids in any CRS, by their outer edges."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.geo.box import CIRCLE, HALF, POLE, ROUND, apart, arcs_between, box_of_arcs, smallest_arc
+from earthcode_pack.geo.box import CIRCLE, HALF, POLE, ROUND, Box, apart, arcs_between, box_of_arcs, smallest_arc
 from earthcode_pack.geo.crs import projection_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from earthcode_pack.geo.box import Array, Box
-    from earthcode_pack.geo.crs import Mask, Pole
+    from earthcode_pack.geo.box import Array
+    from earthcode_pack.geo.crs import Mask
+    from earthcode_pack.model import Grid
 
-_PER_SIDE = 64  # places along an edge: straight lines in one CRS are curves in the other
-_CLOSER, _ROUNDS = 16, 2  # places on either side of the farthest, by which it is found closer, and how often
-_FEW = 20  # places along an edge, as PROJ's transform_bounds and its users mostly take
-_INSIDE = 200  # places across a grid whose edges leave the Earth
+_PER_SIDE = 64  # points along an edge: straight lines in one CRS are curves in the other
+_CLOSER, _ROUNDS = 16, 2  # further points on either side of each extreme, and how often they are added
+_FEW = 20  # points along an edge, as PROJ's transform_bounds and most of its users take
+_INSIDE = 200  # points across a grid whose edges leave the Earth
 _BISECTIONS = 40
-_EDGE = 1e-9  # of the grid: what lies on its edge
+_EDGE = 1e-9  # of the grid: tolerance for a pole on its edge
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The outer edges of a grid: a parallelogram in the plane of a CRS (WKT).
+    """Outer edges of a grid: a parallelogram in the plane of a CRS (WKT).
 
-    ``corner`` is its place at (0, 0), ``right`` and ``down`` are the vectors along its first row and its first column
-    (dx, dy), in the units of the CRS, x before y. A place in it is (u, v): fractions of the way right and down.
+    ``corner`` is its point at (0, 0), ``right`` and ``down`` are the vectors (dx, dy) along its first row and its first
+    column, in the units of the CRS, x before y. Points in it are given as (u, v): fractions of the way right and down.
     """
 
     crs: str
@@ -52,36 +53,39 @@ class Frame:
         height, width = shape[-2:]
         return cls(crs, (c, f), (a * width, d * width), (b * height, e * height))
 
-    @property
-    def size(self) -> float:
-        """The longer side of its box, in units of the CRS."""
-        return max(abs(self.right[0]) + abs(self.down[0]), abs(self.right[1]) + abs(self.down[1]))
+    @classmethod
+    def of_grid(cls, grid: Grid) -> Frame:
+        """Makes the frame of a grid by its affine, or by its bounds where the cells are not regular."""
+        if grid.transform is None:
+            return cls.of_bounds(grid.crs, grid.bounds)
+        return cls.of_transform(grid.crs, grid.transform, grid.shape)
 
     @property
     def is_turned(self) -> bool:
-        """Tells whether its sides are not those of the axes."""
+        """Tells whether its sides are not parallel to the axes."""
         return self.right[1] != 0 or self.down[0] != 0
 
-    def places(self, u: Array, v: Array) -> tuple[Array, Array]:
-        """X and y of places in it."""
-        x = self.corner[0] + u * self.right[0] + v * self.down[0]
-        return x, self.corner[1] + u * self.right[1] + v * self.down[1]
-
     def fractions(self, places: Array) -> tuple[Array, Array]:
-        """U and v of places (n, 2) in x and y."""
+        """Returns u and v of points (n, 2) in x and y."""
         (a, d), (b, e) = self.right, self.down
         x, y = (places - np.array(self.corner)).T
         with np.errstate(divide="ignore", invalid="ignore"):  # a grid without width or height holds nothing
             return (e * x - b * y) / np.float64(a * e - b * d), (a * y - d * x) / np.float64(a * e - b * d)
 
     def lonlat(self, u: Array, v: Array) -> Array:
-        """Longitudes and latitudes (n, 2) of places in it; NaN off the Earth."""
-        return projection_of(self.crs).lonlat(*self.places(u, v), self.size)
+        """Returns longitudes and latitudes (n, 2) of points in it, NaN off the Earth."""
+        x = self.corner[0] + u * self.right[0] + v * self.down[0]
+        y = self.corner[1] + u * self.right[1] + v * self.down[1]
+        size = max(abs(self.right[0]) + abs(self.down[0]), abs(self.right[1]) + abs(self.down[1]))
+        return projection_of(self.crs).lonlat(x, y, size)
 
     def ring(self, along: Array) -> Array:
-        """Longitudes and latitudes (n, 2) of places on its edges, by how many sides they are away from (0, 0).
+        """Returns longitudes and latitudes (n, 2) of points on its edges.
 
-        From there sides run down, right, up and back (0…4): counter-clockwise where rows run from north to south.
+        Args:
+            along: number of sides from (0, 0), from 0 to 4: down, right, up and back, which is counter-clockwise where
+                rows run from north to south.
+
         """
         side, t = np.divmod(along, 1)
         one, zero = np.ones_like(t), np.zeros_like(t)
@@ -90,23 +94,37 @@ class Frame:
         return self.lonlat(u, v)
 
 
+def grid_box(grid: Grid) -> Box:
+    """Returns the box of the outer cell edges, or of the places of data without cells, in longitude and latitude.
+
+    Raises:
+        Unreadable: no part of the grid lies on the Earth.
+
+    """
+    return Box(*grid.lonlat) if grid.lonlat is not None else lonlat_box(Frame.of_grid(grid))
+
+
 @lru_cache(maxsize=4096)  # many scenes share one grid
 def lonlat_box(frame: Frame) -> Box:
-    """The box of all of a grid that lies on the Earth, in longitude and latitude.
+    """Returns the box of the part of a grid that lies on the Earth, in longitude and latitude.
 
-    Sampled along the edges, closer where they reach farthest; over the whole grid where its edges leave the Earth. A
-    grid over a pole reaches it and holds every longitude.
+    The edges are sampled, more densely near the extremes; where they leave the Earth the whole grid is sampled. The box
+    of a grid that contains a pole reaches it and has every longitude.
 
-    Raises ``Unreadable`` where no place of it lies on the Earth.
+    Raises:
+        Unreadable: no part of the grid lies on the Earth.
+
     """
     return _box(frame, _PER_SIDE, _CLOSER)
 
 
 @lru_cache(maxsize=4096)
 def doubt(frame: Frame) -> tuple[float, float]:
-    """Degrees (x, y) by which a box is off that is taken from a few places of each edge, as most tools do.
+    """Returns the error in degrees (x, y) of a box that is sampled coarsely along the edges, as most tools do.
 
-    Raises ``Unreadable`` where no place of the grid lies on the Earth.
+    Raises:
+        Unreadable: no part of the grid lies on the Earth.
+
     """
     box, few = lonlat_box(frame), _box(frame, _FEW, closer=0)
     x, y = (max(apart(box[side], few[side]) for side in sides) for sides in ((0, 2), (1, 3)))
@@ -118,7 +136,7 @@ def _box(frame: Frame, per_side: int, closer: int) -> Box:
     points = frame.ring(along)
     for _ in range(_ROUNDS if closer else 0):
         if np.isfinite(points).all():
-            along = _closer(along, points, closer)
+            along = _refined(along, points, closer)
             points = frame.ring(along)
     arcs, lats = _arcs(points, np.roll(points, -1, axis=0)), points[:, 1]
     leaves = not np.isfinite(points).all()
@@ -129,22 +147,20 @@ def _box(frame: Frame, per_side: int, closer: int) -> Box:
 
 
 def _with_poles(frame: Frame, arcs: Array, lats: Array) -> Box:
-    """A pole that lies within a grid or on its edge is reached; one that is a place within it has every longitude."""
-    reached = [pole for pole in projection_of(frame.crs).poles if _within(frame, pole, _EDGE).any()]
-    every = any(pole.is_point and _within(frame, pole, -ROUND).all() for pole in reached)
-    latitudes = [float(lats.min()), float(lats.max()), *(pole.latitude for pole in reached)]
+    """Extends a box to the poles in the grid or on its edge; a pole that is a point within it has every longitude."""
+    latitudes, every = [float(lats.min()), float(lats.max())], False
+    for pole in projection_of(frame.crs).poles:
+        u, v = frame.fractions(pole.places)
+        low, high = np.minimum(u, v), np.maximum(u, v)
+        if ((low >= -_EDGE) & (high <= 1 + _EDGE)).any():
+            latitudes.append(pole.latitude)
+            every |= pole.is_point and bool(((low >= ROUND) & (high <= 1 - ROUND)).all())
     circle = np.array([[-HALF, CIRCLE]])
     return box_of_arcs(circle if every or not arcs.size else arcs, min(latitudes), max(latitudes))
 
 
-def _within(frame: Frame, pole: Pole, slack: float) -> Mask:
-    u, v = frame.fractions(pole.places)
-    within: Mask = (np.minimum(u, v) >= -slack) & (np.maximum(u, v) <= 1 + slack)
-    return within
-
-
-def _closer(along: Array, ring: Array, more_places: int) -> Array:
-    """More places along the edges, on either side of those that reach farthest to each side."""
+def _refined(along: Array, ring: Array, more_places: int) -> Array:
+    """Adds points along the edges, on either side of the westernmost, easternmost, southernmost and northernmost."""
     lons, lats = ring.T
     arcs = arcs_between(lons, np.roll(lons, -1))
     west, width = smallest_arc(arcs) if arcs.size else (-HALF, CIRCLE)
@@ -159,12 +175,19 @@ def _closer(along: Array, ring: Array, more_places: int) -> Array:
     return np.unique(np.concatenate(more))
 
 
+def _arcs(first: Array, second: Array) -> Array:
+    """Returns the arcs between pairs of points that are both on the Earth and not at a pole."""
+    known = np.isfinite(first + second).all(axis=1) & (np.abs(first[:, 1]) < POLE - ROUND)
+    known &= np.abs(second[:, 1]) < POLE - ROUND
+    return arcs_between(first[known, 0], second[known, 0])
+
+
 # --- grids that leave the Earth ---------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=2)  # its box, and how far it is in doubt
 def _over_all(frame: Frame, across: int) -> tuple[Array, Array]:
-    """Arcs of longitude between neighbours all over a grid, and latitudes: of what lies on the Earth, to its limb."""
+    """Returns arcs of longitude between neighbours all over a grid, and latitudes, of what lies on the Earth."""
     t = np.linspace(0, 1, across + 1)
     u, v = np.meshgrid(t, t)
     points = frame.lonlat(u.ravel(), v.ravel()).reshape(*u.shape, 2)
@@ -174,30 +197,16 @@ def _over_all(frame: Frame, across: int) -> tuple[Array, Array]:
             "no cell of the grid lies on the Earth", "set source.crs with override: true to the CRS of the data"
         )
     arcs, lats = [], [points[seen][:, 1]]
-    for axis in (0, 1):
-        first, second = _pairs(points, axis)
-        on, limb = _limb(frame, np.stack([u, v]), seen, axis)
-        arcs += [_arcs(first.reshape(-1, 2), second.reshape(-1, 2)), _arcs(on, limb)]
+    for one, other in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):  # neighbours by row, by column
+        first, second = (np.stack([u[side], v[side]]) for side in (one, other))
+        on, limb = _limb(frame, first, second, seen[one], seen[other])
+        arcs += [_arcs(points[one].reshape(-1, 2), points[other].reshape(-1, 2)), _arcs(on, limb)]
         lats.append(limb[:, 1])
     return np.vstack(arcs), np.concatenate(lats)
 
 
-def _arcs(first: Array, second: Array) -> Array:
-    """Arcs between pairs of places that are both on the Earth and no pole."""
-    known = np.isfinite(first + second).all(axis=1) & (np.abs(first[:, 1]) < POLE - ROUND)
-    known &= np.abs(second[:, 1]) < POLE - ROUND
-    return arcs_between(first[known, 0], second[known, 0])
-
-
-def _pairs(values: Any, axis: int) -> tuple[Any, Any]:
-    """All of an array but the last, and all but the first along an axis: neighbours."""
-    last = values.shape[axis] - 1
-    return np.take(values, range(last), axis), np.take(values, range(1, last + 1), axis)
-
-
-def _limb(frame: Frame, places: Array, seen: Mask, axis: int) -> tuple[Array, Array]:
-    """Places on the Earth beside one off it, and the last places on it between the two, by bisection."""
-    (first, second), (here, there) = _pairs(places, axis + 1), _pairs(seen, axis)
+def _limb(frame: Frame, first: Array, second: Array, here: Mask, there: Mask) -> tuple[Array, Array]:
+    """Bisects between neighbours of which one is off the Earth; returns the one on it and the last point on it."""
     border = here != there
     on = np.where(here, first, second)[:, border]
     off = np.where(here, second, first)[:, border]

@@ -1,4 +1,4 @@
-"""Cells and places on the sphere as rings in the plane of longitude and latitude, and their boxes. Pure arithmetic.
+"""Cells and places on the sphere as rings in the plane of longitude and latitude, and their boxes: pure arithmetic.
 
 Degrees throughout. A ring is an (n, 2) array, not closed, of longitudes *without jumps* and latitudes: its longitudes
 may lie beyond ±180, and where it goes round a pole, or touches one, it runs along the whole edge ±90 of the plane.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earthcode_pack.geo.box import CIRCLE, HALF, POLE, ROUND, box_of_arcs, unwrapped
+from earthcode_pack.geo.box import CIRCLE, HALF, POLE, ROUND, box_of_arcs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ _SIDES = np.array([(-1, -1), (-1, 1), (1, 1), (1, -1)])  # the corners of a cell
 
 
 def box_of_rings(rings: Iterable[Array]) -> Box:
-    """The smallest box on the circle that holds all rings, or lines without jumps."""
+    """Returns the smallest box that contains all rings, or lines without jumps in longitude."""
     every = list(rings)
     south, north = min(ring[:, 1].min() for ring in every), max(ring[:, 1].max() for ring in every)
     arcs = [(float(ring[:, 0].min()), float(np.ptp(ring[:, 0]))) for ring in every]
@@ -37,7 +37,7 @@ def box_of_rings(rings: Iterable[Array]) -> Box:
 
 
 def box_of_places(lon: Array, lat: Array) -> Box:
-    """The smallest box on the circle that holds all places."""
+    """Returns the smallest box that contains all places, given by longitudes and latitudes of one shape."""
     every = np.unique(lon % CIRCLE)
     return box_of_arcs(np.column_stack([every, np.zeros_like(every)]), float(lat.min()), float(lat.max()))
 
@@ -46,13 +46,13 @@ def box_of_places(lon: Array, lat: Array) -> Box:
 
 
 def vectors(lon: Array, lat: Array) -> Array:
-    """Unit vectors (…, 3) towards places; NaN for those that are missing."""
+    """Returns unit vectors (…, 3) towards places, NaN for missing ones."""
     lam, phi = np.radians(lon, dtype=np.float64), np.radians(lat, dtype=np.float64)
     return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
 
 
 def degrees(towards: Array) -> tuple[Array, Array]:
-    """Longitudes and latitudes of vectors of any length."""
+    """Returns longitudes and latitudes of vectors (…, 3) of any length."""
     x, y, z = np.moveaxis(towards, -1, 0)
     return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
@@ -77,7 +77,7 @@ class Cells:
 
     @property
     def valid(self) -> Mask:
-        """Which cells have a place."""
+        """Mask of the cells that have a place."""
         here: Mask = np.isfinite(self.lon) & np.isfinite(self.lat)
         if self.vertices is None:
             return here
@@ -85,7 +85,7 @@ class Cells:
         return here & corners
 
     def corners(self, rows: Index, columns: Index, sides: Index) -> tuple[Array, Array]:
-        """Longitudes and latitudes of one corner of each of some valid cells."""
+        """Returns longitudes and latitudes of one corner of each of some valid cells."""
         if self.vertices is not None:
             place = rows, columns, np.array(self.order)[sides]
             return self.vertices[0][place].astype(np.float64), self.vertices[1][place].astype(np.float64)
@@ -95,7 +95,7 @@ class Cells:
         return degrees(self._half_way(rows, columns, down, right))
 
     def _half_way(self, rows: Index, columns: Index, down: Index, right: Index) -> Array:
-        """The middle of four centres."""
+        """Returns the middle of four centres, as vectors."""
         nowhere = np.zeros_like(down)
         here = self._towards(rows, columns)
         beside = self._next(here, rows, columns, nowhere, right)
@@ -105,7 +105,7 @@ class Cells:
         return np.asarray(here + beside + below + across)
 
     def _next(self, here: Array, rows: Index, columns: Index, down: Index, right: Index) -> Array:
-        """The neighbour; where there is none, the opposite one turned about the centre."""
+        """Returns the neighbour; where there is none, the opposite one turned about the centre."""
         there = self._towards(rows + down, columns + right)
         opposite = self._towards(rows - down, columns - right)
         turned = 2 * (here * opposite).sum(axis=-1, keepdims=True) * here - opposite
@@ -120,9 +120,16 @@ class Cells:
 
 
 def cells_of(lon: Array, lat: Array, vertices: tuple[Array, Array] | None = None) -> Cells:
-    """Cells by centres (rows, columns) and, where there are any, four vertices each in any order that goes round.
+    """Makes cells from centres and vertices.
 
-    Raises ``ValueError`` where a single row or column without vertices leaves the size of cells unknown.
+    Args:
+        lon: longitudes of the centres (rows, columns).
+        lat: latitudes of the centres.
+        vertices: longitudes and latitudes (rows, columns, 4) in any order that goes round the cell.
+
+    Raises:
+        ValueError: there are no vertices, and a single row or column leaves the size of cells unknown.
+
     """
     cells = Cells(lon, lat)
     if vertices is not None:
@@ -133,7 +140,7 @@ def cells_of(lon: Array, lat: Array, vertices: tuple[Array, Array] | None = None
 
 
 def _order(cells: Cells, vertices: tuple[Array, Array]) -> tuple[int, ...]:
-    """Which vertex is which corner: the order in which they lie nearest to where the centres suggest."""
+    """Finds the order of the vertices in which they lie nearest to the corners that the centres suggest."""
     rows, columns = np.nonzero(replace(cells, vertices=vertices).valid)
     step = max(1, rows.size // _SAMPLE)
     rows, columns = rows[::step], columns[::step]
@@ -145,13 +152,13 @@ def _order(cells: Cells, vertices: tuple[Array, Array]) -> tuple[int, ...]:
 
 
 def _plain_edges(lon: Array, lat: Array) -> tuple[Array, Array] | None:
-    """Edges (columns + 1, rows + 1) where longitudes differ by column alone and latitudes by row alone."""
+    """Returns edges (columns + 1, rows + 1) where longitudes differ by column alone and latitudes by row alone."""
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         return None
     if np.abs(lon - lon[:1]).max() > ROUND or np.abs(lat - lat[:, :1]).max() > ROUND:
         return None
     columns, rows = lon[0].astype(np.float64), lat[:, 0].astype(np.float64)
-    return _between(unwrapped(columns)), _between(rows).clip(-POLE, POLE)
+    return _between(np.unwrap(columns, period=CIRCLE)), _between(rows).clip(-POLE, POLE)
 
 
 def _between(centres: Array) -> Array:
@@ -160,10 +167,12 @@ def _between(centres: Array) -> Array:
 
 
 def rings_of(cells: Cells, per_side: int | None = None) -> Iterator[Array]:
-    """Rings that together cover the cells: of tiles, small enough that each is simple in the plane.
+    """Yields rings that together cover the cells: of tiles, small enough that each is simple in the plane.
 
-    In a tile, what lies between the first and the last valid cell of a row counts as covered. ``per_side`` keeps the
-    corners of so many cells along each side of a tile that is whole; neighbours keep the same.
+    Args:
+        cells: the cells; in a tile, all between the first and the last valid cell of a row counts as covered.
+        per_side: number of cells along each side of a complete tile whose corners are kept, all by default.
+
     """
     height, width = cells.lon.shape
     valid = cells.valid
@@ -181,7 +190,7 @@ def _cuts(size: int) -> Iterator[tuple[int, int]]:
 
 
 def _hull(valid: Mask, per_side: int | None) -> tuple[Index, Index, Index]:
-    """Corners (row, column, side) around the valid cells of a tile, clockwise as the array is printed."""
+    """Returns corners (row, column, side) around the valid cells of a tile, clockwise as the array is printed."""
     rows = np.flatnonzero(valid.any(axis=1))
     rows = rows[_some(rows.size, per_side)]
     first = valid[rows].argmax(axis=1)
@@ -205,9 +214,14 @@ def _some(size: int, most: int | None) -> Index:
 
 
 def plane_ring(lon: Array, lat: Array) -> Array:
-    """A closed path on the sphere, less than 180° of longitude across but about a pole, as a ring in the plane.
+    """Returns a closed path on the sphere as a ring in the plane.
 
-    One that goes round a pole is closed along that pole; one that touches a pole, along the part of it that it spans.
+    A path round a pole is closed along that pole; one that touches a pole, along the part of it that it spans.
+
+    Args:
+        lon: longitudes of the path, which spans less than 180° unless it goes round a pole.
+        lat: its latitudes.
+
     """
     lon, lat = _through_poles(lon, lat)
     at_pole = np.abs(lat) > POLE - _AT_POLE
@@ -215,7 +229,7 @@ def plane_ring(lon: Array, lat: Array) -> Array:
         return np.column_stack([lon, lat])
     if at_pole.any():
         return _from_pole(lon, lat, at_pole)
-    around = unwrapped(np.append(lon, lon[0]))
+    around = np.unwrap(np.append(lon, lon[0]), period=CIRCLE)
     if abs(around[-1] - around[0]) < HALF:
         return np.column_stack([around[:-1], lat])
     pole = float(np.copysign(POLE, lat.mean()))
@@ -224,7 +238,7 @@ def plane_ring(lon: Array, lat: Array) -> Array:
 
 
 def _through_poles(lon: Array, lat: Array) -> tuple[Array, Array]:
-    """With the pole itself between two places on opposite meridians near it."""
+    """Inserts the pole between two places on opposite meridians near it."""
     leap = np.abs((np.roll(lon, -1) - lon + HALF) % CIRCLE - HALF) > HALF - ROUND
     near = np.abs(lat + np.roll(lat, -1)) > 2 * POLE - 2  # within a degree or so
     after = np.flatnonzero(leap & near & (np.abs(lat) < POLE - _AT_POLE)) + 1
@@ -233,11 +247,11 @@ def _through_poles(lon: Array, lat: Array) -> tuple[Array, Array]:
 
 
 def _from_pole(lon: Array, lat: Array, at_pole: Mask) -> Array:
-    """A pole has every longitude: it takes those of its neighbours before and after."""
+    """Gives each pole, which has every longitude, those of its neighbours before and after."""
     start = -int(np.flatnonzero(at_pole & ~np.roll(at_pole, -1))[0])  # from a place at the pole on to one that is not
     lon, lat, at_pole = np.roll(lon, start), np.roll(lat, start), np.roll(at_pole, start)
     away = np.flatnonzero(~at_pole)
-    around, points = unwrapped(lon[away]), []
+    around, points = np.unwrap(lon[away], period=CIRCLE), []
     for index, before in enumerate(np.searchsorted(away, np.arange(lon.size))):
         if at_pole[index]:
             sides = around[max(before - 1, 0) : before + 1]

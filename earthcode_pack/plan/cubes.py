@@ -225,7 +225,7 @@ def _refuse_clocks_that_differ(sources: list[Source]) -> None:
 
 
 def _refuse_what_has_no_levels(inputs: tuple[Input, ...]) -> None:
-    """Levels are placed by an affine alone (zarr-conventions ``spatial`` v0.1), in groups called 1, 2, …"""
+    """Levels are placed by an affine alone (zarr-conventions ``spatial`` v0.1), in groups called 1, 2 and so on."""
     grid = inputs[0].grid
     if grid.kind != "grid":
         raise Contradiction(

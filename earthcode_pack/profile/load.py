@@ -1,4 +1,4 @@
-"""Reading a profile: from a file, a URL or a mapping, to a value whose paths no longer depend on where it was read."""
+"""Reads a profile from a file, a URL or a mapping, and makes its paths absolute."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ from pydantic import BaseModel, ValidationError
 from earthcode_pack.errors import EarthcodePackError, OutsideError, ProfileError
 from earthcode_pack.profile.messages import explain
 from earthcode_pack.profile.model import Profile
-from earthcode_pack.profile.written import MAX_SIZE, Written, parse
+from earthcode_pack.profile.yaml_source import MAX_SIZE, Written, parse
 from earthcode_pack.redact import shown
 
 _ABSENT = (404, 410)
 
 
 def load_profile(profile: str | Path | Mapping[str, Any], base: str | Path | None = None) -> Profile:
-    """The profile, validated, its relative paths made absolute.
+    """Reads and validates a profile, and makes its relative paths absolute.
 
-    ``profile`` is a path, any fsspec URL, or a mapping in the form of the YAML; ``base`` is what relative paths stand
-    on, the folder of the file by default and the current one for a mapping.
+    Args:
+        profile: a path, any fsspec URL, or a mapping in the form of the YAML.
+        base: folder of relative paths; by default that of the file, and the current folder for a mapping.
 
-    Raises ``ProfileError`` that names the file, the line, the key and the nearest valid one, ``OutsideError`` where the
-    server of a URL does not answer, or refuses it.
+    Returns:
+        The profile.
+
+    Raises:
+        ProfileError: names the file, the line, the key and the nearest valid one.
+        OutsideError: the server of a URL does not answer, or refuses it.
+
     """
     if isinstance(profile, Mapping):
         written = Written("profile", dict(profile))
@@ -38,7 +44,7 @@ def load_profile(profile: str | Path | Mapping[str, Any], base: str | Path | Non
 def _open(href: str) -> Any:
     if "://" not in href and "::" not in href:
         if Path(href).is_fifo() and not href.startswith(("/dev/", "/proc/")):  # those of a shell, <(…), are written to
-            raise OSError("a pipe, which nobody may ever write to")
+            raise OSError("a named pipe, which may never deliver anything")
         return Path(href).open(encoding="utf-8")
     from fsspec.core import url_to_fs  # noqa: PLC0415 - takes as long as all the rest of reading a profile
 
@@ -58,8 +64,10 @@ def _read(href: str) -> str:
 
 
 def _unread(href: str, error: Exception) -> EarthcodePackError:
-    """A name that leads to no text is its author's to mend; a server that refuses, or is not there, is not."""
-    what, answer = f"{shown(href)}: the profile cannot be read", _answer_behind(error)
+    """Makes the error for a profile that cannot be read: of the profile's name, or of the server."""
+    what = f"{shown(href)}: the profile cannot be read"
+    # fsspec's http says "not found" whatever the server answered: the answer is the cause
+    answer = (error.__cause__ or error) if isinstance(error, FileNotFoundError) else error
     status = getattr(answer, "status", None)
     if "://" not in href or isinstance(answer, (ValueError, ImportError)):
         return ProfileError(f"{what} ({error})", "name an existing YAML file")
@@ -67,11 +75,6 @@ def _unread(href: str, error: Exception) -> EarthcodePackError:
         return ProfileError(f"{what} (there is no such file)", "name an existing YAML file")
     why = f"the server answers {status}" if isinstance(status, int) else type(answer).__name__
     return OutsideError(f"{what} ({why})", "see that you may read it, and that the link is still valid, and run again")
-
-
-def _answer_behind(error: Exception) -> BaseException:
-    """Fsspec's http says «not found» whatever the server answered, or none: the answer is the cause."""
-    return (error.__cause__ or error) if isinstance(error, FileNotFoundError) else error
 
 
 def _validate(written: Written) -> Profile:
@@ -86,7 +89,7 @@ def _validate(written: Written) -> Profile:
 
 
 def _resolve(profile: Profile, base: str) -> Profile:
-    """The same profile with paths that no longer depend on where it was read."""
+    """Makes the paths of a profile absolute."""
     paths = {key: [_absolute(href, base) for href in getattr(profile.source, key)] for key in ("href", "follow")}
     source = profile.source.model_copy(update={key: hrefs for key, hrefs in paths.items() if hrefs})
     changes: dict[str, Any] = {"source": source}
@@ -114,7 +117,7 @@ def _absolute(href: str, base: str) -> str:
 
 
 def _without_dots(parts: tuple[str, ...]) -> list[str]:
-    """``a/../b`` → ``b``, without following links and without touching a glob's stars."""
+    """Resolves ``a/../b`` to ``b`` by text alone: links are not followed, and stars of a glob stay."""
     kept: list[str] = []
     for part in parts:
         if part not in ("", "."):

@@ -1,4 +1,4 @@
-"""docs/profile.md, made of the model that is enforced: ``python -m earthcode_pack.profile.markdown FILE``."""
+"""Writes docs/profile.md from the model: ``python -m earthcode_pack.profile.markdown FILE``."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ _WORDS: list[tuple[Any, str]] = [
 
 
 def markdown() -> str:
-    """The page: a section for each part of the profile, a row for each key."""
+    """Makes the page: a section for each part of the profile, a row for each key."""
     return "\n".join([_HEAD, *(_section(section) for section in _sections(("", Profile)))])
 
 
 def _sections(section: Section) -> list[Section]:
-    """The section itself and all below it, in the order of the model."""
+    """Lists the section and all below it, in the order of the model."""
     key, model = section
     hints = get_type_hints(model, include_extras=True)
     below = [
@@ -81,7 +81,7 @@ def _join(key: str, name: str, field: FieldInfo) -> str:
 
 
 def _parts(key: str, hint: Any) -> list[Section]:
-    """The models that stand behind a key, with ``[]`` for a list and ``.<name>`` for a mapping."""
+    """Lists the models of a key, with ``[]`` for a list and ``.<name>`` for a mapping."""
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return [(key, hint)]
     suffix = {list: "[]", dict: ".<name>"}.get(get_origin(hint), "")

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a profile, in the words of someone who wrote it: line, key, nearest valid one."""
+"""Messages for what pydantic finds wrong with a profile: line, key, nearest valid key, remedy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from earthcode_pack.errors import ProfileError
 from earthcode_pack.profile.model import Profile
 from earthcode_pack.profile.rules import PATTERNS, may_hold_a_secret
-from earthcode_pack.profile.written import Loc, Written, dotted
+from earthcode_pack.profile.yaml_source import Loc, Written, dotted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -46,7 +46,7 @@ class _Problem:
 
 
 def explain(error: ValidationError, written: Written) -> ProfileError:
-    """One line for each problem: file, line, key, what is wrong, what was given; and what to do about them."""
+    """Makes the error: a line for each problem (file, line, key, what is wrong, the value), and the remedies."""
     problems = [_problem(detail, written) for detail in error.errors(include_url=False)]
     locs = list(dict.fromkeys(problem.loc for problem in problems))
     deepest = [loc for loc in locs if not any(loc == other[: len(loc)] and loc != other for other in locs)]
@@ -64,7 +64,7 @@ def _problem(detail: ErrorDetails, written: Written) -> _Problem:
 
 
 def _as_written(loc: Loc, data: Any) -> Loc:
-    """The location without what its author has not written: branches of unions, and the parts behind a short form."""
+    """Reduces a location to what was written: without branches of unions, and parts behind a short form."""
     kept: Loc = ()
     for part in loc:
         if isinstance(data, str | int | float):
@@ -83,7 +83,7 @@ def _holds(data: Any, part: str | int) -> bool:
 
 
 def _line(problems: list[_Problem], written: Written) -> tuple[str, str]:
-    """All problems of one key in one line, and the remedy. The alternatives of a union are joined with «or»."""
+    """Joins all problems of one key in one line, the alternatives of a union by "or"; returns the remedy too."""
     first = problems[0]
     key = dotted(first.loc) or "profile"
     texts = list(dict.fromkeys(problem.text for problem in problems))
@@ -103,12 +103,12 @@ def _given(problem: _Problem, text: str) -> str:
 
 
 def _hidden(text: str, value: Any) -> str:
-    """The rules quote what they refuse."""
+    """Removes a value that may hold a secret from the text of a rule, which quotes it."""
     return text.replace(repr(value), "the value") if isinstance(value, str) and may_hold_a_secret(value) else text
 
 
 def _words(detail: ErrorDetails, loc: Loc, written: Written) -> str:
-    """What is wrong with a key, or with its value."""
+    """Says what is wrong with a key, or with its value."""
     if detail["type"] == "missing":
         return "missing"
     if detail["type"] == "extra_forbidden":
@@ -119,25 +119,18 @@ def _words(detail: ErrorDetails, loc: Loc, written: Written) -> str:
 
 
 def _value_words(detail: ErrorDetails, loc: Loc, written: Written) -> str:
-    """What is wrong with a value, beginning with «must be» wherever that fits."""
+    """Says what is wrong with a value, beginning with "must be" where that fits."""
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "string_type" and isinstance(value, str | int | float):
         return f'must be text: put it in quotes, "{written.plain.get(loc, value)}"'
     if kind == "string_pattern_mismatch":
         return f"must be {PATTERNS.get(context['pattern'], context['pattern'])}"
     if kind == "literal_error":
-        return _one_of(loc, value, context)
-    return _plainer(detail["msg"], kind)
-
-
-def _one_of(loc: Loc, value: Any, context: Mapping[str, Any]) -> str:
-    allowed = [str(choice) for choice in _choices_at(loc)]
-    near = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0.6)
-    return f"must be {context['expected']}" + (f"; did you mean {near[0]}?" if near else "")
-
-
-def _plainer(message: str, kind: str) -> str:
-    message = message.removeprefix("Value error, ").replace("Input should be", "must be")
+        literals = [branch for branch in _branches(_kind_at(loc)) if get_origin(branch) is Literal]
+        allowed = [str(choice) for literal in literals for choice in get_args(literal)]
+        near = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0.6)
+        return f"must be {context['expected']}" + (f"; did you mean {near[0]}?" if near else "")
+    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return next((words for pattern, words in _PLAIN if re.match(pattern, kind)), message)
 
 
@@ -150,30 +143,26 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _elsewhere(loc: Loc) -> str:
-    """Where a key would be known that stands under the wrong heading."""
+    """Names the headings under which a misplaced key would be known."""
     homes = [key for key in Profile.model_fields if loc[-1] in _keys_at((key,))]
     return f" ({loc[-1]} belongs under {' or '.join(homes)})" if homes else ""
 
 
 def _keys_at(loc: Loc) -> list[str]:
-    """The keys that the model knows where ``loc`` points."""
+    """Lists the keys that the model knows at a location."""
     models = _models(_kind_at(loc))
     return [field.alias or key for model in models for key, field in model.model_fields.items()]
-
-
-def _choices_at(loc: Loc) -> list[Any]:
-    return [choice for kind in _branches(_kind_at(loc)) if get_origin(kind) is Literal for choice in get_args(kind)]
 
 
 def _kind_at(loc: Loc) -> Any:
     kind: Any = Profile
     for part in loc:
-        kind = _step(kind, part)
+        kind = _member_kind(kind, part)
     return kind
 
 
-def _step(kind: Any, part: str | int) -> Any:
-    """The type behind one step: a field of a model, or the members of a list or mapping."""
+def _member_kind(kind: Any, part: str | int) -> Any:
+    """Returns the type of a field of a model, or of the members of a list or mapping."""
     for model in _models(kind):
         fields = {field.alias or key: field.annotation for key, field in model.model_fields.items()}
         return fields.get(str(part))
@@ -182,7 +171,7 @@ def _step(kind: Any, part: str | int) -> Any:
 
 
 def _branches(kind: Any) -> list[Any]:
-    """The alternatives of an optional, a union or an annotated type."""
+    """Lists the alternatives of an optional, a union or an annotated type."""
     if get_origin(kind) is Annotated:
         return _branches(get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):

@@ -11,8 +11,8 @@ import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
 from earthcode_pack.model import Period
-from earthcode_pack.period import parse_period
 from earthcode_pack.profile.formats import ZARR_3, CogOptions, NetcdfOptions, Target, Tolerance, ZarrOptions
+from earthcode_pack.profile.period import parse_period
 from earthcode_pack.profile.product import (
     ClassSpec,
     Contact,
@@ -25,7 +25,6 @@ from earthcode_pack.profile.product import (
     VariableSpec,
     Workflow,
 )
-from earthcode_pack.profile.rate import Rate  # noqa: TC001 - pydantic reads it
 from earthcode_pack.profile.rules import (
     CatalogId,
     ClassPath,
@@ -36,6 +35,7 @@ from earthcode_pack.profile.rules import (
     Memory,
     Part,
     Pattern,
+    Rate,
     Repository,
     Settings,
     Slug,

@@ -1,4 +1,4 @@
-"""Editorial rules as types: an SPDX licence, a bare DOI, a date, a slug."""
+"""Types of the values in a profile: an SPDX licence, a bare DOI, a date, a slug, a rate."""
 
 from __future__ import annotations
 
@@ -11,13 +11,40 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from earthcode_pack.cf import units
-from earthcode_pack.period import TimePattern, parse_period
+from earthcode_pack.execution.waiting import seconds_of
+from earthcode_pack.profile.period import TimePattern, parse_period
 from earthcode_pack.redact import SIGNATURE, USER
-from earthcode_pack.waiting import seconds_of
+
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(i?)(B|bit)/s")
+_POWERS = {"": 0, "k": 1, "M": 2, "G": 3}
+
+
+def bytes_per_second(text: str) -> float:
+    """Parses a rate of transfer into bytes per second; ``B`` is bytes, ``bit`` bits (IEC 80000-13).
+
+    Raises ``ValueError`` for what is no rate.
+
+    >>> bytes_per_second("50 MB/s"), bytes_per_second("1.5MiB/s"), bytes_per_second("100 Mbit/s")
+    (50000000.0, 1572864.0, 12500000.0)
+    """
+    match = _RATE.fullmatch(text.strip())
+    if match is None or float(match[1]) == 0:
+        raise ValueError(f"{text!r} is no rate such as 50 MB/s")
+    number, prefix, binary, unit = match.groups()
+    rate: float = float(number) * (1024 if binary else 1000) ** _POWERS[prefix] / (8 if unit == "bit" else 1)
+    return rate
+
+
+def _checked(text: str) -> str:
+    bytes_per_second(text)
+    return text
+
+
+Rate = Annotated[str, Field(examples=["50 MB/s"]), AfterValidator(_checked)]
 
 
 class Part(BaseModel):
-    """A part of the profile: frozen, strict about keys, its numbers finite."""
+    """A part of the profile: frozen, without unknown keys, its numbers finite."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, str_strip_whitespace=True, allow_inf_nan=False
@@ -31,7 +58,7 @@ def _not_dots(text: str) -> str:
 
 
 def _spdx(text: str) -> str:
-    """An SPDX id as the Open Science Catalog takes it: ``other`` and near misses fail its validator."""
+    """Requires an SPDX id as the Open Science Catalog takes it: ``other`` and near misses fail its validator."""
     if text in ("proprietary", "various"):
         return text
     for attempt in (text, re.sub(r"[\s_]+", "-", text)):
@@ -75,7 +102,7 @@ def _no_secret_values(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """The single values of nested mappings and lists, each with the key that it stands under; keys as values, too."""
+    """Yields the single values of nested mappings and lists, and their keys, each with the key above it."""
     if isinstance(value, Mapping):
         for name, part in value.items():
             yield key, str(name)
@@ -95,12 +122,12 @@ def _no_token(text: str) -> str:
 
 
 def may_hold_a_secret(text: str) -> bool:
-    """Whether a text should rather not be shown: a user with a password, a query, or what looks like a key."""
+    """Tells if a text should not be shown: a user with a password, a query, or what looks like a key."""
     return any(form.search(text) for form in (_PASSWORD, USER, SIGNATURE, _TOKEN)) or _holds_key(text)
 
 
 def is_secret(key: str, text: str) -> bool:
-    """Whether a field of metadata looks like a secret: by its key, or as a URL with a user or signature, or as a key.
+    """Tells if a field of metadata looks like a secret: by its key, as a URL with a user or signature, or as a key.
 
     >>> is_secret("secret_access_key", "x"), is_secret("description", "ask mailto:help@example.org")
     (True, False)
@@ -110,7 +137,7 @@ def is_secret(key: str, text: str) -> bool:
 
 
 def _holds_key(text: str) -> bool:
-    """Whether a text holds a secret of S3: forty signs of base64, with a capital and a digit.
+    """Tells if a text holds a secret of S3: forty characters of base64, with a capital and a digit.
 
     The sha1 of a commit has forty hexadecimal digits and is none.
 
@@ -133,12 +160,12 @@ def _pattern(text: str) -> str:
 
 
 def listed(value: object) -> object:
-    """One href stands for a list of one."""
+    """Turns one href into a list of one."""
     return [value] if isinstance(value, str) else value
 
 
 def stated(value: object) -> object:
-    """``crs: EPSG:4326`` is short for ``crs: {value: EPSG:4326}``."""
+    """Expands ``crs: EPSG:4326``, which is short for ``crs: {value: EPSG:4326}``."""
     return value if isinstance(value, Mapping) else {"value": value}
 
 
@@ -154,7 +181,7 @@ def _known_crs(text: str) -> str:
 
 
 def _known_units(text: str) -> str:
-    """Units; what is nearly one is a slip. What UDUNITS does not know at all (``DN``) may be what a field uses."""
+    """Refuses near misses of units; what UDUNITS does not know at all (``DN``) may be the usage of a field."""
     if not text:
         raise ValueError('must not be empty; a quantity without dimension has units: "1"')
     if not units.is_unit(text) and not units.meanings(text) and (near := units.nearest(text)):
@@ -163,7 +190,7 @@ def _known_units(text: str) -> str:
 
 
 def _memory(value: str | int) -> str | int:
-    """A number of bytes as Dask reads it."""
+    """Requires a number of bytes as Dask reads it."""
     from dask.utils import parse_bytes  # noqa: PLC0415 - a quarter of a second, and only where a limit is set
 
     try:

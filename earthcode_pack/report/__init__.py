@@ -1,7 +1,7 @@
-"""``report.html``: one page that a person reads, made of nothing but what lies in the bundle.
+"""``report.html``: one page for people, made from the files of the bundle alone.
 
-It opens offline and asks for nothing: styles, map and pictures stand in the page, and its policy forbids the rest. The
-same bundle gives the same bytes.
+It opens offline: styles, map and pictures are in the page, and its content security policy forbids all else. The same
+bundle gives the same bytes.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.bundle import write_atomic
-from earthcode_pack.fair import Offer, first_link, forecast, is_prr, record_of
+from earthcode_pack.files import write_atomic
 from earthcode_pack.report import text
-from earthcode_pack.report.facts import (
+from earthcode_pack.report.map import WORLD, detail_view, draw_map, map_title
+from earthcode_pack.report.tables import (
     ROWS,
     SHAPES,
     Items,
     gather_comparison,
+    gather_failures,
     gather_files,
+    gather_findings,
     gather_items,
     gather_sizes,
     gather_sources,
     published_count,
 )
-from earthcode_pack.report.findings import gather_failures, gather_findings
-from earthcode_pack.report.map import WORLD, detail_view, draw_map, map_title
 from earthcode_pack.report.variables import gather_variables
 
 if TYPE_CHECKING:
@@ -36,9 +36,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from earthcode_pack.bundle import Bundle
-    from earthcode_pack.model import Failure, Finding, ManifestEntry
+    from earthcode_pack.model import Failure, ManifestEntry
     from earthcode_pack.profile import Profile
-    from earthcode_pack.report.facts import Thumbnail
 
 _PICTURES = 12  # previews in the page
 _PICTURE_BYTES = 4_000_000  # of all of them
@@ -47,11 +46,11 @@ _CAPS = {"rows": ROWS, "shapes": SHAPES, "variables": 100, "classes": 256}
 
 @dataclass(frozen=True)
 class Status:
-    """Where the product stands: a word, and a sentence that says what it means."""
+    """State of the product: a word, and a sentence that explains it."""
 
     word: str
     sentence: str
-    good: bool
+    good: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the product goes: what the profile names, and how much of it is there."""
+    """Where the product goes by the profile, and the number of its files that are published."""
 
     href: str
     link: str | None
@@ -74,10 +73,19 @@ class Place:
 
 
 def write_report(bundle: Bundle) -> Path:
-    """Writes ``report.html`` beside the product and gives its path.
+    """Writes ``report.html`` beside the product.
 
-    Needs only ``profile.yaml``; what a stopped run has not written yet is missing from the page, which says so. Raises
-    ``ProfileError`` where that profile cannot be read.
+    Only ``profile.yaml`` must exist; what a stopped run has not written yet is missing from the page, which says so.
+
+    Args:
+        bundle: the folder of the product.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ProfileError: the profile of the bundle cannot be read.
+
     """
     path = bundle.root / "report.html"
     page = _environment().get_template("report.html.j2").render(_context(bundle))
@@ -85,7 +93,7 @@ def write_report(bundle: Bundle) -> Path:
     return path
 
 
-@lru_cache(maxsize=1)  # to compile the templates takes longer than all the rest
+@lru_cache(maxsize=1)  # compiling the templates takes longer than all the rest
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - only the report needs it
 
@@ -103,14 +111,19 @@ def _environment() -> Environment:
 
 
 def _context(bundle: Bundle) -> dict[str, Any]:
-    """Everything the template names."""
+    """Gathers all names that the template uses."""
     profile, provenance = bundle.profile(), bundle.provenance()
     manifest = bundle.manifest() if bundle.digest else ()
-    failures = gather_failures(provenance, _planned(bundle))
-    place = _place(bundle, profile, manifest)
-    record = record_of(bundle)
-    offer = Offer(prr=is_prr(first_link(record, "child")))
-    items = gather_items(bundle, profile.product.version, offer)
+    failures = gather_failures(provenance, bundle.plan().failures if (bundle.root / "plan.json").is_file() else ())
+    place = _place(profile, published_count(manifest, bundle.receipts()))
+    items = gather_items(bundle, profile.product.version)
+    artifacts = bundle.measured()
+    sources, variables = gather_sources(provenance), gather_variables(artifacts, manifest)
+    rules = gather_findings(bundle.findings(), profile.accept)
+    standing = {
+        level: sum(row.count for row in rules if row.level == level and row.reason is None)
+        for level in ("error", "warning")
+    }
     return {
         "profile": profile,
         "collection": bundle.collection() if bundle.collection_path.is_file() else {},
@@ -123,36 +136,12 @@ def _context(bundle: Bundle) -> dict[str, Any]:
         "items": items,
         "maps": _maps(items),
         "pictures": _pictures(bundle, items, manifest),
-        "fair": forecast(record, offer),
         "provenance": provenance,
         "files": gather_files(manifest),
         "caps": _CAPS,
-        **_found(bundle, profile),
-        **_measured(provenance, bundle.measured(), manifest),
-    }
-
-
-def _planned(bundle: Bundle) -> tuple[Failure, ...]:
-    return bundle.plan().failures if (bundle.root / "plan.json").is_file() else ()
-
-
-def _found(bundle: Bundle, profile: Profile) -> dict[str, Any]:
-    """What the checks say."""
-    rules = gather_findings(bundle.findings(), profile.accept)
-
-    def standing(level: str) -> int:
-        return sum(row.count for row in rules if row.level == level and row.reason is None)
-
-    return {"rules": rules, "checked": (bundle.root / "findings.json").is_file(), "standing": standing}
-
-
-def _measured(
-    provenance: dict[str, Any], artifacts: Iterable[dict[str, Any]], manifest: tuple[ManifestEntry, ...]
-) -> dict[str, Any]:
-    """What was measured on the sources and on what was written."""
-    sources = gather_sources(provenance)
-    variables = gather_variables(artifacts, manifest)
-    return {
+        "rules": rules,
+        "checked": (bundle.root / "findings.json").is_file(),
+        "standing": standing,
         "sources": sources,
         "variables": variables,
         "comparison": gather_comparison(artifacts),
@@ -161,31 +150,25 @@ def _measured(
 
 
 def _status(bundle: Bundle, items: int, failures: list[Failure], place: Place, total: int) -> Status:
-    """The first thing that stands in the way, else how far the product has come."""
-    errors = bundle.standing_errors()
+    """Returns the first obstacle to publishing, else the progress of it."""
+    rules = dict.fromkeys(finding.rule for finding in bundle.standing_errors())
+    failed = f"{text.plural(len(failures), 'source')} could not be used"
     if not items or not total:
-        why = f": {text.plural(len(failures), 'source')} could not be used" if failures else ""
-        return Status("Nothing to publish", f"The product is not whole{why}.", good=False)
+        return Status("Nothing to publish", f"The product is not whole{f': {failed}' if failures else ''}.")
     if place.published == total:
         return Status("Published", f"All {text.plural(total, 'file')} are published and verified.", good=True)
-    if errors:
-        return Status("Blocked", _blocked(errors), good=False)
+    if rules:
+        remedy = "mend it, or accept the rule in the profile with a reason"
+        return Status("Blocked", f"Publishing is blocked by {', '.join(rules)}: {remedy}.")
     if place.published:
-        return Status("Partly published", f"{place.published:,} of {total:,} files are there; run again.", good=False)
+        return Status("Partly published", f"{place.published:,} of {total:,} files are there; run again.")
     if failures:
-        what = text.plural(len(failures), "source")
-        return Status("Incomplete", f"{what} could not be used; publishing takes --allow-incomplete.", good=False)
+        return Status("Incomplete", f"{failed}; publishing takes --allow-incomplete.")
     return Status("Ready", "Nothing stands in the way of publishing.", good=True)
 
 
-def _blocked(errors: Iterable[Finding]) -> str:
-    rules = dict.fromkeys(finding.rule for finding in errors)
-    return f"Publishing is blocked by {', '.join(rules)}: mend it, or accept the rule in the profile with a reason."
-
-
-def _place(bundle: Bundle, profile: Profile, manifest: tuple[ManifestEntry, ...]) -> Place:
+def _place(profile: Profile, published: int) -> Place:
     store, below = profile.store, f"{profile.product.id}/v{profile.product.version}"
-    published = published_count(manifest, bundle.receipts())
     if store is None:
         return Place("", None, published)
     if store.prr is not None:
@@ -195,7 +178,7 @@ def _place(bundle: Bundle, profile: Profile, manifest: tuple[ManifestEntry, ...]
 
 
 def _handoff(bundle: Bundle) -> list[tuple[str, int]]:
-    """What there is for the catalogue and the PRR: its name and the number of files."""
+    """Returns name and number of files of what the bundle holds for the catalogue and the PRR."""
     found = []
     for name in ("osc", "osc.patch", "pull_request.md", "prr"):
         path = bundle.root / name
@@ -205,31 +188,26 @@ def _handoff(bundle: Bundle) -> list[tuple[str, int]]:
 
 
 def _maps(items: Items) -> list[tuple[str, str]]:
-    """Caption and SVG: the surroundings where the world would show them too small, and the world."""
+    """Returns captions and SVG: the world, and before it the surroundings of an area that is small on it."""
     boxes, shapes = list(items.boxes), list(items.shapes.values())
     if not boxes:
         return []
     title, near = map_title(boxes, len(shapes)), detail_view(boxes)
-    views = [("Where in the world" if near else "Footprints", WORLD)]
-    views = [("Footprints", near), *views] if near else views
+    views = [("Footprints", near), ("Where in the world", WORLD)] if near else [("Footprints", WORLD)]
     return [(caption, draw_map(view, shapes, title)) for caption, view in views]
 
 
 def _pictures(bundle: Bundle, items: Items, manifest: Iterable[ManifestEntry]) -> list[Picture]:
-    """Thumbnails, as many as keep the page light."""
+    """Returns the first thumbnails, as many as keep the page small."""
     keys = [entry.key for entry in manifest if entry.media_type == "image/png"]
     pictures, left = [], _PICTURE_BYTES
     for key in keys[:_PICTURES]:
         data = (bundle.product / key).read_bytes()
         left -= len(data)
-        if left >= 0:
-            pictures.append(_picture(data, items.thumbnails.get(key)))
+        if left < 0:
+            continue
+        shown = items.thumbnails.get(key)
+        of, words = (shown.item, shown.words or "") if shown else ("the product", "")
+        source = f"data:image/png;base64,{b64encode(data).decode()}"
+        pictures.append(Picture(source, f"Preview of {of}{f': {words}' if words else ''}", of, words))
     return pictures
-
-
-def _picture(data: bytes, shown: Thumbnail | None) -> Picture:
-    """What it shows stands in the Item, where it was drawn by a version that says so."""
-    source = f"data:image/png;base64,{b64encode(data).decode()}"
-    of = shown.item if shown else "the product"
-    words = shown.words if shown and shown.words else ""
-    return Picture(source, f"Preview of {of}{f': {words}' if words else ''}", of, words)

@@ -1,10 +1,12 @@
-"""Numbers, sizes, times and places as a person reads them. Pure functions; the report's filters."""
+"""Numbers, sizes, times and places for people: pure functions, the filters of the report's templates."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
+
+from earthcode_pack.geo.box import CIRCLE, HALF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +16,7 @@ _DAY_START, _DAY_END = "T00:00:00Z", "T23:59:59Z"
 
 
 def plural(count: int, noun: str, many: str | None = None) -> str:
-    """A count with its noun.
+    """Formats a count with its noun.
 
     >>> plural(1, "Item"), plural(10000, "Item"), plural(2, "entry", "entries")
     ('1 Item', '10,000 Items', '2 entries')
@@ -23,7 +25,7 @@ def plural(count: int, noun: str, many: str | None = None) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in powers of a thousand (ISO/IEC 80000-13).
+    """Formats bytes in powers of a thousand (ISO/IEC 80000-13).
 
     >>> size(999), size(3_462_108), size(0)
     ('999 bytes', '3.46 MB', '0 bytes')
@@ -35,7 +37,7 @@ def size(count: float) -> str:
 
 
 def number(value: Any) -> str:
-    """At most six digits that count; an integer in full; a dash where there is none.
+    """Formats a number with six significant digits, an integer in full, None as a dash.
 
     >>> number(287.65432109), number(12345678), number(None), number("NaN")
     ('287.654', '12,345,678', '—', 'NaN')
@@ -48,82 +50,55 @@ def number(value: Any) -> str:
     return f"{int(value):,}" if whole else f"{value:.6g}"
 
 
-def period(start: str | None, end: str | None) -> str:
-    """An interval of RFC 3339 times; whole days by their dates.
-
-    >>> period("2020-01-01T00:00:00Z", "2020-01-31T23:59:59Z")
-    '2020-01-01 to 2020-01-31'
-    >>> period("2020-01-01T12:00:00Z", "2020-01-01T12:00:00Z")
-    '2020-01-01 12:00:00Z'
-    """
-    return "".join(lead + moment for lead, moment in _moments(start, end)) or "—"
-
-
 def interval(start: str | None, end: str | None) -> Markup:
-    """As ``period``, for a page: no moment is broken at the end of a line.
+    """Formats an interval of RFC 3339 times, whole days by their dates; no moment is broken at the end of a line.
 
-    >>> str(interval("2020-01-01T00:00:00Z", "2020-01-01T23:59:59Z"))
-    '<time>2020-01-01</time>'
+    >>> str(interval("2020-01-01T00:00:00Z", "2020-01-31T23:59:59Z"))
+    '<time>2020-01-01</time> to <time>2020-01-31</time>'
+    >>> str(interval("2020-01-01T12:00:00Z", "2020-01-01T12:00:00Z"))
+    '<time>2020-01-01 12:00:00Z</time>'
     """
-    pieces = [Markup("{}<time>{}</time>").format(lead, moment) for lead, moment in _moments(start, end)]
+    if not start or not end:
+        moments = [("from " if start else "until ", known) for known in (start, end) if known]
+    else:
+        if start.endswith(_DAY_START) and end.endswith(_DAY_END):
+            start, end = start.removesuffix(_DAY_START), end.removesuffix(_DAY_END)
+        moments = [("", start), *([] if start == end else [(" to ", end)])]
+    pieces = [Markup("{}<time>{}</time>").format(lead, moment.replace("T", " ")) for lead, moment in moments]
     return Markup().join(pieces) or Markup("—")
 
 
-def _moments(start: str | None, end: str | None) -> list[tuple[str, str]]:
-    """What stands before each moment, and the moment."""
-    if not start or not end:
-        return [("from " if start else "until ", _moment(known)) for known in (start, end) if known]
-    if start.endswith(_DAY_START) and end.endswith(_DAY_END):
-        start, end = start.removesuffix(_DAY_START), end.removesuffix(_DAY_END)
-    return [("", _moment(start)), *([] if start == end else [(" to ", _moment(end))])]
-
-
-def _moment(text: str) -> str:
-    return text.replace("T", " ")
-
-
 def degrees(value: float, letters: str) -> str:
-    """A longitude (``letters`` "EW") or latitude ("NS") with its half of the globe; longitudes beyond 180° come back.
+    """Formats a longitude (``letters`` "EW") or latitude ("NS"); longitudes beyond 180° are wrapped.
 
     >>> degrees(-10.5, "EW"), degrees(190, "EW"), degrees(0, "NS"), degrees(-180, "EW")
     ('10.5° W', '170° W', '0°', '180° W')
     """
-    if letters == "EW" and abs(value) > 180:  # noqa: PLR2004
-        value = (value + 180) % 360 - 180
+    if letters == "EW" and abs(value) > HALF:
+        value = (value + HALF) % CIRCLE - HALF
     digits = f"{abs(value):.4f}".rstrip("0").rstrip(".")
     half = letters[value < 0] if float(digits) else ""
     return f"{digits}° {half}".rstrip()
 
 
-def box(bbox: Sequence[float] | None) -> str:
-    """A STAC bbox, of two or three dimensions; west may be east of east, across the antimeridian (RFC 7946, 5.2).
+def box_text(bbox: Sequence[float]) -> str:
+    """Formats a STAC bbox of four or six numbers; west may be east of east, across the antimeridian (RFC 7946, 5.2).
 
-    >>> box([170, -10, -170, 10.25])
+    >>> box_text([170, -10, -170, 10.25])
     '170° E to 170° W, 10° S to 10.25° N'
     """
-    return ", ".join(_spans(bbox)) if bbox else "—"
+    west, south, east, north = (float(bbox[n]) for n in (0, 1, len(bbox) // 2, len(bbox) // 2 + 1))
+    return f"{degrees(west, 'EW')} to {degrees(east, 'EW')}, {degrees(south, 'NS')} to {degrees(north, 'NS')}"
 
 
 def extent(bbox: Sequence[float] | None) -> Markup:
-    """As ``box``, for a page: a line ends between longitudes and latitudes."""
-    spans = _spans(bbox) if bbox else ["—"]
+    """Formats a STAC bbox, breaking lines between longitudes and latitudes only; None as a dash."""
+    spans = box_text(bbox).split(", ") if bbox else ["—"]
     return Markup(", ").join(Markup("<span class='whole'>{}</span>").format(span) for span in spans)
 
 
-def _spans(bbox: Sequence[float]) -> list[str]:
-    west, south, east, north = lonlat(bbox)
-    return [f"{degrees(west, 'EW')} to {degrees(east, 'EW')}", f"{degrees(south, 'NS')} to {degrees(north, 'NS')}"]
-
-
-def lonlat(bbox: Sequence[float]) -> tuple[float, float, float, float]:
-    """West, south, east, north of a STAC bbox of four or six numbers."""
-    half = len(bbox) // 2
-    west, south, east, north = (float(bbox[n]) for n in (0, 1, half, half + 1))
-    return west, south, east, north
-
-
 def clip(value: Any, most: int = 1200) -> str:
-    """A text that somebody else wrote, no longer than a page bears; the rest is where the page says.
+    """Shortens a text of others to what a page bears.
 
     >>> clip("abcdefgh", 3), clip([1, 2])
     ('abc… (8 characters in all)', '[1, 2]')
@@ -133,7 +108,7 @@ def clip(value: Any, most: int = 1200) -> str:
 
 
 def seconds(value: float) -> str:
-    """A duration.
+    """Formats a duration.
 
     >>> seconds(0.12345), seconds(75), seconds(7325)
     ('0.12 s', '1 min 15 s', '2 h 2 min')

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from earthcode_pack.parallel import carried
+from earthcode_pack.execution.threads import carried
 from earthcode_pack.storage.stopping import until
 
 if TYPE_CHECKING:

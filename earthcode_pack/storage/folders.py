@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from earthcode_pack.bundle import sha256
 from earthcode_pack.errors import OutsideError
+from earthcode_pack.files import sha256
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage.crew import each
 from earthcode_pack.storage.inputs import ask, aws_environment, filesystem

@@ -1,7 +1,7 @@
 """Keys that whoever runs has for places on S3: in force for a while, in this context alone, and written nowhere.
 
 They come before those of the environment and the AWS files. Another thread does not see them, unless it works in a
-context that was carried there (``parallel.carried``); another process never does.
+context that was carried there (``execution.threads.carried``); another process never does.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from earthcode_pack.bundle import write_atomic
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.files import write_atomic
 from earthcode_pack.storage.inputs import Tree, local_path, tree
 from earthcode_pack.storage.words import shown
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from earthcode_pack.containment import refuse_special
 from earthcode_pack.errors import EarthcodePackError, OutsideError, Unreadable, UserError
+from earthcode_pack.execution.waiting import Wait, waiting
+from earthcode_pack.files import refuse_special
 from earthcode_pack.redact import is_signed
 from earthcode_pack.storage.granted import granted, mark
 from earthcode_pack.storage.local_files import files_below, matches
 from earthcode_pack.storage.reach import http_options
 from earthcode_pack.storage.words import in_words, outside, safe_key, shown
-from earthcode_pack.waiting import Wait, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

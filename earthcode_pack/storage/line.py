@@ -15,8 +15,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from earthcode_pack.execution.waiting import is_over, moved
 from earthcode_pack.storage.stopping import go_on
-from earthcode_pack.waiting import is_over, moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earthcode_pack.containment import refuse_special, walk
+from earthcode_pack.files import refuse_special, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

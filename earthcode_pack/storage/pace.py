@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from threading import Condition
 from typing import TYPE_CHECKING
 
-from earthcode_pack.parallel import cores as count_of_cores
+from earthcode_pack.execution.threads import cores as count_of_cores
 from earthcode_pack.storage import stopping
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from earthcode_pack.execution.waiting import waiting
 from earthcode_pack.storage.stopping import go_on, wait
-from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from earthcode_pack.checksums import LARGE, PART, part_size
 from earthcode_pack.errors import UserError
+from earthcode_pack.execution.waiting import seconds_of
 from earthcode_pack.model import PartSums, Receipt
-from earthcode_pack.profile.rate import bytes_per_second
+from earthcode_pack.profile.rules import bytes_per_second
 from earthcode_pack.storage.blocks import digests, refuse_changed
 from earthcode_pack.storage.pace import MOST, Pace
 from earthcode_pack.storage.retry import BadAnswer, Damaged, Patience, Refused
@@ -29,7 +30,6 @@ from earthcode_pack.storage.sigv4 import Signer
 from earthcode_pack.storage.stores import Begun, Listed, Stored, now
 from earthcode_pack.storage.wire import Stretch, Timeouts, Wire
 from earthcode_pack.storage.words import outside, safe_key
-from earthcode_pack.waiting import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

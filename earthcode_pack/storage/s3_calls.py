@@ -12,11 +12,11 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from xml.sax.saxutils import escape
 
+from earthcode_pack.execution.waiting import moved
 from earthcode_pack.storage.retry import BadAnswer, Patience, Refused, is_busy, persist
 from earthcode_pack.storage.s3_pages import Listing, key_of, listed, next_objects, next_parts, next_uploads, text, xml
 from earthcode_pack.storage.sigv4 import EMPTY, Signer, path_of, query_of
 from earthcode_pack.storage.wire import Request, Wire
-from earthcode_pack.waiting import moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -11,7 +11,7 @@ from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack.errors import UserError
-from earthcode_pack.parallel import carried
+from earthcode_pack.execution.threads import carried
 from earthcode_pack.storage.blocks import digests, read, refuse_changed, refuse_changed_file, unreadable
 from earthcode_pack.storage.retry import Damaged, Refused, is_damaged
 from earthcode_pack.storage.stopping import go_on, until

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from earthcode_pack.bundle import Bundle, values_to_json, write_atomic
+from earthcode_pack.bundle import Bundle, values_to_json
 from earthcode_pack.errors import OutsideError
+from earthcode_pack.files import write_atomic
 from earthcode_pack.model import Receipt, rfc3339
 from earthcode_pack.storage.crew import by_crew, each
 from earthcode_pack.storage.stores import now

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
-from earthcode_pack.bundle import values_to_json, write_atomic
+from earthcode_pack.bundle import values_to_json
+from earthcode_pack.files import write_atomic
 from earthcode_pack.upload.compare import agree, is_right, listing, place_name, place_of, store_of
 from earthcode_pack.upload.entries import Entry
 from earthcode_pack.upload.ledger import Ledger, State, ledger_path, read_ledger

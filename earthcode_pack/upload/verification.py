@@ -47,7 +47,7 @@ def verify(target: Bundle | Path | str, read: bool = False, *, sample: int | Non
     """
     bundle = _bundle(target)
     if bundle is not None and (store := bundle.profile().store) is not None and store.prr is not None:
-        from earthcode_pack.register import verify as verify_registered  # noqa: PLC0415 - only where it is the PRR
+        from earthcode_pack.catalogs.prr import verify as verify_registered  # noqa: PLC0415 - only where it is the PRR
 
         return verify_registered(bundle, read or sample is not None)
     there = _published(target)

@@ -22,10 +22,11 @@ from earthcode_pack import convert
 from earthcode_pack.bundle import Bundle, part_sums
 from earthcode_pack.convert.work import Sent
 from earthcode_pack.errors import EarthcodePackError, Locked, VersionTaken
-from earthcode_pack.mirror_jobs import SENT
+from earthcode_pack.execution.waiting import waiting
+from earthcode_pack.files import locked
 from earthcode_pack.model import File, Value
-from earthcode_pack.portable import locked
 from earthcode_pack.profile.model import StoreSpec  # noqa: TC001 - pydantic reads it
+from earthcode_pack.remote.mirror import SENT
 from earthcode_pack.storage import Folder, each, open_store
 from earthcode_pack.storage.inputs import local_path
 from earthcode_pack.storage.scratch import mirrors
@@ -36,7 +37,6 @@ from earthcode_pack.upload.nodes import entry_of, missing_of, receipts_of
 from earthcode_pack.upload.sender import Sender
 from earthcode_pack.upload.stages import is_data
 from earthcode_pack.upload.watch import Watch
-from earthcode_pack.waiting import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -22,7 +22,7 @@ from earthcode_pack.bundle import Bundle
 from earthcode_pack.errors import EarthcodePackError
 from earthcode_pack.model import Summary
 from earthcode_pack.profile import load_profile
-from earthcode_pack.workdir import open_bundle
+from earthcode_pack.remote.workdir import open_bundle
 
 T = TypeVar("T")
 logger = logging.getLogger("earthcode_pack.flows")

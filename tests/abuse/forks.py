@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LIBRARIES = (
-    "earthcode_pack.pipeline", "earthcode_pack.cli.summary", "earthcode_pack.cli.progress",
+    "earthcode_pack.pipeline", "earthcode_pack.cli.results", "earthcode_pack.cli.progress",
     "earthcode_pack.convert.cog", "earthcode_pack.convert.zarr", "earthcode_pack.convert.netcdf",
-    "earthcode_pack.checks", "earthcode_pack.register", "earthcode_pack.upload", "earthcode_pack.upload.early",
+    "earthcode_pack.checks", "earthcode_pack.catalogs.prr", "earthcode_pack.upload", "earthcode_pack.upload.early",
     "earthcode_pack.storage.s3", "dask.array", "netCDF4",
 )  # fmt: skip
 _RUNNING: set[int] = set()

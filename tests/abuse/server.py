@@ -17,8 +17,8 @@ from typing import Any
 
 _LOADED = (
     "pyproj", "rasterio", "h5netcdf", "netCDF4", "zarr", "eccodes", "jsonschema", "earthcode_pack.pipeline",
-    "earthcode_pack.checks", "earthcode_pack.upload", "earthcode_pack.report", "earthcode_pack.cli.summary",
-    "earthcode_pack.handoff",
+    "earthcode_pack.checks", "earthcode_pack.upload", "earthcode_pack.report", "earthcode_pack.cli.results",
+    "earthcode_pack.catalogs.osc",
 )  # fmt: skip
 _LARGEST_FILE = 2_000_000_000  # bytes: what a bomb becomes must not fill the disk of who tries it
 

@@ -147,7 +147,7 @@ def test_masks_that_are_no_fields(attrs: dict[str, Any]) -> None:
 
 
 def test_bit_fields_keep_the_schema_of_their_extension(tmp_path: Path, schemas: Path) -> None:
-    from earthcode_pack.describe.assets import bands_of
+    from earthcode_pack.describe.item import bands_of
     from earthcode_pack.describe.stac import EXTENSIONS
 
     flags = {"flag_masks": np.array([1, 6, 6], "u1"), "flag_values": np.array([1, 2, 4], "u1")}

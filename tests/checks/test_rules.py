@@ -53,7 +53,7 @@ def test_the_markdown_has_a_row_for_each_rule():
 
 
 def test_whatever_the_gateway_finds_is_in_the_catalogue_with_its_level():
-    from earthcode_pack.register.gateway import format_findings, gateway_findings
+    from earthcode_pack.catalogs.prr.gateway import format_findings, gateway_findings
 
     bad = {"href": "https://example.org/a.tif", "file:checksum": "x", "roles": ["data"], "type": "application/netcdf"}
     item = {

@@ -100,7 +100,7 @@ def test_a_mask_beside_the_raster_is_embedded_by_the_remedy(tmp_path: Path) -> N
 
 
 def _notes(path: Path, tmp_path: Path) -> dict[str, Any]:
-    from earthcode_pack.discover import discover
+    from earthcode_pack.sources.discover import discover
     from earthcode_pack.storage import IdentityCache
 
     sources = discover(profile_of(path, time=PERIOD), IdentityCache(tmp_path / "identities.json")).sources

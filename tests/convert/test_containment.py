@@ -19,9 +19,9 @@ import xarray as xr
 from builders import PERIOD, make_nc, make_tiff, make_zarr, profile_of, ramp, run
 
 from earthcode_pack import storage
-from earthcode_pack.discover import discover
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.profile import load_profile
+from earthcode_pack.sources.discover import discover
 from earthcode_pack.starter import starter_profile
 from earthcode_pack.storage.containment import refuse_values_elsewhere
 from earthcode_pack.storage.zarr_codecs import local_documents, refuse_codecs_that_run_code

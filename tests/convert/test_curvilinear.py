@@ -13,7 +13,8 @@ from making import cube_profile, errors
 from shapely.geometry import Point, shape
 
 from earthcode_pack.checks import check
-from earthcode_pack.describe.extent import footprint_of, lonlat_box
+from earthcode_pack.geo.extent import grid_box
+from earthcode_pack.geo.outline import grid_outline
 from earthcode_pack.geo.sphere import degrees
 from earthcode_pack.model import Grid
 from earthcode_pack.pipeline import prepare
@@ -201,7 +202,7 @@ def grid_of(path: Path, **given: Any) -> Grid:
 )
 def test_plain_degrees_in_two_dimensions(tmp_path: Path, west: Any, north: Any, cells: Any, expected: Any) -> None:
     grid = grid_of(make(tmp_path / "a.nc", *plain(west, north, cells)))
-    assert lonlat_box(grid) == pytest.approx(expected, abs=1e-4)
+    assert grid_box(grid) == pytest.approx(expected, abs=1e-4)
     assert Grid.from_json(grid.to_json()) == grid
 
 
@@ -213,7 +214,7 @@ def test_vertices_come_before_half_steps(tmp_path: Path) -> None:
             file[name].bounds = f"{name}_vertices"
             put(file, f"{name}_vertices", middle[..., None] + 0.25 * np.array(off), ("y", "x", "vertex"), {})
 
-    assert lonlat_box(grid_of(make(tmp_path / "a.nc", lon, lat, more=bounds))) == (10.25, 44.25, 17.75, 49.75)
+    assert grid_box(grid_of(make(tmp_path / "a.nc", lon, lat, more=bounds))) == (10.25, 44.25, 17.75, 49.75)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def test_vertices_come_before_half_steps(tmp_path: Path) -> None:
 )
 def test_latitude_and_longitude_are_known_by_any_of_their_marks(tmp_path: Path, given: Any) -> None:
     path = make(tmp_path / "a.nc", *plain(), **given)
-    assert lonlat_box(grid_of(path)) == pytest.approx((10, 44, 18, 50), abs=1e-4)
+    assert grid_box(grid_of(path)) == pytest.approx((10, 44, 18, 50), abs=1e-4)
     made = run(profile_of(path, "netcdf"), tmp_path / "out")
     assert set(opened(made.path, decode_cf=False)["t"].attrs["coordinates"].split()) == {"lat", "lon", "time"}
 
@@ -239,7 +240,7 @@ def test_numbers_of_rows_and_columns_are_no_places(tmp_path: Path) -> None:
 
     path = make(tmp_path / "a.nc", *plain(), more=numbers)
     made = run(profile_of(path, "zarr"), tmp_path / "out")
-    assert lonlat_box(made.one.grid) == pytest.approx((10, 44, 18, 50), abs=1e-4)
+    assert grid_box(made.one.grid) == pytest.approx((10, 44, 18, 50), abs=1e-4)
     assert "standard_name" not in opened(made.path)["y"].attrs
     assert {dim.axis for dim in made.one.dimensions} == {None}
 
@@ -266,7 +267,7 @@ def test_packed_latitudes_are_degrees(tmp_path: Path) -> None:
         file["t"].coordinates = "nav_lat nav_lon"
 
     path = make(tmp_path / "a.nc", lon, lat, more=packed)
-    assert lonlat_box(grid_of(path)) == pytest.approx((175, 44, -177, 49), abs=0.01)
+    assert grid_box(grid_of(path)) == pytest.approx((175, 44, -177, 49), abs=0.01)
     made = run(profile_of(path, "netcdf"), tmp_path / "out")
     assert opened(made.path, decode_cf=False)["nav_lat"].dtype == "int32"
 
@@ -379,7 +380,7 @@ def test_packed_axes_are_degrees(tmp_path: Path) -> None:
 def test_the_outline_is_short_valid_and_close(tmp_path: Path) -> None:
     lon, lat = swath(0.3, (400, 200))
     made = run(profile_of(make(tmp_path / "a.nc", lon, lat), "zarr"), tmp_path / "out")
-    area = shape(footprint_of(made.one.grid))
+    area = shape(grid_outline(made.one.grid))
     assert area.is_valid
     assert len(str(made.one.grid.outline)) < 10_000
     ring = np.r_[np.c_[lon[0], lat[0]], np.c_[lon[:, -1], lat[:, -1]], np.c_[lon[-1], lat[-1]][::-1]]

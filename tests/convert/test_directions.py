@@ -67,7 +67,7 @@ def test_levels_of_a_zarr_take_the_nearest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("resampling", ["average", "bilinear"])
 @pytest.mark.parametrize("words", [WIND, {"units": "K"}], ids=["wind", "amount"])
 def test_a_profile_that_asks_for_a_mean_is_warned(tmp_path: Path, resampling: str, words: dict[str, str]) -> None:
-    from earthcode_pack.discover import discover
+    from earthcode_pack.sources.discover import discover
     from earthcode_pack.storage import IdentityCache
 
     path = make_tiff(tmp_path / "a.tif", NORTHERLY[0].astype("int16"), nodata=-1)

@@ -14,12 +14,13 @@ from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earthcode_pack import convert, parallel
-from earthcode_pack.bundle import write_atomic
+from earthcode_pack import convert
 from earthcode_pack.checks.equality import compare, compare_masks
 from earthcode_pack.convert.blosc import Blosc
 from earthcode_pack.convert.work import Record
 from earthcode_pack.errors import NotEqual
+from earthcode_pack.execution import threads as parallel
+from earthcode_pack.files import write_atomic
 from earthcode_pack.model import Failure
 
 if TYPE_CHECKING:

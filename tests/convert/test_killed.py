@@ -25,10 +25,10 @@ from pathlib import Path
 from earthcode_pack import storage
 from earthcode_pack.bundle import Bundle
 from earthcode_pack.convert import netcdf, zarr
-from earthcode_pack.execute import execute
+from earthcode_pack.run.execute import execute
 from earthcode_pack.model import Plan
 from earthcode_pack.profile import load_profile
-from earthcode_pack.workspace import Workspace
+from earthcode_pack.run.workspace import Workspace
 workspace = Workspace(Bundle(Path(sys.argv[1])))
 plan, profile = Plan.from_json(Path(sys.argv[2]).read_bytes()), load_profile(sys.argv[3])
 keep = Workspace.keep_record

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from builders import make_nc, opened, planned, profile_of, run
+from examples import spread
 
 from earthcode_pack.cf.missing import valid_range
 
@@ -62,8 +63,7 @@ SAID: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("fmt", ["zarr", "netcdf", "cog"])
-@pytest.mark.parametrize("case", SAID)
+@pytest.mark.parametrize(("case", "fmt"), spread(SAID, ["zarr", "netcdf", "cog"]))
 def test_statistics_are_of_what_netcdf4_calls_valid(tmp_path: Path, case: str, fmt: str) -> None:
     dtype, attrs, odd = SAID[case]
     source = make_nc(tmp_path / "a.nc", stored(dtype, **odd), dict(attrs))
@@ -103,8 +103,7 @@ def test_a_cog_masks_what_netcdf4_masks(tmp_path: Path, case: str) -> None:
     assert np.ma.allclose(values, expected)
 
 
-@pytest.mark.parametrize("fmt", ["zarr", "netcdf"])
-@pytest.mark.parametrize("case", SAID)
+@pytest.mark.parametrize(("case", "fmt"), spread(SAID, ["zarr", "netcdf"]))
 def test_cubes_keep_what_is_stored_and_what_says_it(tmp_path: Path, case: str, fmt: str) -> None:
     dtype, attrs, odd = SAID[case]
     values = stored(dtype, **odd)

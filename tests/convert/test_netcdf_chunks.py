@@ -24,8 +24,8 @@ from earthcode_pack.convert.netcdf_chunks import Chunks, Written, disk_type, res
 from earthcode_pack.convert.packing import Packing
 from earthcode_pack.convert.turns import in_turn
 from earthcode_pack.errors import NotEqual
+from earthcode_pack.execution.threads import cores
 from earthcode_pack.model import Job
-from earthcode_pack.parallel import cores
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,6 +11,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 from builders import PERIOD, make_nc, make_tiff, opened, profile_of, run
+from examples import spread
 from rasterio.io import MemoryFile
 
 from earthcode_pack.nodata import nodata_values
@@ -120,9 +121,9 @@ def test_a_codec_of_gdal_alone_takes_the_nearest_and_says_so(tmp_path: Path) -> 
     assert any("nearest" in line and "mode" in line for line in made.one.changes)
 
 
-@pytest.mark.parametrize(("dtype", "nodata"), LONG)
-@pytest.mark.parametrize("fmt", ["zarr", "netcdf"])
-def test_a_cube_states_it_exactly(tmp_path: Path, fmt: str, dtype: str, nodata: int) -> None:
+@pytest.mark.parametrize(("long", "fmt"), spread(LONG, ["zarr", "netcdf"]))
+def test_a_cube_states_it_exactly(tmp_path: Path, fmt: str, long: tuple[str, int]) -> None:
+    dtype, nodata = long
     path = make_long(tmp_path / "raw" / "a.tif", dtype, nodata)
     made = run(profile_of(path, fmt, time=PERIOD), tmp_path / "out")
     variable = opened(made.path, mask_and_scale=False)["band_1"]

@@ -11,7 +11,8 @@ from making import cube_profile, write_cube
 from shapely.geometry import shape
 
 from earthcode_pack.checks import check
-from earthcode_pack.describe.extent import footprint_of, lonlat_box
+from earthcode_pack.geo.extent import grid_box
+from earthcode_pack.geo.outline import grid_outline
 from earthcode_pack.pipeline import prepare
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ LONS, LATS = np.arange(-180, 181, 20.0), np.arange(-90, 91, 15.0)
 def test_edges_of_plain_grids(tmp_path: Path, fmt: str, lats: Any, lons: Any, expected: tuple[float, ...]) -> None:
     path = make_nc(tmp_path / "a.nc", ramp(1, len(lats), len(lons)), lat=lats, lon=lons)
     grid = run(profile_of(path, fmt), tmp_path / "out").one.grid
-    assert lonlat_box(grid) == pytest.approx(expected)
+    assert grid_box(grid) == pytest.approx(expected)
     width = (expected[2] - expected[0]) % 360 or 360
-    assert shape(footprint_of(grid)).area == pytest.approx(width * (expected[3] - expected[1]))
+    assert shape(grid_outline(grid)).area == pytest.approx(width * (expected[3] - expected[1]))
 
 
 @pytest.mark.parametrize("fmt", ["zarr", "netcdf", "cog"])
@@ -51,7 +52,7 @@ def test_a_single_cell_is_as_large_as_its_bounds(tmp_path: Path, fmt: str) -> No
             file.createVariable(f"{name}_bnds", "f8", (name, "nv"))[:] = [ends]
 
     path = make_nc(tmp_path / "a.nc", ramp(1, 1, 1), lat=[47.0], lon=[180.5], more=bounds)
-    assert lonlat_box(run(profile_of(path, fmt), tmp_path / "out").one.grid) == (179, 46, -178, 48)
+    assert grid_box(run(profile_of(path, fmt), tmp_path / "out").one.grid) == (179, 46, -178, 48)
 
 
 @pytest.mark.parametrize("fmt", ["zarr", "cog"])

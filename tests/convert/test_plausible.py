@@ -17,9 +17,9 @@ from builders import PERIOD, make_nc, make_tiff, make_zarr, opened, planned, pro
 
 from earthcode_pack import pipeline, storage
 from earthcode_pack.convert.read.plausible import printable, refuse_beyond_budget
-from earthcode_pack.discover import discover
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.profile.model import Compute
+from earthcode_pack.sources.discover import discover
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,15 +15,16 @@ import pytest
 import rasterio
 import xarray as xr
 from builders import make_grib, make_nc, make_tiff, profile_of, ramp, run
+from examples import spread
 from rasterio.enums import ColorInterp
 
-from earthcode_pack import isolated
 from earthcode_pack.cf import variables
 from earthcode_pack.convert import cog, layout, planes, time_axis
 from earthcode_pack.convert.proof.alignment import matched, runs
 from earthcode_pack.convert.proof.blocks import cells, every, samples
 from earthcode_pack.convert.read import raster_cube
 from earthcode_pack.errors import NotEqual
+from earthcode_pack.execution import child_process as isolated
 from earthcode_pack.model import Artifact, Proof
 
 if TYPE_CHECKING:
@@ -289,8 +290,7 @@ NETCDF: dict[str, Callable[[Path], None]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("fmt", ALL)
-@pytest.mark.parametrize("name", NETCDF)
+@pytest.mark.parametrize(("name", "fmt"), spread(NETCDF, ALL))
 def test_good_netcdf_is_let_through(tmp_path: Path, name: str, fmt: str) -> None:
     NETCDF[name](tmp_path)
     made = run(profile_of(tmp_path / "*.nc", fmt), tmp_path / "out")

@@ -33,7 +33,7 @@ from earthcode_pack.convert.regions import blocks_of
 from earthcode_pack.convert.spill import Spill
 from earthcode_pack.convert.work import Record
 from earthcode_pack.errors import NotEqual, OutsideError, Unreadable
-from earthcode_pack.parallel import in_pool
+from earthcode_pack.execution.threads import in_pool
 from earthcode_pack.plan import regions
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from builders import make_nc, opened, planned, profile_of, ramp, run
 from pyproj import CRS
 
 from earthcode_pack.cf.roles import dangling, grid_mapping_for, grid_mappings, referenced, renamed
-from earthcode_pack.discover import discover
 from earthcode_pack.model import rfc3339
+from earthcode_pack.sources.discover import discover
 from earthcode_pack.storage import IdentityCache
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from earthcode_pack.convert.read.plain import Plain
 from earthcode_pack.convert.read.stored import Chunked, stored
 from earthcode_pack.convert.read.values import values_of
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.execution.threads import in_pool
 from earthcode_pack.model import Variable
-from earthcode_pack.parallel import in_pool
 
 if TYPE_CHECKING:
     from pathlib import Path

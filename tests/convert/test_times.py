@@ -10,8 +10,8 @@ import pytest
 from builders import PERIOD, bits, make_nc, make_tiff, opened, planned, profile_of, ramp, run
 
 from earthcode_pack.checks.artifacts import item_gap_findings
-from earthcode_pack.discover import discover
 from earthcode_pack.model import Sources, rfc3339
+from earthcode_pack.sources.discover import discover
 from earthcode_pack.storage import IdentityCache
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from making import cube_profile, errors
 from shapely.geometry import shape
 
 from earthcode_pack.checks import check
-from earthcode_pack.describe.extent import footprint_of, lonlat_box
+from earthcode_pack.geo.extent import grid_box
+from earthcode_pack.geo.outline import grid_outline
 from earthcode_pack.pipeline import prepare
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def test_every_place_time_and_depth_arrives_bit_for_bit(tmp_path: Path, fmt: str
 def test_a_track_near_greenwich_is_one_line_close_to_its_places(tmp_path: Path) -> None:
     places = path_along("time", 20_000, west=-10)
     made = run(profile_of(make(tmp_path / "a.nc", **places), "zarr"), tmp_path / "out")
-    line = shape(footprint_of(made.one.grid))
+    line = shape(grid_outline(made.one.grid))
     assert line.geom_type == "LineString"
     assert len(line.coords) <= 200
     every = shape({"type": "MultiPoint", "coordinates": np.c_[places["lon"][1], places["lat"][1]][::50].tolist()})
@@ -130,7 +131,7 @@ def test_missing_places_are_left_out_of_the_line(tmp_path: Path) -> None:
     lat = places["lat"][1].copy()
     lat[:50] = lat[300] = np.nan
     made = run(profile_of(make(tmp_path / "a.nc", **places | {"lat": (("time",), lat)}), "zarr"), tmp_path / "out")
-    assert lonlat_box(made.one.grid) == pytest.approx((50 * 30 / 399, np.nanmin(lat), 30, np.nanmax(lat)))
+    assert grid_box(made.one.grid) == pytest.approx((50 * 30 / 399, np.nanmin(lat), 30, np.nanmax(lat)))
 
 
 def test_several_trajectories_of_one_length_are_several_lines(tmp_path: Path) -> None:
@@ -169,11 +170,11 @@ def test_observations_are_points_in_any_order(tmp_path: Path, feature: str | Non
 def test_many_points_are_thinned_and_stay_where_they_are(tmp_path: Path) -> None:
     places = path_along("obs", 30_000)
     made = run(profile_of(make(tmp_path / "a.nc", "point", **places), "zarr"), tmp_path / "out")
-    some = np.array(footprint_of(made.one.grid)["coordinates"])
+    some = np.array(grid_outline(made.one.grid)["coordinates"])
     assert 50 < len(some) <= 200
     every = np.c_[places["lon"][1], places["lat"][1]].round(7)
     assert {tuple(place) for place in some} <= {tuple(place) for place in every}
-    assert lonlat_box(made.one.grid)[0::2] == (170, -160)
+    assert grid_box(made.one.grid)[0::2] == (170, -160)
 
 
 @pytest.mark.parametrize("fmt", ["zarr", "netcdf"])

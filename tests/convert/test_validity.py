@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from builders import PERIOD, make_tiff, opened, profile_of, run
+from examples import spread
 from rasterio.enums import ColorInterp as C
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ def data_bands(roles: tuple[C, ...]) -> list[int]:
     return [number for number, role in enumerate(roles, start=1) if role is not C.alpha]
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "float32"])
-@pytest.mark.parametrize("roles", LAYOUTS.values(), ids=LAYOUTS)
-def test_each_band_of_a_cog_is_masked_by_the_transparency(tmp_path: Path, roles: tuple[C, ...], dtype: str) -> None:
+@pytest.mark.parametrize(("layout", "dtype"), spread(LAYOUTS, ["uint8", "int16", "uint16", "float32"]))
+def test_each_band_of_a_cog_is_masked_by_the_transparency(tmp_path: Path, layout: str, dtype: str) -> None:
+    roles = LAYOUTS[layout]
     made = run(profile_of(make_alpha(tmp_path / "a.tif", roles, dtype), time=PERIOD), tmp_path / "out")
     assert not made.failures
     assert sorted(a.asset for a in made.artifacts) == [f"band_{number}" for number in data_bands(roles)]
@@ -118,13 +119,13 @@ def test_turned_with_a_transparency(tmp_path: Path) -> None:
         assert np.array_equal(file.dataset_mask() > 0, (alpha > 0)[::-1])
 
 
+FILLS = {"nan": ("float32", None), "float": ("float32", -1), "byte": ("uint8", 255), "long": ("int64", -(2**63) + 1)}
+
+
 @pytest.mark.parametrize("fmt", ["zarr", "netcdf"])
-@pytest.mark.parametrize(
-    ("dtype", "nodata"), [("float32", None), ("float32", -1), ("uint8", 255), ("int64", -(2**63) + 1)],
-    ids=["nan", "float", "byte", "long"],
-)  # fmt: skip
-@pytest.mark.parametrize("kind", ["alpha", "mask", "gray-alpha"])
-def test_a_cube_fills_what_is_hidden(tmp_path: Path, fmt: str, dtype: str, nodata: Any, kind: str) -> None:
+@pytest.mark.parametrize(("fill", "kind"), spread(FILLS, ["alpha", "mask", "gray-alpha"]))
+def test_a_cube_fills_what_is_hidden(tmp_path: Path, fmt: str, fill: str, kind: str) -> None:
+    dtype, nodata = FILLS[fill]
     stated = {} if nodata is None else {"nodata": nodata}
     hidden = {"mask": np.tile(np.where(INSIDE, 255, 0).astype("uint8"), (64, 1))} if kind == "mask" else {}
     roles = {"alpha": (C.gray, C.undefined, C.alpha), "mask": (C.gray,), "gray-alpha": (C.gray, C.alpha)}[kind]

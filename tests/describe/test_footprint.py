@@ -11,8 +11,9 @@ import rasterio
 from builders import PERIOD, make_nc, make_tiff, profile_of, run
 from shapely.geometry import LinearRing, Point, shape
 
-from earthcode_pack.describe.extent import footprint_of, lonlat_box
 from earthcode_pack.describe.footprint import footprint
+from earthcode_pack.geo.extent import grid_box
+from earthcode_pack.geo.outline import grid_outline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ def test_outline_holds_every_valid_pixel_and_little_else(
         a, b, c, d, e, f = tuple(transform)[:6]
         transform = rasterio.Affine(a, b, c + 2_800_000, d, e, f - 6_000_000)
     geometry, grid = found(tmp_path, mask, crs, transform)
-    area, whole = shape(geometry), shape(footprint_of(grid))
+    area, whole = shape(geometry), shape(grid_outline(grid))
     assert area.is_valid
     assert all(area.buffer(1e-6).contains(Point(place)) for place in places(mask, crs, transform))
     assert area.area == pytest.approx(mask.mean() * whole.area, rel=0.08)
@@ -71,7 +72,7 @@ def test_outline_holds_every_valid_pixel_and_little_else(
 def test_a_projected_grid_across_the_antimeridian_has_two_parts(tmp_path: Path) -> None:
     transform = rasterio.Affine(3000, 0, 150_000, 0, -3000, 6_000_000)  # the zone begins at 180°
     geometry, grid = found(tmp_path, BAND, "EPSG:32601", transform)
-    west, _, east, _ = lonlat_box(grid)
+    west, _, east, _ = grid_box(grid)
     assert west > 0 > east
     assert geometry["type"] == "MultiPolygon"
     sides = {np.sign(np.mean([lon for lon, _ in polygon[0]])) for polygon in geometry["coordinates"]}
@@ -86,7 +87,7 @@ def test_data_around_a_pole_are_outlined_by_their_grid(tmp_path: Path, crs: str)
     )  # fmt: skip
     made = run(profile_of(path, "cog", time=PERIOD), tmp_path / "out")
     assert footprint(made.path, made.one) is None
-    assert lonlat_box(made.one.grid)[0::2] == (-180, 180)
+    assert grid_box(made.one.grid)[0::2] == (-180, 180)
 
 
 def test_a_rotated_pole(tmp_path: Path) -> None:
@@ -115,4 +116,4 @@ def test_a_rotated_pole(tmp_path: Path) -> None:
     there = pyproj.Transformer.from_crs(pyproj.CRS.from_cf(mapping), "OGC:CRS84", always_xy=True)
     lons, lats = there.transform(-5 + axis[COLUMNS[DISC]], 5 - axis[ROWS[DISC]])
     assert all(area.contains(Point(place)) for place in zip(lons[::37], lats[::37], strict=True))
-    assert area.area < 1.1 * DISC.mean() * shape(footprint_of(made.one.grid)).area
+    assert area.area < 1.1 * DISC.mean() * shape(grid_outline(made.one.grid)).area

@@ -17,7 +17,7 @@ from shapely.geometry import Point, box, shape
 from stac_schemas import complaints
 
 from earthcode_pack.describe import describe
-from earthcode_pack.describe.assets import Thumbnail
+from earthcode_pack.describe.item import Thumbnail
 from earthcode_pack.describe.stac import EXTENSIONS
 from earthcode_pack.model import Artifact, Dimension, File, Grid, Histogram, Period, Statistics, WrittenVariable
 from earthcode_pack.pipeline import prepare

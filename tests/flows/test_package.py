@@ -10,8 +10,9 @@ from clockless import LONG, until
 import earthcode_flows.package
 from earthcode_flows.logs import logs_to_prefect
 from earthcode_flows.package import Unfinished, batch, package, publish
-from earthcode_pack import pipeline, waiting
+from earthcode_pack import pipeline
 from earthcode_pack.errors import NotApproved, ProfileError
+from earthcode_pack.execution import waiting
 
 pytestmark = pytest.mark.usefixtures("prefect")
 

@@ -1,7 +1,15 @@
 import pytest
 
-from earthcode_pack.geo.box import box_of, contains, is_global, is_union, union
-from earthcode_pack.geo.positions import is_uncut, positions
+from earthcode_pack.geo.box import (
+    box_of,
+    contains,
+    crosses_antimeridian,
+    is_global,
+    is_union,
+    positions,
+    smallest_arc,
+    union,
+)
 
 FIJI = (177.0, -20.0, -178.0, -12.0)
 
@@ -52,10 +60,30 @@ def test_a_cut_geometry_is_not_uncut():
         [[[177, -20], [180, -20], [180, -12], [177, -20]]],
         [[[-180, -20], [-178, -20], [-178, -12], [-180, -20]]],
     ]
-    assert not is_uncut({"type": "MultiPolygon", "coordinates": halves})
-    assert is_uncut({"type": "Polygon", "coordinates": [[[177, -20], [-178, -20], [-178, -12], [177, -20]]]})
+    assert not crosses_antimeridian({"type": "MultiPolygon", "coordinates": halves})
+    assert crosses_antimeridian(
+        {"type": "Polygon", "coordinates": [[[177, -20], [-178, -20], [-178, -12], [177, -20]]]}
+    )
 
 
 def test_positions_of_a_collection_of_geometries():
     point = {"type": "Point", "coordinates": [1, 2, 3]}
     assert list(positions({"type": "GeometryCollection", "geometries": [point, point]})) == [(1, 2), (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("spans", "arc"),
+    [
+        ([(0, 10), (20, 30)], (0, 30)),
+        ([(350, 360), (0, 10)], (-10, 10)),
+        ([(170, -170)], (170, 190)),
+        ([(-180, 180)], (-180, 180)),
+        ([(-180, 180), (5, 6)], (-180, 180)),
+        ([(0, 360)], (0, 360)),
+        ([(-170, -160), (150, 160)], (150, 200)),
+    ],
+)
+def test_the_shortest_arc_that_holds_all(spans, arc):
+    west, width = smallest_arc([(west, (east - west) % 360 or east - west) for west, east in spans])
+    assert width == arc[1] - arc[0]
+    assert width == 360 or west % 360 == arc[0] % 360

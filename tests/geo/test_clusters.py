@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earthcode_pack.geo import clusters
-from earthcode_pack.geo.box import Box, union
-from earthcode_pack.geo.clusters import MOST, extent_boxes
-from earthcode_pack.handoff.extent import osc_boxes
+from earthcode_pack.catalogs.osc.links import osc_boxes
+from earthcode_pack.geo import box as box_module
+from earthcode_pack.geo.box import MOST, Box, extent_boxes, union
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +112,7 @@ def test_parts_hold_every_item_and_lie_within_the_whole_in_any_order(items: list
 
 @pytest.mark.parametrize("spread", [0.01, 0.1, 5.0])
 def test_of_ten_thousand_not_all_are_compared_with_all(spread: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    compared, gaps = [0], clusters._gaps
+    compared, gaps = [0], box_module._gaps
 
     def counted(boxes: list[Box], origin: float | None) -> NDArray[np.float64]:
         compared[0] += len(boxes) ** 2
@@ -126,7 +125,7 @@ def test_of_ten_thousand_not_all_are_compared_with_all(spread: float, monkeypatc
         assert len(extent_boxes([(west, south, west + spread, south + spread) for west, south in corners])) <= MOST + 1
         return compared[0]
 
-    monkeypatch.setattr(clusters, "_gaps", counted)
+    monkeypatch.setattr(box_module, "_gaps", counted)
     assert comparisons(10_000) < 6 * comparisons(2_500)
     assert comparisons(10_000) < 10_000**2 / 20
 

@@ -12,12 +12,12 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from shapely.geometry import LinearRing, Point, shape
 
-from earthcode_pack.describe.extent import footprint_of as outline
-from earthcode_pack.describe.extent import lonlat_box
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.geo.box import union
 from earthcode_pack.geo.crs import proj_code
+from earthcode_pack.geo.extent import grid_box
 from earthcode_pack.geo.outline import box_geometry
+from earthcode_pack.geo.outline import grid_outline as outline
 from earthcode_pack.model import Grid
 
 RADIUS = 6371007.181  # of the sphere that MODIS stands on
@@ -82,7 +82,7 @@ def assert_is_rfc7946(geometry: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("south_up", [False, True])
 def test_box_is_that_of_the_edges_whatever_the_order_of_rows(south_up: bool) -> None:
-    assert lonlat_box(grid_of("EPSG:4326", (5, 40, 15, 50), south_up=south_up)) == (5, 40, 15, 50)
+    assert grid_box(grid_of("EPSG:4326", (5, 40, 15, 50), south_up=south_up)) == (5, 40, 15, 50)
 
 
 @pytest.mark.parametrize(
@@ -103,18 +103,18 @@ def test_box_is_that_of_the_edges_whatever_the_order_of_rows(south_up: bool) -> 
 )
 def test_longitudes_come_within_180(bounds: tuple[float, ...], expected: tuple[float, ...]) -> None:
     grid = grid_of("EPSG:4326", bounds)
-    assert lonlat_box(grid) == expected
+    assert grid_box(grid) == expected
     assert_is_rfc7946(outline(grid))
     assert outline(grid)["type"] == ("Polygon" if expected[0] < expected[2] else "MultiPolygon")
 
 
 def test_one_cell() -> None:
-    assert lonlat_box(grid_of("EPSG:4326", (10, 20, 11, 21), (1, 1))) == (10, 20, 11, 21)
+    assert grid_box(grid_of("EPSG:4326", (10, 20, 11, 21), (1, 1))) == (10, 20, 11, 21)
 
 
 def test_irregular_axes_have_bounds_alone() -> None:
     grid = grid_of("EPSG:4326", (350, -10, 370, 10)).model_copy(update={"transform": None})
-    assert lonlat_box(grid) == (-10, -10, 10, 10)
+    assert grid_box(grid) == (-10, -10, 10, 10)
 
 
 def test_box_across_the_antimeridian_is_two_polygons() -> None:
@@ -128,7 +128,7 @@ def test_box_across_the_antimeridian_is_two_polygons() -> None:
 
 
 def test_longitudes_from_paris() -> None:
-    west, _, east, _ = lonlat_box(grid_of("EPSG:4807", (0, 50, 2, 52)))  # grads
+    west, _, east, _ = grid_box(grid_of("EPSG:4807", (0, 50, 2, 52)))  # grads
     assert west == pytest.approx(2.33722917, abs=1e-3)
     assert east == pytest.approx(2.33722917 + 1.8, abs=1e-3)
 
@@ -150,7 +150,7 @@ def test_longitudes_from_paris() -> None:
 )
 def test_box_holds_every_point_of_the_edges(crs: Any, bounds: tuple[float, ...]) -> None:
     grid = grid_of(crs, bounds)
-    box, points = lonlat_box(grid), edges_in_lonlat(grid)
+    box, points = grid_box(grid), edges_in_lonlat(grid)
     assert all(holds(box, lon, lat, slack=2e-3) for lon, lat in points)
     west, south, east, north = box
     assert [south, north] == pytest.approx([points[:, 1].min(), points[:, 1].max()], abs=2e-3)
@@ -163,12 +163,12 @@ def test_edges_bulge_beyond_the_corners() -> None:
     grid = grid_of("EPSG:32631", (166000, 4590000, 833000, 5600000))
     to_lonlat = pyproj.Transformer.from_crs(grid.crs, "OGC:CRS84", always_xy=True)
     corners = to_lonlat.transform([166000, 833000], [5600000, 5600000])[1]
-    assert lonlat_box(grid)[3] > max(corners) + 0.05
+    assert grid_box(grid)[3] > max(corners) + 0.05
 
 
 def test_zone_1_crosses_the_antimeridian() -> None:
     grid = grid_of("EPSG:32601", (300000, 6_000_000, 700000, 6_100_000))  # 177°W ± 3°
-    west, _, east, _ = lonlat_box(grid)
+    west, _, east, _ = grid_box(grid)
     assert west > 0 > east
     assert outline(grid)["type"] == "MultiPolygon"
     assert shape(outline(grid)).area < 10
@@ -176,7 +176,7 @@ def test_zone_1_crosses_the_antimeridian() -> None:
 
 @pytest.mark.parametrize(("crs", "pole", "limit"), [("EPSG:3413", 90, 3), ("EPSG:3031", -90, 1)])
 def test_grid_over_a_pole_reaches_it_and_holds_the_circle(crs: str, pole: int, limit: int) -> None:
-    box = lonlat_box(grid_of(crs, (-3e6, -2e6, 2e6, 3e6)))
+    box = grid_box(grid_of(crs, (-3e6, -2e6, 2e6, 3e6)))
     assert (box[0], box[2]) == (-180, 180)
     assert box[limit] == pole
     to_lonlat = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
@@ -196,14 +196,14 @@ def test_grid_over_a_pole_reaches_it_and_holds_the_circle(crs: str, pole: int, l
     ],
 )
 def test_pole_on_the_edge_is_no_reason_for_the_circle(bounds: tuple[float, ...], expected: tuple[float, float]) -> None:
-    box = lonlat_box(grid_of("EPSG:3995", bounds))
+    box = grid_box(grid_of("EPSG:3995", bounds))
     assert (box[0] % 360, box[2] % 360) == pytest.approx((expected[0] % 360, expected[1] % 360), abs=1e-6)
     assert box[3] == 90
     assert_is_rfc7946(outline(grid_of("EPSG:3995", bounds)))
 
 
 def test_rotated_pole_grid_over_the_north_pole() -> None:
-    box = lonlat_box(grid_of(ROTATED, (-60, 20, 60, 80)))
+    box = grid_box(grid_of(ROTATED, (-60, 20, 60, 80)))
     assert (box[0], box[2], box[3]) == (-180, 180, 90)
 
 
@@ -211,7 +211,7 @@ def test_sheared_and_turned_rasters() -> None:
     grid = grid_of("EPSG:4326", (0, 0, 10, 10)).model_copy(
         update={"transform": (1.0, 1.0, 0.0, 1.0, -1.0, 0.0), "shape": (10, 10)}
     )
-    assert lonlat_box(grid) == pytest.approx((0, -10, 20, 10))
+    assert grid_box(grid) == pytest.approx((0, -10, 20, 10))
     assert shape(outline(grid)).area == pytest.approx(200, rel=0.01)
 
 
@@ -221,7 +221,7 @@ def test_sheared_and_turned_rasters() -> None:
 def test_geostationary_disc_reaches_the_limb_and_no_further() -> None:
     limb = np.degrees(np.arccos(6378137 / (6378137 + 35785831)))
     half = 5_570_248.686
-    west, south, east, north = lonlat_box(grid_of(GEOSTATIONARY, (-half, -half, half, half)))
+    west, south, east, north = grid_box(grid_of(GEOSTATIONARY, (-half, -half, half, half)))
     assert [west, east] == pytest.approx([-limb, limb], abs=0.1)
     assert [south, north] == pytest.approx([-limb, limb], abs=0.3)
 
@@ -229,7 +229,7 @@ def test_geostationary_disc_reaches_the_limb_and_no_further() -> None:
 def test_sinusoidal_tile_beyond_the_antimeridian() -> None:
     """MODIS h03v05: its corners lie off the Earth, where the projection would fold back to 180°E."""
     tile = 1111950.5197
-    west, south, east, north = lonlat_box(grid_of(SINUSOIDAL, (-15 * tile, 3 * tile, -14 * tile, 4 * tile)))
+    west, south, east, north = grid_box(grid_of(SINUSOIDAL, (-15 * tile, 3 * tile, -14 * tile, 4 * tile)))
     last = np.degrees(np.arccos(140 / 180))  # where the eastern edge of the tile meets 180°W
     assert (south, north) == pytest.approx((30, last), abs=0.01)
     assert west == pytest.approx(-180, abs=0.01)
@@ -238,12 +238,12 @@ def test_sinusoidal_tile_beyond_the_antimeridian() -> None:
 
 def test_sinusoidal_globe() -> None:
     x, y = np.pi * RADIUS, np.pi * RADIUS / 2
-    assert lonlat_box(grid_of(SINUSOIDAL, (-x, -y, x, y))) == pytest.approx((-180, -90, 180, 90), abs=0.01)
+    assert grid_box(grid_of(SINUSOIDAL, (-x, -y, x, y))) == pytest.approx((-180, -90, 180, 90), abs=0.01)
 
 
 def test_grid_wholly_off_the_earth_is_refused_with_a_remedy() -> None:
     with pytest.raises(Unreadable, match="on the Earth") as error:
-        lonlat_box(grid_of(GEOSTATIONARY, (6e6, 6e6, 7e6, 7e6)))
+        grid_box(grid_of(GEOSTATIONARY, (6e6, 6e6, 7e6, 7e6)))
     assert "source.crs" in error.value.remedy
 
 
@@ -293,7 +293,7 @@ def test_union_holds_all_and_is_never_wider_than_needed(arcs: list[tuple[int, in
 def test_the_edge_of_the_full_disk_touches_the_limb_only() -> None:
     """The north-western quarter of a disk: its outer corner leaves the Earth, its inner one is below the satellite."""
     half = 5_570_248.686
-    west, south, east, north = lonlat_box(grid_of(GEOSTATIONARY, (-half, 0, 0, half)))
+    west, south, east, north = grid_box(grid_of(GEOSTATIONARY, (-half, 0, 0, half)))
     limb = np.degrees(np.arccos(6378137 / (6378137 + 35785831)))
     assert (south, east) == pytest.approx((0, 0), abs=1e-6)
     assert [west, north] == pytest.approx([-limb, limb], abs=0.3)
@@ -302,7 +302,7 @@ def test_the_edge_of_the_full_disk_touches_the_limb_only() -> None:
 
 def test_a_window_at_the_limb_holds_what_it_shows_of_the_earth() -> None:
     grid = grid_of(GEOSTATIONARY, (4.2e6, 2.0e6, 5.5e6, 3.3e6))  # its right upper part is space
-    box = lonlat_box(grid)
+    box = grid_box(grid)
     x, y = np.meshgrid(np.linspace(4.2e6, 5.5e6, 300), np.linspace(2.0e6, 3.3e6, 300))
     there = pyproj.Transformer.from_crs(grid.crs, "OGC:CRS84", always_xy=True)
     lon, lat = there.transform(x.ravel(), y.ravel())
@@ -318,7 +318,7 @@ def test_a_window_at_the_limb_holds_what_it_shows_of_the_earth() -> None:
 def test_a_disk_over_the_pacific_crosses_the_antimeridian() -> None:
     crs = pyproj.CRS.from_proj4("+proj=geos +h=35785831 +lon_0=-137.2 +sweep=x +ellps=GRS80 +type=crs")  # GOES West
     half = 5_434_894.885
-    west, south, east, north = lonlat_box(grid_of(crs, (-half, -half, half, half)))
+    west, south, east, north = grid_box(grid_of(crs, (-half, -half, half, half)))
     assert west == pytest.approx(-137.2 - 81.3 + 360, abs=0.5)
     assert east == pytest.approx(-137.2 + 81.3, abs=0.5)
     assert (south, north) == pytest.approx((-81.3, 81.3), abs=0.1)
@@ -333,7 +333,7 @@ def test_a_disk_over_the_pacific_crosses_the_antimeridian() -> None:
     ],
 )
 def test_an_edge_through_a_pole_reaches_it_and_half_the_circle(crs: str, bounds: Any, pole: int) -> None:
-    box = lonlat_box(grid_of(crs, bounds))
+    box = grid_box(grid_of(crs, bounds))
     assert pole in box
     assert _width(box) == pytest.approx(180, abs=1e-3)
     assert_is_rfc7946(outline(grid_of(crs, bounds)))
@@ -345,7 +345,7 @@ def test_a_plain_grid_of_any_origin_holds_each_of_its_centres(
 ) -> None:
     rows = min(rows, max(1, int((90 - south) / cell)))
     grid = grid_of("EPSG:4326", (west, south, west + columns * cell, south + rows * cell), (rows, columns))
-    box = lonlat_box(grid)
+    box = grid_box(grid)
     lons = west + cell * (np.arange(columns) + 0.5)
     assert all(holds(box, lon, south + cell / 2) for lon in lons)
     assert _width(box) == pytest.approx(min(columns * cell, 360), abs=1e-6)
@@ -373,7 +373,7 @@ def test_code_only_where_an_authority_knows_it(crs: Any, code: str | None) -> No
 
 def test_outline_follows_the_edges_closer_than_its_box() -> None:
     grid = grid_of("EPSG:32631", (166000, 5590000, 833000, 6600000))
-    assert shape(outline(grid)).area < 0.95 * shape(box_geometry(lonlat_box(grid))).area
+    assert shape(outline(grid)).area < 0.95 * shape(box_geometry(grid_box(grid))).area
     middle = pyproj.Transformer.from_crs(grid.crs, "OGC:CRS84", always_xy=True).transform(500000, 6000000)
     assert shape(outline(grid)).contains(Point(middle))
 
@@ -389,7 +389,7 @@ def test_any_grid_has_a_box_that_holds_its_cells(crs: str, x: float, y: float, w
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            box = lonlat_box(grid)
+            box = grid_box(grid)
         except Unreadable:
             return
         assert_is_rfc7946(outline(grid))

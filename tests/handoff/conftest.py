@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from stac_schemas import complaints
 
-from earthcode_pack.handoff import open_catalog
+from earthcode_pack.catalogs.osc import open_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from earthcode_pack.handoff import Catalog
+    from earthcode_pack.catalogs.osc import Catalog
 
 sys.path.insert(0, str(Path(__file__).parent))  # for osc_bundles
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from earthcode_pack.bundle import Bundle, to_json
+from earthcode_pack.bundle import Bundle
+from earthcode_pack.files import to_json
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import osc_bundles as made
 import pytest
 
+from earthcode_pack.catalogs.osc import Catalog, change_set, check_ids, hand_off, open_catalog
+from earthcode_pack.catalogs.osc.catalog import FILES
+from earthcode_pack.catalogs.osc.json_edit import edit_json
+from earthcode_pack.catalogs.osc.links import with_link
 from earthcode_pack.errors import ProfileError, UnknownId, UserError
-from earthcode_pack.handoff import Catalog, change_set, check_ids, hand_off, open_catalog
-from earthcode_pack.handoff.catalog import FILES
-from earthcode_pack.handoff.jsontext import edit_json
-from earthcode_pack.handoff.links import with_link
 from earthcode_pack.profile import load_profile
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earthcode_pack.handoff.jsontext import edit_json
+from earthcode_pack.catalogs.osc.json_edit import edit_json
 
 LINK = {"rel": "child", "href": "../../products/new/collection.json", "title": "Neu & schön"}
 _PLAIN = """{

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import osc_bundles as made
 import pytest
 
+from earthcode_pack.catalogs.osc import open_catalog
 from earthcode_pack.errors import OutsideError, ProfileError, UserError
-from earthcode_pack.handoff import open_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,7 +156,7 @@ def test_a_broken_file_is_named(folder: Path, tmp_path: Path) -> None:
 def test_an_archive_that_unpacks_to_more_than_it_may_is_refused(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("earthcode_pack.handoff.opening._LARGEST", 1 << 20)
+    monkeypatch.setattr("earthcode_pack.catalogs.osc.catalog._LARGEST", 1 << 20)
     size = 1 << 21
     path = tmp_path / f"osc.{kind.replace('headers', 'tar.gz')}"
     if kind == "zip":

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import osc_bundles as made
 import pytest
 
+from earthcode_pack.catalogs.prr import gateway_findings, hand_over, hand_over_findings, register
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Level
-from earthcode_pack.register import gateway_findings, hand_over, hand_over_findings, register
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from builders import make_nc, make_tiff, opened, planned, profile_of, ramp, run
 
-from earthcode_pack.discover import discover
 from earthcode_pack.errors import ProfileError
+from earthcode_pack.sources.discover import discover
 from earthcode_pack.storage import IdentityCache
 
 if TYPE_CHECKING:

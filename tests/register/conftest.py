@@ -102,16 +102,16 @@ def prr(
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     from clockless import LONG
 
-    import earthcode_pack.register.published
-    import earthcode_pack.register.web
+    import earthcode_pack.catalogs.prr.catalogued
+    import earthcode_pack.catalogs.prr.http_client
     import earthcode_pack.storage.s3
     from earthcode_pack.storage.retry import Patience
 
     hurried = Patience(seconds=LONG, attempts=3, first=0.01, longest=0.02)
-    monkeypatch.setattr(earthcode_pack.register.web, "PATIENCE", hurried)
+    monkeypatch.setattr(earthcode_pack.catalogs.prr.http_client, "PATIENCE", hurried)
     settings = earthcode_pack.storage.s3.Settings(patience=hurried, first_contact=hurried)
     monkeypatch.setattr(earthcode_pack.storage.s3.Settings, "within", lambda _seconds: settings)
-    monkeypatch.setattr(earthcode_pack.register.published, "POLL", 0.05)
+    monkeypatch.setattr(earthcode_pack.catalogs.prr.catalogued, "POLL", 0.05)
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from making import cube_profile, profile_of, write_cube, write_tif
 
+from earthcode_pack.catalogs.prr import hand_over
+from earthcode_pack.catalogs.prr.gateway import without_store_access
 from earthcode_pack.pipeline import prepare
-from earthcode_pack.register import hand_over
-from earthcode_pack.register.closed import without_store_access
 
 if TYPE_CHECKING:
     from pathlib import Path

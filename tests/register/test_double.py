@@ -31,9 +31,9 @@ from services.s3 import client
 from services.serving import served
 from services.stac_api import Catalogue
 
+from earthcode_pack.catalogs.prr import gateway_findings, register, verify
+from earthcode_pack.catalogs.prr.staging import Staging
 from earthcode_pack.model import Level
-from earthcode_pack.register import gateway_findings, register, verify
-from earthcode_pack.register.staging import Staging
 
 REAL = os.environ.get("REG_API")
 USER, PASSWORD, ADMINISTRATOR = "provider", "open-sesame", "operator"
@@ -390,12 +390,12 @@ def test_a_product_is_registered_at_the_real_server(
     real: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Staged into the folder that its S3 server would serve; the double lends its catalogue's and archive's doors."""
-    import earthcode_pack.register.staging
+    import earthcode_pack.catalogs.prr.staging
     from earthcode_pack.storage import LocalStore
 
     real.clear()
     stage_in = Staging(LocalStore(real.stage_in))
-    monkeypatch.setattr(earthcode_pack.register.staging, "open_staging", lambda *_: stage_in)
+    monkeypatch.setattr(earthcode_pack.catalogs.prr.staging, "open_staging", lambda *_: stage_in)
     monkeypatch.setenv("RAPI_USERNAME", USER)
     monkeypatch.setenv("RAPI_PASSWORD", PASSWORD)
     with Gateway(real.archive, real.catalogue).served() as doors:

@@ -10,9 +10,8 @@ import osc_bundles as made
 import pystac
 import pytest
 
-from earthcode_pack.register import hand_over
-from earthcode_pack.register.handover import handed_over
-from earthcode_pack.register.letter import letter
+from earthcode_pack.catalogs.prr import hand_over
+from earthcode_pack.catalogs.prr.hand_over import handed_over, letter
 
 if TYPE_CHECKING:
     from pathlib import Path

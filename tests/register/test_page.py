@@ -44,7 +44,7 @@ def test_every_command_of_the_page_does_what_it_says(
 
 
 def test_every_rule_of_the_page_is_one(root: Path) -> None:
-    from earthcode_pack.register import ANSWERED, rules
+    from earthcode_pack.catalogs.prr import ANSWERED, rules
 
     named = set(re.findall(r"`(PRR-[A-Z-]+)`", (root / "docs" / "prr.md").read_text()))
     assert named == {*ANSWERED, rules.REGISTERED.id} - {"PRR-INGESTED-UNSTATED"}

@@ -18,9 +18,9 @@ import yaml
 from clockless import LONG
 from prr_places import BUCKET, COLLECTION, PASSWORD, USER, place
 
+from earthcode_pack.catalogs.prr import difference, register, verify
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.model import Level
-from earthcode_pack.register import difference, register, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -316,12 +316,12 @@ def test_a_slow_gateway_that_is_given_up_and_works_on(
     bundle: Bundle, prr: Gateway, storage: StageIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second posting meets the first: 409, or the files have gone."""
-    monkeypatch.setattr("earthcode_pack.register.web._INGESTED", 0.3)
+    monkeypatch.setattr("earthcode_pack.catalogs.prr.http_client._INGESTED", 0.3)
     prr.slow = 0.6
 
     def soon_fast(_number: int, _request: str) -> None:
         if prr.line.count("POST"):
-            monkeypatch.setattr("earthcode_pack.register.web._INGESTED", LONG)  # for those after the first
+            monkeypatch.setattr("earthcode_pack.catalogs.prr.http_client._INGESTED", LONG)  # for those after the first
         prr.slow = prr.slow if prr.line.count("POST") < 2 else 0
 
     prr.line.watch = soon_fast
@@ -562,7 +562,8 @@ KILLED: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize(("side", "request_"), KILLED.values(), ids=KILLED)
 def test_a_killed_run_is_gone_on_with(side: str, request_: str, bundle: Bundle, prr: Gateway, storage: StageIn) -> None:
-    script = "import sys; from earthcode_pack.bundle import open_bundle; from earthcode_pack.register import register; "
+    script = "import sys; from earthcode_pack.bundle import open_bundle; "
+    script += "from earthcode_pack.catalogs.prr import register; "
     script += "register(open_bundle(sys.argv[1]))"
     run = subprocess.Popen(
         [sys.executable, "-c", script, str(bundle.root)], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import osc_bundles as made
 import pytest
 
+from earthcode_pack.catalogs.prr.settings import Account, Prr, account, prr_of
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.profile import load_profile
-from earthcode_pack.register.settings import Account, Prr, account, prr_of
 
 if TYPE_CHECKING:
     from pathlib import Path

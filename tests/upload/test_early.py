@@ -15,14 +15,14 @@ from tiny import PREFIX, make_bundle
 
 from earthcode_pack import cli, pipeline
 from earthcode_pack.errors import OutsideError
-from earthcode_pack.execute import Forward, execute
 from earthcode_pack.model import File
 from earthcode_pack.pipeline import prepare, publish
+from earthcode_pack.run.execute import Forward, execute
+from earthcode_pack.run.workspace import bundle_of
 from earthcode_pack.storage import LocalStore
 from earthcode_pack.upload import clean_store, standing
 from earthcode_pack.upload.early import Ahead
 from earthcode_pack.upload.ledger import ledger_path
-from earthcode_pack.workspace import bundle_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -257,8 +257,8 @@ def test_artifacts_are_told_as_they_are_done(scenes: Path) -> None:
     profile = profile_of(scenes)
     bundle = prepare(profile, scenes / "work")
     told: list[str] = []
+    from earthcode_pack.run.workspace import Workspace
     from earthcode_pack.storage import IdentityCache
-    from earthcode_pack.workspace import Workspace
 
     workspace = Workspace(bundle)
     cache = IdentityCache(workspace.identities)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tiny import FILES, ORDERED, PREFIX, Watched, inventory, make_bundle, sha, store_of, whole
 
-from earthcode_pack.bundle import Bundle, to_json
 from earthcode_pack.errors import OutsideError, UserError, VersionTaken
+from earthcode_pack.files import to_json
 from earthcode_pack.profile import load_profile
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import LocalStore, open_store
@@ -19,6 +19,8 @@ from earthcode_pack.upload import order, published_href, upload, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from earthcode_pack.bundle import Bundle
 
 # --- order ------------------------------------------------------------------------------------------------------------
 

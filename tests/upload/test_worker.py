@@ -17,6 +17,7 @@ from earthcode_pack.errors import OutsideError, VersionTaken
 from earthcode_pack.model import File, Receipt
 from earthcode_pack.pipeline import open_bundle, prepare, publish
 from earthcode_pack.profile.model import StoreSpec
+from earthcode_pack.run.workspace import Workspace
 from earthcode_pack.storage import Folder, Store, open_store
 from earthcode_pack.storage.stores import now
 from earthcode_pack.upload import clean_store, worker
@@ -25,7 +26,6 @@ from earthcode_pack.upload.early import Ahead
 from earthcode_pack.upload.ledger import Ledger, Row, State, ledger_path, read_ledger
 from earthcode_pack.upload.nodes import remember
 from earthcode_pack.upload.worker import writer
-from earthcode_pack.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", EPOCH)
     monkeypatch.setenv("EARTHCODE_PACK_SCRATCH", str(tmp_path / "machine"))
     monkeypatch.setattr("earthcode_pack.convert.afar.here", lambda _url: None)
-    monkeypatch.setattr("earthcode_pack.compute.cores", lambda: 1)
+    monkeypatch.setattr("earthcode_pack.execution.mapper.cores", lambda: 1)
     for day in range(1, 5):
         write_tif(tmp_path / "raw" / f"a_2020010{day}.tif", np.full((16, 20), day, "int16"))
     write_cube(tmp_path / "raw" / "t.nc")

@@ -262,7 +262,7 @@ _RUN = """
 import os, signal, sys
 from earthcode_pack.pipeline import prepare
 from earthcode_pack.profile import load_profile
-from earthcode_pack.workspace import Workspace
+from earthcode_pack.run.workspace import Workspace
 left, keep = [int(sys.argv[3])], Workspace.keep_record
 
 def so_many(*given):

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earthcode_pack.containment import refuse_links, refuse_special
 from earthcode_pack.convert.read.open import driver_of
 from earthcode_pack.convert.read.plausible import RATIO, printable, refuse_beyond_budget
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.files import refuse_links, refuse_special
 from earthcode_pack.storage.inputs import local_path
 
 if TYPE_CHECKING:

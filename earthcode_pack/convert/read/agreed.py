@@ -13,7 +13,7 @@ from earthcode_pack.cf.missing import holds, in_type
 from earthcode_pack.convert.read.file_names import is_pattern
 from earthcode_pack.errors import Contradiction, Unreadable
 from earthcode_pack.geo.crs import proj_code
-from earthcode_pack.period import TimePattern
+from earthcode_pack.profile.period import TimePattern
 
 if TYPE_CHECKING:
     from earthcode_pack.model import Period, Variable

@@ -12,7 +12,7 @@ import numpy as np
 
 from earthcode_pack.convert.scratch import scratch
 from earthcode_pack.errors import Unreadable
-from earthcode_pack.portable import read_at
+from earthcode_pack.files import read_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

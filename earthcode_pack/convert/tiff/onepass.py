@@ -25,7 +25,7 @@ from earthcode_pack.convert.tiff.layout import Spool, assemble, template
 from earthcode_pack.convert.tiff.overviews import Halving, level_shapes, streams
 from earthcode_pack.convert.tiff.tiles import Codec, cut
 from earthcode_pack.errors import NotEqual
-from earthcode_pack.parallel import cores, in_pool, pool
+from earthcode_pack.execution.threads import cores, in_pool, pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -205,7 +205,7 @@ Span = tuple[Array, Array]  # for each new cell: the index of an old one, and it
 
 
 def spans(start: int, stop: int, ratio: float, size: int) -> list[Span]:
-    """Old cells below each of the new cells ``start`` to ``stop``, first the first of each, then the second, …
+    """Old cells below each of the new cells ``start`` to ``stop``, first the first of each, then the second and so on.
 
     A new cell reaches from ``j * ratio`` to ``(j + 1) * ratio``; what it cuts counts by the share that lies inside. The
     weight is zero where a new cell has fewer old ones.

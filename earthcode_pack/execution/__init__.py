@@ -1,0 +1,1 @@
+"""Functions run on threads, in child processes or on Dask, and the waits for them."""

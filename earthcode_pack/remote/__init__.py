@@ -1,0 +1,1 @@
+"""Bundles in a working directory at a URL: the local mirror, and the parts that workers put there."""

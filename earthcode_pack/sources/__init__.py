@@ -1,0 +1,1 @@
+"""Source files: which there are, and what their headers say."""
