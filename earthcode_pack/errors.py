@@ -1,4 +1,4 @@
-"""What can go wrong, by who can mend it.
+"""Exceptions of the package, by who can fix the problem.
 
 ::
 
@@ -17,7 +17,7 @@
         └── Locked           another run holds the bundle
 
 A message names the file, the variable and the value; ``remedy`` says what to do, most often which key of the
-profile to set. Neither ever holds a secret: URLs in them lose user, password and query.
+profile to set. Neither holds a secret: URLs in them lose user, password and query.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import errno
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-from earthcode_pack.redact import redacted
+from earthcode_pack.redact import one_line, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,12 +35,12 @@ AGAIN = "fetch or write the file again, or leave it out of source.href"  # the r
 
 
 class EarthcodePackError(Exception):
-    """The root: carries a remedy and the exit code of contract 4.1."""
+    """Base class: a message, a remedy and the exit code of contract 4.1."""
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, remedy: str = "") -> None:
-        self.message = redacted(message)
+        self.message = "\n".join(map(one_line, redacted(message).split("\n")))
         self.remedy = redacted(remedy)
         super().__init__(self.message, self.remedy)
 
@@ -49,7 +49,7 @@ class EarthcodePackError(Exception):
 
 
 class UserError(EarthcodePackError):
-    """Wrong by itself, whatever the data say."""
+    """The profile or the command line is wrong by itself."""
 
     exit_code = 2
 
@@ -59,19 +59,19 @@ class ProfileError(UserError):
 
 
 class MissingExtra(UserError):
-    """What was asked for needs an extra of the package that is not installed; the remedy is the command for pip."""
+    """An extra of the package is needed and not installed; the remedy is the command for pip."""
 
     def __init__(self, purpose: str, extra: str) -> None:
         super().__init__(f"{purpose} needs the extra {extra}, which is not installed", install_extra(extra))
         self.purpose, self.extra = purpose, extra
 
     def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
-        """With its own arguments, where it travels between processes."""
+        """Pickles the error with its own arguments."""
         return type(self), (self.purpose, self.extra)
 
 
 def install_extra(extra: str) -> str:
-    """The command that installs an extra of the package.
+    """Returns the command that installs an extra of the package.
 
     >>> install_extra("grib")
     "pip install 'earthcode-pack[grib]'"
@@ -88,11 +88,11 @@ class VersionTaken(UserError):
 
 
 class UnknownId(UserError):
-    """An id that the Open Science Catalog does not hold and that ``catalog.new`` does not describe."""
+    """An id is not in the Open Science Catalog, nor described under ``catalog.new``."""
 
 
 class SourceError(EarthcodePackError):
-    """One source cannot be used; reported with the others, which go on."""
+    """One source cannot be used; it is reported, and the others go on."""
 
 
 class Unreadable(SourceError):
@@ -104,7 +104,7 @@ class Contradiction(SourceError):
 
 
 class NotEqual(SourceError):
-    """The output, read back, is not the source: says where and by how much."""
+    """The output, read back, differs from the source; the message says where and by how much."""
 
 
 class OutsideError(EarthcodePackError):
@@ -126,9 +126,14 @@ _SAID = re.compile(r"No space left on device|errno = 28\b|database or disk is fu
 
 
 def full_disk(error: BaseException | None, where: str) -> OutsideError | None:
-    """A write that failed for want of space, in words; None for another error.
+    """Makes the error for a write that failed for lack of space; None for another error.
 
-    Known by errno, or by what GDAL, HDF5 and SQLite say of it, also where a library raises another error from it.
+    The cause is known by errno, or by the messages of GDAL, HDF5 and SQLite, also where a library wraps the error.
+
+    Args:
+        error: as it was raised.
+        where: the file, for the message.
+
     """
     for each in causes(error):
         words = _FULL.get(each.errno or 0) if isinstance(each, OSError) else None

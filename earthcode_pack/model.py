@@ -1,4 +1,4 @@
-"""The frozen values that pass between the verbs. Each writes to JSON and reads back as itself."""
+"""Frozen values that pass between the verbs; each is written to JSON and read back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GridKind = Literal["grid", "curvilinear", "track", "points"]
 
 
 def rfc3339(moment: datetime) -> str:
-    """UTC with ``Z``; a fraction of a second only where there is one (RFC 3339, section 5.6).
+    """Formats a time in UTC with ``Z``, and a fraction of a second only where there is one (RFC 3339, section 5.6).
 
     >>> rfc3339(datetime(2020, 1, 2, tzinfo=UTC))
     '2020-01-02T00:00:00Z'
@@ -34,17 +34,17 @@ Moment = Annotated[datetime, AfterValidator(_utc), PlainSerializer(rfc3339, when
 
 
 class Value(BaseModel):
-    """A frozen value; ``model_copy(update=…)`` makes a changed one."""
+    """Frozen value; ``model_copy(update=…)`` makes a changed one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     def to_json(self) -> str:
-        """Two-space JSON with a final newline: the form of every file this package writes."""
+        """Formats the value as all files of this package: JSON indented by two spaces, with a final newline."""
         return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """The value that ``to_json`` wrote."""
+        """Reads a value that ``to_json`` wrote."""
         return cls.model_validate_json(text)
 
 
@@ -56,12 +56,12 @@ class Period(Value):
 
     @property
     def is_instant(self) -> bool:
-        """Whether both ends are the same moment."""
+        """True where both ends are the same moment."""
         return self.start == self.end
 
 
 class Grid(Value):
-    """Where the cells lie, in the data's own CRS.
+    """Position of the cells of a grid, in the CRS of the data.
 
     ``bounds`` are the outer cell *edges* (xmin, ymin, xmax, ymax) in the units and the axis order x, y of the CRS.
     ``transform`` is GDAL's affine (a, b, c, d, e, f) where the cells are regular, None where they are not.
@@ -114,7 +114,7 @@ class Variable(Value):
 
 
 class Level(StrEnum):
-    """How bad a finding is; only an error blocks publishing."""
+    """Level of a finding; only an error blocks publishing."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -122,7 +122,7 @@ class Level(StrEnum):
 
 
 class Finding(Value):
-    """A rule that something does not keep."""
+    """A rule that something breaks, with the measured and the allowed value."""
 
     rule: str
     level: Level
@@ -134,7 +134,7 @@ class Finding(Value):
 
 
 class Clock(Value):
-    """A coordinate of a file that counts time: its numbers, in these units and calendar (CF 4.4)."""
+    """A time coordinate of a file: its numbers, units and calendar (CF 4.4)."""
 
     name: str
     units: str
@@ -143,7 +143,7 @@ class Clock(Value):
 
 
 class Source(Value):
-    """One input file or store, with what its header says.
+    """One input file or store, with the facts of its header.
 
     ``times`` has one period for each step of ``time_dim``; exactly one where there is no such dimension. ``labels`` are
     the dates of the steps in a model's own calendar, where the Gregorian one lacks some of them and periods coincide.
@@ -169,7 +169,7 @@ class Source(Value):
 
 
 class Failure(Value):
-    """A source, or a job, that could not be used, and what would help."""
+    """A source or a job that failed: error and remedy."""
 
     source: str
     error: str
@@ -177,14 +177,14 @@ class Failure(Value):
 
 
 class Sources(Value):
-    """What discover found: the usable sources and the others."""
+    """Result of ``discover``: the usable sources, and the failures."""
 
     sources: tuple[Source, ...]
     failures: tuple[Failure, ...] = ()
 
 
 class Input(Value):
-    """What a job reads of one source: variables, and the steps of its time axis in the order they are written.
+    """Part of a source that a job reads: variables, and steps of the time axis in the order of writing.
 
     ``steps`` is empty where the source has no time axis; then ``periods`` holds its one period.
     """
@@ -199,6 +199,51 @@ class Input(Value):
     periods: tuple[Period, ...] = ()
 
 
+class CogEncoding(Value):
+    """Encoding of a COG; ``max_error`` bounds LERC, 0 where the compression is lossless."""
+
+    blocksize: int
+    compression: Literal["deflate", "zstd", "lzw", "lerc"]
+    level: int | None
+    resampling: Literal["average", "nearest", "mode", "bilinear"]
+    max_error: float
+
+
+class ZarrEncoding(Value):
+    """Encoding of a Zarr store; sizes by variable and dimension.
+
+    ``time`` is the time dimension, ``regions`` are read and written at once, and at most ``region_bytes`` of stored
+    values are in memory.
+    """
+
+    chunks: dict[str, dict[str, int]]
+    shards: dict[str, dict[str, int]] | None
+    version: Literal[2, 3]
+    zipped: bool
+    multiscales: bool
+    time: str | None
+    regions: dict[str, dict[str, int]]
+    region_bytes: int
+
+    def write_unit(self, variable: str) -> dict[str, int]:
+        """Sizes by dimension of one object of the store: a shard, else a chunk."""
+        return (self.shards or self.chunks)[variable]
+
+
+class NetcdfEncoding(Value):
+    """Encoding of a NetCDF-4 file; ``level`` is that of deflate, the rest as of ``ZarrEncoding``."""
+
+    chunks: dict[str, dict[str, int]]
+    level: int
+    time: str | None
+    regions: dict[str, dict[str, int]]
+    region_bytes: int
+
+    def write_unit(self, variable: str) -> dict[str, int]:
+        """Sizes by dimension of what is written at once: a chunk."""
+        return self.chunks[variable]
+
+
 class Job(Value):
     """One output file or store, and all that a worker needs to make it."""
 
@@ -209,14 +254,38 @@ class Job(Value):
     inputs: tuple[Input, ...]
     period: Period
     grid: Grid  # of the output: north-up and within ±180 for COG
-    options: dict[str, JsonValue]
+    options: CogEncoding | ZarrEncoding | NetcdfEncoding
     attributes: dict[str, JsonValue] = {}  # global attributes to add (CF, ACDD), from the profile
     described: dict[str, dict[str, JsonValue]] = {}  # attributes and classes the profile adds, by variable
     fingerprint: str = ""
 
+    @property
+    def cog(self) -> CogEncoding:
+        """The encoding of a job that makes a COG."""
+        assert isinstance(self.options, CogEncoding)
+        return self.options
+
+    @property
+    def zarr(self) -> ZarrEncoding:
+        """The encoding of a job that makes a Zarr store."""
+        assert isinstance(self.options, ZarrEncoding)
+        return self.options
+
+    @property
+    def netcdf(self) -> NetcdfEncoding:
+        """The encoding of a job that makes a NetCDF file."""
+        assert isinstance(self.options, NetcdfEncoding)
+        return self.options
+
+    @property
+    def cube(self) -> ZarrEncoding | NetcdfEncoding:
+        """The encoding of a job that makes a cube, whichever its format."""
+        assert not isinstance(self.options, CogEncoding)
+        return self.options
+
 
 class Plan(Value):
-    """What would be read, written and skipped."""
+    """Plan of a product: the jobs, and the sources that cannot be used."""
 
     product: str
     version: str
@@ -232,7 +301,7 @@ class PartSums(Value):
 
 
 class File(Value):
-    """One file of the product, as written; ``parts`` of a large one, which goes into storage so."""
+    """One file of the product, as written; ``parts`` of a large one, which is uploaded in parts."""
 
     key: str
     size: int
@@ -252,7 +321,7 @@ class Histogram(Value):
 
 
 class Statistics(Value):
-    """Of the valid values, unpacked (scale and offset applied).
+    """Statistics of the valid values, unpacked (scale and offset applied).
 
     ``count`` is how many are valid; ``values`` holds those of categorical data as stored, each with its count, and is
     empty for quantities and where more than 256 differ.
@@ -333,7 +402,7 @@ class Proof(Value):
 
 
 class Artifact(Value):
-    """What a job left behind, measured on what was written."""
+    """Output of a job, measured on what was written."""
 
     fingerprint: str
     item: str

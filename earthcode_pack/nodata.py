@@ -1,4 +1,4 @@
-"""Nodata of GeoTIFF as the file states it: rasterio hands it on as a double, which rounds integers of 64 bits."""
+"""Exact nodata values of GeoTIFF: rasterio returns doubles, which round 64-bit integers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _EXACT = 2**53  # from here on not each integer is a double (IEEE 754)
 
 
 def nodata_values(dataset: DatasetReader) -> tuple[float | int | None, ...]:
-    """Nodata of each band as the file states it; 64-bit integers exactly.
+    """Returns the nodata value of each band, exact for 64-bit integers.
 
-    rasterio hands them on as doubles, and those that round to a number outside the type as none. A VRT that GDAL makes
-    of the raster has them as text («VRT driver», NoDataValue). A TIFF has one type and one nodata for all its bands.
+    rasterio returns doubles, and None for those that round to a number outside the type. A VRT that GDAL makes of the
+    raster has them as text («VRT driver», NoDataValue). A TIFF has one type and one nodata value for all its bands.
     """
     if _LONG.isdisjoint(dataset.dtypes):
         return tuple(dataset.nodatavals)
@@ -32,7 +32,7 @@ def nodata_values(dataset: DatasetReader) -> tuple[float | int | None, ...]:
 
 
 def is_beyond_double(nodata: float | None, dtype: str) -> bool:
-    """Tells whether a nodata value is one of a 64-bit integer that a double may round (IEEE 754: 53 bits).
+    """Tells whether a nodata value is a 64-bit integer that a double may round (IEEE 754: 53 bits).
 
     >>> is_beyond_double(-(2**63), "int64"), is_beyond_double(-9999, "int64"), is_beyond_double(-3.4e38, "float32")
     (True, False, False)
@@ -41,12 +41,12 @@ def is_beyond_double(nodata: float | None, dtype: str) -> bool:
 
 
 def as_number(value: float | None, dtype: str) -> float | int | None:
-    """A nodata value as the number it stands for in the type of the band."""
+    """Converts a nodata value to the type of the band: int for integers, else float."""
     if value is None:
         return None
     return int(value) if "int" in dtype and float(value).is_integer() else float(value)
 
 
 def is_nodata(values: np.ndarray[Any, Any], nodata: float) -> np.ndarray[Any, Any]:
-    """Marks the values that are nodata, NaN included where that is it."""
+    """Marks the values that equal nodata, which may be NaN."""
     return np.isnan(values) if nodata != nodata else values == values.dtype.type(nodata)  # noqa: PLR0124 - NaN

@@ -12,7 +12,7 @@ import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__in
 
 from earthcode_pack import __version__, storage
 from earthcode_pack.bundle import Bundle, Packed, pack, plan_to_json, remove_strays, values_to_json
-from earthcode_pack.bundle.assemble import Known, StacWriter, assemble
+from earthcode_pack.bundle.assemble import StacWriter, assemble
 from earthcode_pack.bundle.provenance import Seen, Stopwatch, measured, provenance, provenance_json
 from earthcode_pack.describe import Describing
 from earthcode_pack.describe.illustrate import Pictures, illustrate
@@ -246,12 +246,10 @@ class _Preparation:
             return
         pictures = self._do("preview", lambda: self._illustrate(artifacts))
         previews = {made.file.key: (made.file.size, made.file.sha256) for made in pictures.thumbnails.values()}
-        written = self._do("describe", lambda: self._write_stac(artifacts, pictures))
-        self._do("bundle", lambda: assemble(self.bundle, artifacts, written | previews))
-
-    def _write_stac(self, artifacts: Sequence[Artifact], pictures: Pictures) -> Known:
         describing = Describing(self.profile, artifacts, *pictures, fingerprint=self.fingerprint)
-        return StacWriter(self.bundle).write(describing, partial(self.progress, "describe"))
+        describe_progress = partial(self.progress, "describe")
+        written = self._do("describe", lambda: StacWriter(self.bundle).write(describing, describe_progress))
+        self._do("bundle", lambda: assemble(self.bundle, artifacts, written | previews))
 
     def _illustrate(self, artifacts: Packed[Artifact]) -> Pictures:
         if not self.is_settled:

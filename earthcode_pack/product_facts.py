@@ -91,7 +91,7 @@ def published_at(profile: Profile) -> str:
     store = profile.store
     if store is None or store.public_href is None:
         raise UserError("the product has no public address", "set store.public_href")
-    return f"{store.public_href.rstrip('/')}/{profile.product.id}/v{profile.product.version}"
+    return f"{store.public_href.rstrip('/')}/{profile.product.folder}"
 
 
 def published_collection(profile: Profile) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from earthcode_pack.model import Finding, JsonValue, Level
-from earthcode_pack.redact import unsigned
+from earthcode_pack.redact import one_line, unsigned
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Rule:
             rule=self.id,
             level=self.level,
             subject=unsigned(subject),
-            message=unsigned(message),
+            message=one_line(unsigned(message)),
             measured=_unsigned(measured),
             allowed=self.allowed if allowed is None else _unsigned(allowed),
             remedy=unsigned(remedy) if remedy else self.remedy,

@@ -28,13 +28,15 @@ def write_tif(path: Path, values: Any = None, **given: Any) -> Path:
     cells = np.asarray(rng.integers(0, 100, (16, 20)).astype("int16") if values is None else values)
     crs = given.pop("crs", "EPSG:32631")
     corner, cell = given.pop("corner", (500_000.0, 5_000_000.0)), given.pop("cell", 100.0)
+    place = given.pop("transform", rasterio.Affine(cell, 0, corner[0], 0, -cell, corner[1]))
+    tags = given.pop("tags", {})
     layout = {"height": cells.shape[-2], "width": cells.shape[-1], "dtype": cells.dtype, "nodata": -1} | given
     path.parent.mkdir(parents=True, exist_ok=True)
     stack = cells if cells.ndim == 3 else cells[np.newaxis]
-    place = rasterio.Affine(cell, 0, corner[0], 0, -cell, corner[1])
     wkt = pyproj.CRS.from_user_input(crs).to_wkt() if crs else None
     with rasterio.open(path, "w", driver="GTiff", count=len(stack), crs=wkt, transform=place, **layout) as file:
         file.write(stack)
+        file.update_tags(**tags)
     return path
 
 
@@ -71,8 +73,8 @@ def _coordinate(file: Any, name: str, values: Any, attrs: dict[str, Any]) -> Non
     file[name][:] = values
 
 
-def profile_of(folder: Path, **changes: Any) -> Profile:
-    """A profile for ``raw/a_<date>.tif`` below ``folder``; a change is a dotted key with ``__`` for the dot."""
+def profile_data(**changes: Any) -> dict[str, Any]:
+    """A profile for ``raw/a_<date>.tif``; a change is a dotted key with ``__`` for the dot, None takes a key out."""
     data: dict[str, Any] = {
         "product": {
             "id": "demo", "title": "DEMO Product", "description": "Made for a test.", "license": "CC-BY-4.0",
@@ -92,7 +94,12 @@ def profile_of(folder: Path, **changes: Any) -> Profile:
         part[last] = value
         if value is None:
             del part[last]
-    return load_profile(data, folder)
+    return data
+
+
+def profile_of(folder: Path, **changes: Any) -> Profile:
+    """The profile of ``profile_data``, for files below ``folder``."""
+    return load_profile(profile_data(**changes), folder)
 
 
 def cube_profile(folder: Path, **changes: Any) -> Profile:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from making import EPOCH, cube_profile, profile_of, write_cube, write_tif
 from services.faults import Fault, FaultProxy
-from test_s3_faults import LARGE, PART, SETTINGS, made, noise, open_uploads, sha
+from test_s3_faults import LARGE, PART, SETTINGS, direct, made, noise, open_uploads, sha
 
 from earthcode_pack import checksums as module
 from earthcode_pack.checksums import checksums, part_size
@@ -17,7 +17,8 @@ from earthcode_pack.errors import UserError
 from earthcode_pack.model import PartSums
 from earthcode_pack.pipeline import open_bundle, prepare, publish
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.storage import Begun, LocalStore, s3_parts
+from earthcode_pack.storage import Begun, LocalStore
+from earthcode_pack.storage.file_slice import FileSlice
 from earthcode_pack.storage.s3 import S3Store
 
 if TYPE_CHECKING:
@@ -95,11 +96,10 @@ def test_a_run_takes_them_for_the_upload(
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The stretches of files that were read to be hashed."""
+    """What was read of files before it was signed."""
     seen: list[Any] = []
-    real = s3_parts.digests
-    monkeypatch.setattr(s3_parts, "digests", lambda stretch, *kinds: (seen.append(stretch), real(stretch, *kinds))[1])
-    monkeypatch.setattr(s3_parts, "read", lambda stretch: pytest.fail(f"{stretch} is read"))
+    real = FileSlice.blocks
+    monkeypatch.setattr(FileSlice, "blocks", lambda body: (seen.append(body), real(body))[1])
     return seen
 
 
@@ -165,12 +165,11 @@ def test_only_parts_that_are_there_and_right_stay(rgw: Rgw, rgw_bucket: str, tmp
     path, digest = made(tmp_path / "a", LARGE)
     spec = StoreSpec(href=f"s3://{rgw_bucket}", endpoint_url=proxy.url)
     store = S3Store(spec, settings=SETTINGS)
-    headers = {"content-type": "a/b", "x-amz-meta-sha256": digest}
-    upload = store._calls.create("data", headers)
+    at = {"Bucket": rgw_bucket, "Key": "data"}
+    created = direct(rgw).create_multipart_upload(**at, ContentType="a/b", Metadata={"sha256": digest})
+    upload = created["UploadId"]
     for number, data in ((1, noise(LARGE)[:PART]), (2, bytes(PART))):
-        (tmp_path / "part").write_bytes(data)
-        query = {"partNumber": str(number), "uploadId": upload}
-        store._calls.put("data", s3_parts.Stretch(tmp_path / "part", 0, PART), sha(data), query=query)
+        direct(rgw).upload_part(**at, PartNumber=number, UploadId=upload, Body=data)
     proxy.seen.clear()
     put(store, path, digest, of_parts(noise(LARGE)), begun=Begun(upload_id=upload, part_size=PART))
     sent = sorted(seen.request.partition("partNumber=")[2][0] for seen in proxy.seen if "partNumber=" in seen.request)

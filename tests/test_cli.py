@@ -20,6 +20,7 @@ from earthcode_pack.cli.results import packaged, schemas_of
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.files import to_json
 from earthcode_pack.model import (
+    CogEncoding,
     Failure,
     Finding,
     Grid,
@@ -55,8 +56,9 @@ def job(item: str, asset: str) -> Job:
     sst = Variable(name=asset, source_name=asset, dtype="int16", dims=("y", "x"), shape=(3, 4))
     one = Input(href=f"/raw/{item}.tif", driver="GTiff", sha256="", grid=GRID, variables=(sst,), periods=(PERIOD,))
     key = f"data/{item}/{item}_{asset}.tif"
+    encoding = CogEncoding(blocksize=512, compression="deflate", level=6, resampling="average", max_error=0.0)
     return Job(
-        format="cog", item=item, asset=asset, key=key, inputs=(one,), period=PERIOD, grid=GRID, options={},
+        format="cog", item=item, asset=asset, key=key, inputs=(one,), period=PERIOD, grid=GRID, options=encoding,
         fingerprint=f"{item}-{asset}",
     )  # fmt: skip
 
@@ -293,7 +295,7 @@ def test_what_came_of_a_run_fits_sixty_columns(bundle, capsys, monkeypatch):
     summary = pipeline.summarise(whole(bundle), None)
     outcome = packaged(bundle, None, as_json=False)
     assert outcome.code == 1
-    outcome.tell()
+    outcome.write()
     out = capsys.readouterr().out
     assert "demo_1" in out
     assert "ndvi, sst" in out

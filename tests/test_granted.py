@@ -14,10 +14,8 @@ from earthcode_pack.errors import OutsideError
 from earthcode_pack.execution.threads import carried
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import Folder, each, fetch, glob, open_reader, open_store
-from earthcode_pack.storage.granted import Grant, granted, in_force
-from earthcode_pack.storage.s3_access import access, whereabouts
-from earthcode_pack.storage.sigv4 import Keys
-from earthcode_pack.storage.window import Window
+from earthcode_pack.storage.credentials import Grant, Keys, access, granted, in_force, whereabouts
+from earthcode_pack.storage.reader_config import ReaderConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,9 +44,9 @@ def test_everything_that_reads_and_writes_takes_them(alone: tuple[str, Grant], t
         assert fetch(f"{url}/work/a.txt", tmp_path / "here").read_text() == "a"
         assert open_reader(f"{url}/work").read("b.txt") == b"a"
         assert open_store(StoreSpec(href=f"{url}/work")).read("c.txt") == b"a"
-        files, root = Window(f"{url}/work").files()
+        files, root = ReaderConfig(f"{url}/work").files()
         assert files.cat_file(f"{root}/a.txt") == b"a"
-        options = Window(f"{url}/work")._gdal_options()
+        options = ReaderConfig(f"{url}/work")._gdal_options()
         assert (options["session"]._creds.access_key, options["AWS_HTTPS"]) == ("someone", "NO")
     assert not {name for name in os.environ if SECRET in os.environ[name]}
     with pytest.raises(OutsideError, match="credentials"):

@@ -187,10 +187,10 @@ def test_conversion_of_grib_is_apart(tmp_path: Path, monkeypatch: pytest.MonkeyP
         calls.append(work)
         return isolated(work, *given, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sys.modules["earthcode_pack.convert.apart"], "isolated", seen)
+    monkeypatch.setattr(sys.modules["earthcode_pack.convert"], "isolated", seen)
     held = make_grib(tmp_path / "a.grib")
     made = run(profile_of(tmp_path / "a.grib", "zarr", crs={"value": "EPSG:4326", "override": True}), tmp_path / "out")
-    assert [getattr(work, "__name__", "") for work in calls] == ["_begin_store", "_write"]
+    assert [getattr(work, "__name__", "") for work in calls] == ["begin", "write"]
     with xr.open_zarr(made.path) as written:
         assert np.array_equal(written.t2m.values.ravel(), held.ravel())
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from builders import make_nc, np
-from making import profile_of
+from making import profile_of, write_tif
 
 from benchmarks.describing import artifact
 from earthcode_pack.bundle import Bundle, Packed, pack, plan_to_json
@@ -19,7 +19,7 @@ from earthcode_pack.bundle.provenance import measured, provenance_json
 from earthcode_pack.checks.cf import cf_findings, open_raw
 from earthcode_pack.convert.read.kept import Kept
 from earthcode_pack.files import write_atomic
-from earthcode_pack.model import Artifact, Plan
+from earthcode_pack.model import Artifact, Plan, Sources
 from earthcode_pack.plan import plan
 from earthcode_pack.sources.discover import discover
 from earthcode_pack.storage import IdentityCache
@@ -111,6 +111,20 @@ def test_artifacts_take_three_kilobytes_each() -> None:
     artifact(0)
     size = held_by(lambda: Packed(Artifact, (pack(artifact(number)) for number in range(300))))
     assert size < 300 * 3_000
+
+
+def test_sources_and_jobs_of_one_grid_take_seven_kilobytes_each(tmp_path: Path) -> None:
+    for day in range(1, 29):
+        for month in range(1, 9):
+            write_tif(tmp_path / "raw" / f"a_2020{month:02}{day:02}.tif")
+
+    def planned() -> tuple[Sources, Plan]:
+        profile = profile_of(tmp_path)
+        found = discover(profile, IdentityCache(tmp_path / "identities.json"))
+        return found, plan(profile, found)
+
+    planned()  # imports, and what they keep
+    assert held_by(planned) < 224 * 7_500
 
 
 def test_packed_values_are_what_was_packed() -> None:

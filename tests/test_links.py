@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from earthcode_pack.storage.links import expiry, refused
-from earthcode_pack.storage.words import in_words
+from earthcode_pack.storage.error_messages import expiry, in_words, refused
 
 END = datetime(2020, 1, 1, 0, 1, tzinfo=UTC)
 PLACE = "https://example.org/a.nc"

@@ -281,7 +281,7 @@ def _moments_of_death() -> list[str]:
         "earthcode_pack.convert._publish",
         "earthcode_pack.pipeline.illustrate",
         "earthcode_pack.pipeline.assemble",
-        "earthcode_pack.bundle.assemble._write_manifest",
+        "earthcode_pack.bundle.assemble._entry",
         "earthcode_pack.pipeline.provenance",
         "earthcode_pack.pipeline.values_to_json",
     ]

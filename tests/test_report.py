@@ -214,7 +214,7 @@ def test_an_accepted_error_does_not_block_and_its_reason_is_told(tmp_path):
     bundle.write("findings.json", [finding()])
     page = text(bundle.page())
     assert "✓ Ready." in page
-    assert "Accepted because: an index has no units" in page
+    assert "Accepted by the profile: an index has no units" in page
 
 
 def test_ten_thousand_findings_of_one_rule_are_one_entry(whole):
@@ -244,8 +244,8 @@ def test_a_product_of_failures_only_has_a_report(tmp_path):
     failed = [{"source": "raw/a.tif", "error": "no CRS", "remedy": "set source.crs"}]
     bundle = made(tmp_path, failed=failed)
     page = text(bundle.page())
-    assert "✕ Nothing to publish. The product is not whole: 1 source could not be used." in page
-    for fact in ("raw/a.tif", "no CRS", "set source.crs", "There is no Item.", "no footprint", "none, as the product"):
+    assert "✕ Nothing to publish. The product is incomplete: 1 source could not be used." in page
+    for fact in ("raw/a.tif", "no CRS", "set source.crs", "There is no Item.", "no footprint", "none: the product"):
         assert fact in page, fact
 
 
@@ -264,7 +264,7 @@ def test_only_a_profile_is_needed(tmp_path):
     (root / "profile.yaml").write_text(yaml.safe_dump(PROFILE))
     page = text(Made(root).page())
     assert "The product has not been checked yet." in page
-    assert "The run has left no record yet." in page
+    assert "There is no record of a run yet." in page
 
 
 def test_what_is_published_is_counted_by_its_bytes(whole):
@@ -284,7 +284,7 @@ def test_what_is_published_is_counted_by_its_bytes(whole):
     assert "https://data.example.org/demo-sst/v1.0" in page
     receipts[0]["sha256"] = "f" * 64  # of an earlier version of the file
     whole.write("receipts.json", receipts)
-    assert "✕ Partly published. 1 of 2 files are there" in text(whole.page())
+    assert "✕ Partly published. 1 of 2 files are published" in text(whole.page())
 
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}\u202e"
@@ -468,7 +468,7 @@ def test_a_message_of_many_lines_keeps_them_and_one_without_end_is_cut(tmp_path)
 def test_who_asks_for_a_rule_stands_with_it(whole):
     whole.write("findings.json", [finding("STAC-REC-04", message="sst has none")])
     page = text(whole.page())
-    assert "Asked by: APEx" in page
+    assert "Required by: APEx" in page
     assert "sst has none" in page
     assert "sst: sst has none" not in page, "a message that names its subject is not told it again"
 

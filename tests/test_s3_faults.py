@@ -12,6 +12,7 @@ import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -28,10 +29,10 @@ from services.s3 import client
 from earthcode_pack.errors import EarthcodePackError, OutsideError, UserError
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import Begun, Folder, LocalStore
-from earthcode_pack.storage.pace import Pace
-from earthcode_pack.storage.retry import Patience
+from earthcode_pack.storage.concurrency import ConcurrencyLimit
+from earthcode_pack.storage.connection import Timeouts
+from earthcode_pack.storage.retry import RetryPolicy
 from earthcode_pack.storage.s3 import S3Store, Settings
-from earthcode_pack.storage.wire import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,13 +43,13 @@ if TYPE_CHECKING:
 
 PART = 5 * 2**20  # the least that S3 takes
 SMALL, TWO_PARTS, LARGE = 300_000, PART + 12_345, 2 * PART + 12_345
-QUICK = Patience(seconds=LONG, attempts=6, first=0.01, longest=0.05)
-SETTINGS = Settings(large=PART, part=PART, timeouts=Timeouts(request=LONG), patience=QUICK, first_contact=QUICK)
+QUICK = RetryPolicy(seconds=LONG, attempts=6, first=0.01, longest=0.05)
+SETTINGS = Settings(large=PART, part=PART, timeouts=Timeouts(request=LONG), policy=QUICK, first_contact=QUICK)
 OFTEN = replace(QUICK, attempts=100)  # a busy machine may need some of them
-IMPATIENT = replace(SETTINGS, timeouts=Timeouts(request=1, slowest=10e6), patience=OFTEN, first_contact=OFTEN)
+IMPATIENT = replace(SETTINGS, timeouts=Timeouts(request=1, slowest=10e6), policy=OFTEN, first_contact=OFTEN)
 DAYS = 10.0**6  # s
-ENDLESS = Patience(seconds=10 * DAYS, attempts=10**6, first=DAYS, longest=DAYS)  # who waits once does not come back
-ONCE = replace(SETTINGS, patience=ENDLESS, first_contact=ENDLESS)
+ENDLESS = RetryPolicy(seconds=10 * DAYS, attempts=10**6, first=DAYS, longest=DAYS)  # who waits once does not come back
+ONCE = replace(SETTINGS, policy=ENDLESS, first_contact=ENDLESS)
 
 
 def sha(data: bytes) -> str:
@@ -121,13 +122,13 @@ TABLE = [
     Fault("PUT .*/data", "delay", seconds=0.3),
 ]
 OF_PARTS = [
-    Fault("POST .*uploads=", "lost"),
-    Fault("POST .*uploads=", "status"),
+    Fault("POST .*uploads", "lost"),
+    Fault("POST .*uploads", "status"),
     Fault("POST .*uploadId=", "error in 200", code="InternalError"),
     Fault("POST .*uploadId=", "lost"),
     Fault("POST .*uploadId=", "status", times=2),
     Fault("HEAD .*/data", "status"),
-    Fault("GET .*uploads=", "reset"),
+    Fault("GET .*uploads", "reset"),
 ]
 
 
@@ -172,9 +173,9 @@ def test_a_server_that_asks_for_less_gets_half(plain: tuple[str, FaultProxy], tm
     proxy.faults.append(Fault("PUT .*/data", "status"))
     path, digest = made(tmp_path / "data", SMALL)
     store = S3Store(StoreSpec(href=f"s3://{bucket}"), settings=SETTINGS)
-    before = store._pace.limit
+    before = store._limit.limit
     store.put(path, "data", sha256=digest, media_type="image/tiff")
-    assert store._pace.limit == before // 2 == 1
+    assert store._limit.limit == before // 2 == 4
 
 
 # --- what does not ----------------------------------------------------------------------------------------------------
@@ -311,9 +312,10 @@ def test_a_bucket_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hours", [-2, 2])
-def test_a_clock_that_is_wrong(rgw_bucket: str, tmp_path: Path, hours: int) -> None:
-    settings = replace(ONCE, clock=lambda: time.time() + hours * 3600)
-    error = told(lambda: S3Store(StoreSpec(href=f"s3://{rgw_bucket}"), settings=settings), *made(tmp_path / "a", 10))
+def test_a_clock_that_is_wrong(rgw_bucket: str, tmp_path: Path, hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = datetime.now(UTC) + timedelta(hours=hours)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: there.replace(tzinfo=None))
+    error = told(lambda: S3Store(StoreSpec(href=f"s3://{rgw_bucket}"), settings=ONCE), *made(tmp_path / "a", 10))
     assert "the clock of this machine" in error.message
     assert "set the clock" in error.remedy
 
@@ -376,8 +378,8 @@ def test_a_server_that_never_answers_is_left(plain: tuple[str, FaultProxy], tmp_
     bucket, proxy = plain
     proxy.faults.append(Fault("PUT .*/data", "stall", times=10**6))
     path, digest = made(tmp_path / "a", 10)
-    patience = Patience(attempts=3, first=0.01)
-    settings = Settings(timeouts=Timeouts(request=0.3), patience=patience, first_contact=OFTEN)
+    patience = RetryPolicy(attempts=3, first=0.01)
+    settings = Settings(timeouts=Timeouts(request=0.3), policy=patience, first_contact=OFTEN)
     error = told(lambda: S3Store(StoreSpec(href=f"s3://{bucket}"), settings=settings), path, digest)
     assert "cannot be reached" in error.message
     assert proxy.done("stall") <= 3
@@ -440,7 +442,7 @@ def test_preflight_leaves_nothing(request: pytest.FixtureRequest, server: str) -
     bucket = request.getfixturevalue(server)
     store = S3Store(StoreSpec(href=f"s3://{bucket}/pre"), settings=SETTINGS)
     store.preflight()
-    assert store._trial.is_proving() is (server == "rgw_bucket")
+    assert store._preflight.is_proving() is (server == "rgw_bucket")
     assert "Contents" not in boto3.Session().client("s3").list_objects_v2(Bucket=bucket)
 
 
@@ -503,10 +505,10 @@ def test_open_uploads_are_listed_by_folder(rgw: Rgw, rgw_bucket: str) -> None:
 def test_open_uploads_are_listed_page_by_page(rgw: Rgw, rgw_bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = ["y", "z%21/a +é", "z%21/b", "z%21/b"]
     ids = {direct(rgw).create_multipart_upload(Bucket=rgw_bucket, Key=key)["UploadId"] for key in keys}
-    calls = S3Store(StoreSpec(href=f"s3://{rgw_bucket}"), settings=SETTINGS)._calls
-    pages = calls._pages
-    monkeypatch.setattr(calls, "_pages", lambda query, next_: pages({**query, "max-uploads": "1"}, next_))
-    found = list(islice(calls.uploads(""), 9))
+    client = S3Store(StoreSpec(href=f"s3://{rgw_bucket}"), settings=SETTINGS)._client
+    ask = client.ask
+    monkeypatch.setattr(client, "ask", lambda operation, **query: ask(operation, **query, MaxUploads=1))
+    found = list(islice(client.uploads(""), 9))
     assert [key for key, _ in found] == keys
     assert {upload for _, upload in found} == ids
 
@@ -518,8 +520,8 @@ def test_a_rate_is_kept(rgw_bucket: str, tmp_path: Path, monkeypatch: pytest.Mon
     def pass_by(seconds: float) -> None:
         now[0] += seconds
 
-    paced = partial(Pace, clock=lambda: now[0], cpu=lambda: 0.0, sleep=pass_by)
-    monkeypatch.setattr("earthcode_pack.storage.s3.Pace", paced)
+    paced = partial(ConcurrencyLimit, clock=lambda: now[0], sleep=pass_by)
+    monkeypatch.setattr("earthcode_pack.storage.s3.ConcurrencyLimit", paced)
     path, digest = made(tmp_path / "a", 400_000)
     store = S3Store(StoreSpec(href=f"s3://{rgw_bucket}", rate="1 MB/s"), settings=SETTINGS)
     store.preflight()

@@ -12,7 +12,7 @@ from services.faults import Fault, FaultProxy
 
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.storage.retry import Patience
+from earthcode_pack.storage.retry import RetryPolicy
 from earthcode_pack.storage.s3 import S3Store, Settings
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from services.rgw import Rgw
 
-    from earthcode_pack.storage.stores import Begun
+    from earthcode_pack.storage.base import Begun
 
 SIZE = 6 * 2**20 + 5
-SETTINGS = Settings(large=2**20, part=5 * 2**20, patience=Patience(seconds=LONG, attempts=3, first=0.01))
+SETTINGS = Settings(large=2**20, part=5 * 2**20, policy=RetryPolicy(seconds=LONG, attempts=3, first=0.01))
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_large_file_goes_in_one_request(
     refusal: tuple[int, str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    proxy.faults.append(Fault("POST .*uploads=", "status", 10**6, 0, *refusal))
+    proxy.faults.append(Fault("POST .*uploads", "status", 10**6, 0, *refusal))
     store = S3Store(StoreSpec(href=f"s3://{rgw_bucket}"), settings=SETTINGS)
     notes: list[Begun] = []
     receipt = store.put(file[0], "data", sha256=file[1], media_type="image/tiff", note=notes.append)
@@ -60,7 +60,7 @@ def test_a_large_file_goes_in_one_request(
 
 
 def test_a_refusal_of_another_kind_is_an_error(proxy: FaultProxy, rgw_bucket: str, file: tuple[Path, str]) -> None:
-    proxy.faults.append(Fault("POST .*uploads=", "status", status=403, code="AccessDenied", times=10**6))
+    proxy.faults.append(Fault("POST .*uploads", "status", status=403, code="AccessDenied", times=10**6))
     store = S3Store(StoreSpec(href=f"s3://{rgw_bucket}"), settings=SETTINGS)
     with pytest.raises(OutsideError, match="refuses access"):
         store.put(file[0], "data", sha256=file[1], media_type="image/tiff")

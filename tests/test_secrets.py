@@ -18,7 +18,7 @@ from making import SECRET, profile_of, write_cube, write_tif
 from earthcode_pack.cli import execute
 from earthcode_pack.redact import is_signed, redacted, shown, unsigned
 from earthcode_pack.storage import s3
-from earthcode_pack.storage.retry import Patience
+from earthcode_pack.storage.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -369,7 +369,7 @@ def test_passwords_in_the_environment(
     write_tif(tmp_path / "raw" / "a_20200101.tif")
     (tmp_path / "p.yaml").write_text(profile_of(tmp_path, store__href="s3://bucket/pub").to_yaml())
     assert command("run", "p.yaml", "--prepare-only")[0] == 0
-    once = s3.Settings(patience=Patience(attempts=1), first_contact=Patience(attempts=1))
+    once = s3.Settings(policy=RetryPolicy(attempts=1), first_contact=RetryPolicy(attempts=1))
     monkeypatch.setattr(s3.Settings, "within", lambda _seconds: once)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("no_proxy", "")

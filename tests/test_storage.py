@@ -19,8 +19,8 @@ from earthcode_pack import storage
 from earthcode_pack.errors import OutsideError, Unreadable, UserError
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import IdentityCache, LocalStore, identify, open_reader, open_store, s3
-from earthcode_pack.storage.retry import Patience
-from earthcode_pack.storage.words import in_words
+from earthcode_pack.storage.error_messages import in_words
+from earthcode_pack.storage.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -346,7 +346,7 @@ def test_an_object_without_our_metadata_is_not_vouched_for(bucket: str) -> None:
 
 
 def test_s3_failures_in_words_without_secrets(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Patience, "wait", lambda _self, _attempt: 0.0)
+    monkeypatch.setattr(RetryPolicy, "wait", lambda _self, _attempt: 0.0)
     (tmp_path / "a").write_bytes(b"1")
 
     def put(**spec: str) -> str:

@@ -76,7 +76,7 @@ def test_the_sink_lists_what_it_took_and_refuses_what_was_damaged(tmp_path: Path
     for name, size in sizes.items():
         (tmp_path / "a").write_bytes(bytes(size))
         store.put(tmp_path / "a", name, sha256=hashlib.sha256(bytes(size)).hexdigest(), media_type="a/b")
-    assert store._trial.is_proving()
+    assert store._preflight.is_proving()
     assert {found.key: found.size for found in store.listing()} == sizes
     assert store.read("é 2") == bytes(2)
     stored = store.head("large")

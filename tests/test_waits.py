@@ -21,8 +21,8 @@ from earthcode_pack.pipeline import prepare
 from earthcode_pack.profile import load_profile
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import fetch, identify
+from earthcode_pack.storage.credentials import Keys
 from earthcode_pack.storage.s3 import S3Store
-from earthcode_pack.storage.sigv4 import Keys
 
 if TYPE_CHECKING:
     from pathlib import Path

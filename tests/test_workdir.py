@@ -27,7 +27,7 @@ from earthcode_pack.remote.mirror import Mirror
 from earthcode_pack.remote.workdir import bundle_in
 from earthcode_pack.run.workspace import Workspace
 from earthcode_pack.storage import Folder
-from earthcode_pack.storage.claim import Claim
+from earthcode_pack.storage.remote_lock import RemoteLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,7 +169,7 @@ def _watched(monkeypatch: pytest.MonkeyPatch, url: str) -> list[dict[str, bytes]
             seen.append(product(url))
 
         monkeypatch.setattr(Folder, name, watched)
-    monkeypatch.setattr("earthcode_pack.storage.crew._FEW", 1)
+    monkeypatch.setattr("earthcode_pack.storage.concurrency._FEW", 1)
     return seen
 
 
@@ -344,14 +344,14 @@ def test_run_that_dies_there_goes_on_anywhere(
 
     with monkeypatch.context() as patch:
         patch.setattr(f"earthcode_pack.{moment}", die)
-        patch.setattr("earthcode_pack.storage.claim.Claim._release", lambda _: None)
+        patch.setattr("earthcode_pack.storage.remote_lock.RemoteLock._release", lambda _: None)
         with pytest.raises(Killed):
             prepare(make(raw), work)
     machine(where)
     left = open_bundle(f"{work}/demo/v1.0")
     assert left.digest is None
     folder = Folder(left.name)
-    monkeypatch.setattr("earthcode_pack.storage.claim._began", lambda _: "another")  # the process has ended
+    monkeypatch.setattr("earthcode_pack.storage.remote_lock._began", lambda _: "another")  # the process has ended
     bundle = prepare(make(raw), work)
     assert product(bundle.name) == every_file(expected.product)
     assert not [key for key in folder.listing() if "jobs/" in key or "held" in key]
@@ -380,11 +380,11 @@ def test_parts_that_were_done_elsewhere_are_not_done_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(Workspace, "keep_record", keep)
-        patch.setattr("earthcode_pack.storage.claim.Claim._release", lambda _: None)
+        patch.setattr("earthcode_pack.storage.remote_lock.RemoteLock._release", lambda _: None)
         with pytest.raises(Killed):
             prepare(profile, work)
     machine("second")
-    monkeypatch.setattr("earthcode_pack.storage.claim._began", lambda _: "another")  # the process has ended
+    monkeypatch.setattr("earthcode_pack.storage.remote_lock._began", lambda _: "another")  # the process has ended
     again: list[int] = []
     monkeypatch.setattr(Workspace, "keep_record", lambda self, job, r: (real(self, job, r), again.append(r.number)))
     bundle = prepare(profile, work)
@@ -451,7 +451,7 @@ def test_workers_need_no_disk_in_common(raw: Path, bucket: str, scheduler: str) 
 def _held_by(url: str, **changes: Any) -> None:
     """Leaves the claim of a run, as it lies there, with something changed."""
     folder = Folder(url)
-    with Claim(folder, ".work/held.json", "").held():
+    with RemoteLock(folder, ".work/held.json", "").held():
         claim = json.loads(folder.read(".work/held.json") or b"")
     folder.create(".work/held.json", json.dumps(claim | changes).encode())
 
@@ -495,7 +495,7 @@ def test_run_whose_hold_was_broken_writes_nothing_more(raw: Path) -> None:
 
 @pytest.mark.parametrize("work", ["s3", "file", "memory"], indirect=True)
 def test_of_two_claims_one_holds(work: str) -> None:
-    first, second = (Claim(Folder(work), "held.json", "wait").held() for _ in range(2))
+    first, second = (RemoteLock(Folder(work), "held.json", "wait").held() for _ in range(2))
     with first, pytest.raises(Locked, match=platform.node()), second:
         pass
     assert Folder(work).listing() == {}

@@ -106,7 +106,7 @@ class Watched:
         self.put_keys: list[str] = []
         self.asked: list[str] = []
         self.begun: list[Begun] = []
-        self.most = store.most if allowed == _ALL else 1
+        self.max_concurrency = store.max_concurrency if allowed == _ALL else 1
 
     def put(self, local: Path, key: str, **more: Any) -> Receipt:
         with self._lock:

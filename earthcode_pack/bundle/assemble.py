@@ -10,7 +10,7 @@ from earthcode_pack.bundle import PARTS, Bundle, media_type, part_sums, remove_s
 from earthcode_pack.files import sha256, to_json, write_atomic
 from earthcode_pack.geoparquet import ItemTable
 from earthcode_pack.model import Artifact, ManifestEntry
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.error_messages import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

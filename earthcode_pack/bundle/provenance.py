@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.files import to_json
 from earthcode_pack.model import rfc3339
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.error_messages import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

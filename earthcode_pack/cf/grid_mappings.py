@@ -16,6 +16,7 @@ from pyproj.exceptions import CRSError
 
 from earthcode_pack.cf.roles import grid_mapping_for
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.geo.crs import stated_crs
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -126,7 +127,7 @@ def _nameless(figure: dict[str, Any]) -> dict[str, Any]:
 
 def _parse_crs(stated: Any, where: str) -> CRS:
     try:
-        return CRS.from_user_input(stated.item() if isinstance(stated, np.generic) else stated)
+        return stated_crs(stated.item() if isinstance(stated, np.generic) else stated)
     except CRSError as error:
         raise Unreadable(
             f"{where}: {stated!r} is no CRS that PROJ knows", "set source.crs with override: true"

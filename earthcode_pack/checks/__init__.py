@@ -57,7 +57,7 @@ def _findings(name: str, kind: Kind, validator: SchemaValidator, *, deep: bool) 
     from earthcode_pack.checks.osc import Checkout, catalogue_findings, record_findings  # noqa: PLC0415
     from earthcode_pack.checks.product import bundle_findings, product_findings  # noqa: PLC0415
     from earthcode_pack.checks.stac_object import stac_file_findings  # noqa: PLC0415
-    from earthcode_pack.storage.words import shown  # noqa: PLC0415
+    from earthcode_pack.storage.error_messages import shown  # noqa: PLC0415
 
     subject = shown(name) if "://" in name else name
     checkout = None if "://" in name or kind not in {"catalogue", "stac"} else Checkout.of(Path(name))

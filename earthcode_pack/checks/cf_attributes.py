@@ -9,6 +9,7 @@ from earthcode_pack.cf import standard_names, time_units, units
 from earthcode_pack.cf.kinds import is_circular
 from earthcode_pack.checks import rules
 from earthcode_pack.errors import SourceError
+from earthcode_pack.formats import format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,7 +71,8 @@ def variable_findings(variables: Iterable[Variable], profile: Profile) -> Iterat
         Findings whose subject is the variable, so that many files give one finding.
 
     """
-    missing = rules.COG_UNITS if profile.target.format == "cog" else rules.CF_UNITS
+    is_raster = format_of(profile.target.format).is_raster
+    missing = rules.COG_UNITS if is_raster else rules.CF_UNITS
     for variable in variables:
         spec = profile.product.variables.get(variable.name)
         name = (spec.standard_name if spec else None) or variable.attrs.get("standard_name")
@@ -80,7 +82,7 @@ def variable_findings(variables: Iterable[Variable], profile: Profile) -> Iterat
             yield missing.finding(variable.name, message)
         yield from name_findings(variable.name, name, variable.units if is_quantity else None)
         resampling = profile.target.cog.resampling
-        is_mean = is_quantity and profile.target.format == "cog" and resampling in ("average", "bilinear")
+        is_mean = is_quantity and is_raster and resampling in ("average", "bilinear")
         stated = {"standard_name": name, "long_name": (spec.long_name if spec else None)}
         attrs = {**variable.attrs, **{key: value for key, value in stated.items() if value}}
         if is_mean and is_circular(variable.name, attrs, variable.units):

@@ -61,9 +61,9 @@ def cog_findings(href: str, subject: str, *, classes: bool = False, deep: bool =
 
 @contextmanager
 def open_tiff(href: str) -> Iterator[Any]:
-    """Opens a GeoTIFF with GDAL's own driver only, so that no file leads to another.
+    """Opens a GeoTIFF with GDAL's own driver only and without sidecar files, so that no file leads to another.
 
-    A remote file is read through fsspec, by ranges: GDAL itself never uses the network, and finds no sidecar files.
+    A remote file is read through fsspec, by ranges: GDAL itself never uses the network.
 
     Args:
         href: Path or URL of the file.
@@ -88,7 +88,7 @@ def open_tiff(href: str) -> Iterator[Any]:
             return io.BufferedReader(fs.open(path, "rb", block_size=_BLOCK))
 
         options = {"opener": opener}
-    alone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if options else {}
+    alone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
     with warnings.catch_warnings(), rasterio.Env(**alone):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a finding says it
         with rasterio.open(_REMOTE if options else href, driver="GTiff", **options) as src:

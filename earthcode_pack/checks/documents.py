@@ -171,8 +171,8 @@ def read_stac(href: str, *, or_record: bool = False) -> dict[str, Any]:
 
     """
     if "://" in href:
+        from earthcode_pack.storage.error_messages import outside  # noqa: PLC0415
         from earthcode_pack.storage.inputs import filesystem  # noqa: PLC0415 - only for what is remote
-        from earthcode_pack.storage.words import outside  # noqa: PLC0415
 
         fs, path = filesystem(href)
         with outside(href), fs.open(path, "rb") as file:

@@ -14,7 +14,7 @@ from earthcode_pack.checks.measured import Measured, measure_cog, measure_cube, 
 from earthcode_pack.checks.metadata import field, moment
 from earthcode_pack.errors import SourceError
 from earthcode_pack.geo.box import FINE, box_of, contains, excess, union, width
-from earthcode_pack.geo.crs import proj_code
+from earthcode_pack.geo.crs import proj_code, stated_crs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,7 +130,6 @@ def _near(stated: list[Any], true: tuple[float, ...], cell: tuple[float, ...]) -
 
 
 def _crs_facts(document: Document, asset: dict[str, Any], where: str, data: Measured) -> Iterator[Finding]:
-    from pyproj import CRS  # noqa: PLC0415 - heavy
     from pyproj.exceptions import CRSError  # noqa: PLC0415 - heavy
 
     for name in ("proj:code", "proj:wkt2", "proj:projjson", "proj:epsg"):
@@ -138,7 +137,7 @@ def _crs_facts(document: Document, asset: dict[str, Any], where: str, data: Meas
         if not value:
             continue
         try:
-            known = CRS.from_user_input(f"EPSG:{value}" if name == "proj:epsg" else value)
+            known = stated_crs(f"EPSG:{value}" if name == "proj:epsg" else value)
         except (CRSError, TypeError):
             known = None
         if known is None or data.crs is None or not same_crs(known, data.crs):

@@ -12,7 +12,7 @@ from earthcode_pack.checks import rules
 from earthcode_pack.checks.documents import is_data, listed, roles
 from earthcode_pack.checks.targets import exists
 from earthcode_pack.errors import EarthcodePackError
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.error_messages import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -212,11 +212,12 @@ def _raster_findings(document: Document, key: str, asset: dict[str, Any]) -> Ite
 
 @lru_cache(maxsize=1000)
 def _is_geographic(code: str) -> bool:
-    from pyproj import CRS  # noqa: PLC0415 - heavy
     from pyproj.exceptions import CRSError  # noqa: PLC0415 - heavy
 
+    from earthcode_pack.geo.crs import stated_crs  # noqa: PLC0415
+
     try:
-        return bool(CRS.from_user_input(code).is_geographic)
+        return bool(stated_crs(code).is_geographic)
     except CRSError:
         return False
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
-from earthcode_pack.checks.targets import DECODED, LARGEST_CHUNK
+from earthcode_pack.checks.targets import DECODED, LARGEST_CHUNK, refuse_large_coordinate
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.execution.child_process import for_opening, isolated
 from earthcode_pack.redact import redacted
@@ -52,7 +52,7 @@ def netcdf_findings(href: str, subject: str, *, deep: bool = False) -> list[Find
                 found += cf_findings(dataset, subject)
     except Unreadable as error:
         found.append(rules.UNREADABLE.finding(subject, error.message))
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, OverflowError, MemoryError) as error:
         found.append(rules.UNREADABLE.finding(subject, f"{subject} cannot be read as NetCDF: {redacted(str(error))}"))
     return found
 
@@ -138,6 +138,9 @@ def open_modern(source: Any, name: str) -> Iterator[Any]:
 
     with h5py.File(source, "r") as root:
         refuse_values_elsewhere_of(root, name)
+        for key, item in root.items():
+            if isinstance(item, h5py.Dataset) and item.is_scale:
+                refuse_large_coordinate(name, key, item.nbytes)
     with open_raw(source, engine="h5netcdf", phony_dims="access") as dataset:
         yield dataset
 

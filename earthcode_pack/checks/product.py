@@ -59,7 +59,7 @@ def bundle_findings(bundle: Bundle, validator: SchemaValidator, *, deep: bool) -
     store = profile.store
     urls: tuple[str, ...] = ()
     if store is not None and store.public_href:
-        urls = (f"{store.public_href.rstrip('/')}/{profile.product.id}/v{profile.product.version}",)
+        urls = (f"{store.public_href.rstrip('/')}/{profile.product.folder}",)
     if not bundle.collection_path.is_file():
         raise UserError(f"{bundle.root}: the bundle holds no product yet", "run the profile again")
     yield from product_findings(ProductFolder(bundle.product, urls), validator, deep=deep)

@@ -22,9 +22,9 @@ from earthcode_pack.checks.metadata import has_classes, scheme_findings, stac_fi
 from earthcode_pack.checks.osc import kind_of_record, single_record_findings
 from earthcode_pack.checks.remote import Probe, probe_for
 from earthcode_pack.checks.statistics import statistics_findings
-from earthcode_pack.checks.targets import by_name, exists, format_findings, format_of
+from earthcode_pack.checks.targets import by_name, format_findings, format_of, is_file
 from earthcode_pack.errors import EarthcodePackError
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.error_messages import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,7 +203,7 @@ def _item_source(collection: Document, href: str, probe: Probe | None) -> str | 
     """Returns path or URL of an Item; None if it is not there, which the check of links reports."""
     target = collection.resolve(href)
     if collection.url is None:
-        return str(target.path) if target.path is not None and exists(target.path) and target.path.is_file() else None
+        return str(target.path) if target.path is not None and is_file(target.path) else None
     if target.url is None or probe is None or not probe.may_ask(target.url):
         return None
     return target.url if probe.ask(target.url).exists else None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from earthcode_pack.errors import OutsideError, UserError
+from earthcode_pack.errors import OutsideError, Unreadable, UserError
 
 if TYPE_CHECKING:
     from earthcode_pack.model import Finding
@@ -69,6 +69,11 @@ def exists(path: Path) -> bool:
         return False
 
 
+def is_file(path: Path) -> bool:
+    """Tells whether a file exists; false for a name that no file can have."""
+    return exists(path) and path.is_file()
+
+
 def by_name(path: str) -> Kind | None:
     """Returns the kind that the suffix of a name stands for.
 
@@ -89,6 +94,23 @@ def format_of(path: Path) -> Kind | None:
         return None
     found = _kind_of_folder(path) if path.is_dir() else by_name(path.name) if path.is_file() else None
     return found if found in {"cog", "zarr", "netcdf"} else None
+
+
+def refuse_large_coordinate(name: str, coordinate: str, size: int) -> None:
+    """Refuses a coordinate that opening a file would read whole.
+
+    Args:
+        name: Name of the file in the message.
+        coordinate: Name of the coordinate.
+        size: Its decoded size in bytes.
+
+    Raises:
+        Unreadable: If the coordinate is larger than ``DECODED``.
+    """
+    if size > DECODED:
+        raise Unreadable(
+            f"{name}: the coordinate {coordinate} has {size} bytes, more than {DECODED}", "write it again in parts"
+        )
 
 
 def is_zarr_folder(url: str) -> bool:

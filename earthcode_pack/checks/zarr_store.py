@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.cf import cf_findings, open_raw
 from earthcode_pack.checks.netcdf import dimensions_without_coordinate, opened
-from earthcode_pack.checks.targets import DECODED, LARGEST_CHUNK
+from earthcode_pack.checks.targets import DECODED, LARGEST_CHUNK, refuse_large_coordinate
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.files import refuse_links
 from earthcode_pack.redact import redacted
@@ -21,7 +21,7 @@ from earthcode_pack.storage.zarr_codecs import (
     array_documents,
     documents_of,
     local_documents,
-    refuse_codecs_that_run_code,
+    refuse_undecodable,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ MANY = 1000  # objects
 _SMALLEST_CHUNK = 1_000_000  # bytes, compressed: below it the requests cost more than the bytes
 _WIDE = 2048  # rows and columns: a larger grid is not shown on a map without coarser levels
 _MAP = 2  # dimensions
-_BROKEN = (OSError, ValueError, KeyError, RuntimeError, TypeError, zipfile.BadZipFile)
+_BROKEN = (OSError, ValueError, KeyError, RuntimeError, TypeError, OverflowError, MemoryError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -121,12 +121,12 @@ def open_store(href: str) -> Iterator[Any]:
         fs, path = filesystem(f"zip://::{href}" if is_zip(href) else href)
         yield FsspecStore.from_mapper(fs.get_mapper(path.rstrip("/")), read_only=True)
     elif is_zip(href):
-        refuse_codecs_that_run_code(_zip_documents(href), Path(href).name)
+        refuse_undecodable(_zip_documents(href), Path(href).name)
         with ZipStore(href, mode="r") as store:
             yield store
     else:
         refuse_links(Path(href))
-        refuse_codecs_that_run_code(local_documents(Path(href)), Path(href).name)
+        refuse_undecodable(local_documents(Path(href)), Path(href).name)
         yield LocalStore(href, read_only=True)
 
 
@@ -161,7 +161,11 @@ def open_group(handle: Any, path: str = "") -> Iterator[Any]:
     import zarr  # noqa: PLC0415 - heavy
 
     root = zarr.open_group(handle, mode="r")
-    refuse_codecs_that_run_code(array_documents(root[path] if path else root), "the store")  # also of a remote store
+    group: Any = root[path] if path else root
+    refuse_undecodable(array_documents(group), "the store")  # also of a remote store
+    for name, array in group.arrays():
+        if _dimensions(array) == (name,):
+            refuse_large_coordinate("the store", name, array.nbytes)
     consolidated = root.metadata.consolidated_metadata is not None
     with open_raw(handle, "zarr", group=path or None, consolidated=consolidated) as dataset:
         yield dataset
@@ -185,7 +189,7 @@ def _groups(store: _Store, *, deep: bool) -> Iterator[Finding]:
         _asset_path(path, entry) for path, group in nodes.items() for entry in _layout(group) if "derived_from" in entry
     }
     for path, group in data.items():
-        refuse_codecs_that_run_code(array_documents(group), subject)
+        refuse_undecodable(array_documents(group), subject)
         unnamed = list(_dimension_names(group, path, subject))
         yield from unnamed
         if not unnamed:  # xarray does not open it otherwise

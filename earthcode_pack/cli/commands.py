@@ -1,4 +1,4 @@
-"""The commands. Each calls one function of the package and returns what came of it; imports wait until it runs."""
+"""The commands. Each calls one function of the package and returns its result; imports are delayed until it runs."""
 # typer reads these signatures as the program starts, so they are not postponed
 
 from importlib import import_module
@@ -282,7 +282,7 @@ def _workdir(profile: str, given: str | None) -> Any:
 
 
 def _flows() -> Any:
-    """The flows, by name: the package stands without Prefect, and its import linter sees to that."""
+    """Imports the flows by name: the package does not depend on Prefect, which import-linter enforces."""
     if find_spec("prefect") is None:
         raise MissingExtra("deploying flows", "prefect")
     return import_module("earthcode_flows.deployments")

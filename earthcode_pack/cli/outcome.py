@@ -1,4 +1,4 @@
-"""What a command came to: data for --json, the same in words for a person, and the exit code."""
+"""Result of a command: data for --json, a function that shows it to a person, and the exit code."""
 
 import json
 import sys
@@ -9,21 +9,25 @@ from typing import Any
 from rich.console import Console
 
 
-def _nothing(console: Console) -> None:
-    """Where the data say it all."""
-
-
 @dataclass(frozen=True)
 class Outcome:
-    """``data`` is a value of the model or plain JSON; ``show`` writes to the console what a person reads."""
+    """Result of a command.
+
+    Attributes:
+        data: a value of the model, or plain JSON.
+        show: writes the result to the console, for a person.
+        code: the exit code.
+        as_json: write ``data`` as JSON instead.
+
+    """
 
     data: Any
-    show: Callable[[Console], None] = _nothing
+    show: Callable[[Console], None] = lambda _console: None
     code: int = 0
     as_json: bool = False
 
-    def tell(self) -> None:
-        """Writes one of the two to standard output."""
+    def write(self) -> None:
+        """Writes the result to standard output."""
         if self.as_json:
             write_json(self.data)
         else:
@@ -31,12 +35,12 @@ class Outcome:
 
 
 def write_json(data: Any) -> None:
-    """One object on standard output."""
+    """Writes one object to standard output."""
     sys.stdout.write(json.dumps(_plain(data), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
 def _plain(data: Any) -> Any:
-    """Values of the model as the JSON that they write, all through lists and mappings."""
+    """Converts values of the model to plain JSON, also within lists and mappings."""
     if hasattr(data, "model_dump_json"):
         return json.loads(data.model_dump_json())
     if isinstance(data, dict):

@@ -1,4 +1,4 @@
-"""How far the work is: a bar on a terminal, plain lines elsewhere; always on standard error."""
+"""Progress of the work on standard error: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -17,20 +17,23 @@ BAR_SECONDS = 0.1
 
 @contextmanager
 def progress() -> Iterator[Report]:
-    """A function to call with the stage's name, how much is done and of how much, as often as one likes."""
+    """Yields a function to call with the name of a stage, how much is done, and the total; any number of times."""
     if not sys.stderr.isatty():
         yield Lines()
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(16), TextColumn("{task.fields[amount]}"))
     console = Console(file=sys.stderr)
-    with Progress(*columns, TimeElapsedColumn(), console=console, redirect_stdout=False) as display:
+    display = Progress(*columns, TimeElapsedColumn(), console=console, redirect_stdout=False)
+    try:
         bars = Bars(display)
         yield bars
         bars.finish()
+    finally:
+        display.stop()
 
 
 def amount(stage: str, done: int, total: int) -> str:
-    """How much of a stage is done; an upload counts bytes.
+    """Formats how much of a stage is done; an upload counts bytes.
 
     >>> amount("convert", 3, 12), amount("upload", 1_500_000, 3_000_000)
     ('3/12', '1.5 MB/3.0 MB')
@@ -39,7 +42,7 @@ def amount(stage: str, done: int, total: int) -> str:
 
 
 class Lines:
-    """``convert 3/12``: where a stage begins and ends, and every few seconds between."""
+    """Writes lines such as ``convert 3/12`` where a stage begins and ends, and every few seconds between."""
 
     def __init__(self, seconds: float = LINE_SECONDS) -> None:
         self._seconds = seconds
@@ -48,7 +51,7 @@ class Lines:
         self._next = 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Writes a line where there is something to say."""
+        """Writes a line where a stage begins, ends, or has gone on for some seconds."""
         new = stage != self._stage
         due = done != self._shown and (done >= total or time.monotonic() >= self._next)
         if new or due:
@@ -57,7 +60,7 @@ class Lines:
 
 
 class Bars:
-    """A bar for each stage, the finished ones above the one at work."""
+    """Shows a bar for each stage, the finished ones above the current one."""
 
     def __init__(self, display: Progress) -> None:
         self._display = display
@@ -66,6 +69,7 @@ class Bars:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Moves the bar of the stage; a new stage finishes the one before."""
+        self._display.start()  # here: its thread must not be there yet when processes are forked (``isolated``)
         if stage not in self._bars:
             self.finish()
             self._bars[stage] = self._display.add_task(f"{stage:<8}", total=total, amount="")

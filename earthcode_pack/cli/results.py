@@ -16,6 +16,7 @@ from earthcode_pack.cli.words import (
     bytes_of,
     clipped,
     counted,
+    difference_text,
     facts,
     heading,
     levels,
@@ -24,33 +25,29 @@ from earthcode_pack.cli.words import (
     show_failures,
     show_findings,
     table,
-    told_difference,
 )
 from earthcode_pack.errors import UserError
 from earthcode_pack.files import write_atomic
 from earthcode_pack.item_summary import item_summaries
-from earthcode_pack.model import Finding, Input, Job, Level, ManifestEntry, Plan, Receipt, Summary, Variable
+from earthcode_pack.model import Finding, Job, Level, ManifestEntry, Plan, Receipt, Summary
 from earthcode_pack.profile import Profile
 from earthcode_pack.redact import shown
 from earthcode_pack.starter import DECIDE, starter_profile
 
-DONE, SOMETHING_FAILED = 0, 1
-
 
 def planned(plan: Plan, summary: Summary, *, as_json: bool) -> Outcome:
-    """The dry run: exit code 1 where a source cannot be used."""
+    """Shows a dry run; exit code 1 where a source cannot be used or an error stands."""
     failed = bool(summary.failed) or summary.findings.get("error", 0) > 0
     return Outcome(summary, lambda console: _show_plan(console, plan, summary), int(failed), as_json)
 
 
 def packaged(bundle: Bundle, published: str | None, *, as_json: bool) -> Outcome:
-    """What came of a run; exit code 1 where a source failed or an error stands that the profile does not accept."""
+    """Shows a run; exit code 1 where a source failed, or an error stands that the profile does not accept."""
     from earthcode_pack.pipeline import summarise  # noqa: PLC0415 - brings every verb
 
     summary = summarise(bundle, published)
     failed = bool(summary.failed) or bool(bundle.standing_errors())
-    code = SOMETHING_FAILED if failed else DONE
-    return Outcome(summary, lambda console: _show_run(console, bundle, summary), code, as_json)
+    return Outcome(summary, lambda console: _show_run(console, bundle, summary), int(failed), as_json)
 
 
 def _show_plan(console: Console, plan: Plan, summary: Summary) -> None:
@@ -64,22 +61,22 @@ def _show_plan(console: Console, plan: Plan, summary: Summary) -> None:
     decoded = bytes_of(sum(_decoded(job) for job in plan.jobs))
     console.print()
     facts(console, [("Reads", f"{counted(len(read), 'file')}; {decoded} before compression")])
-    facts(console, [("Upload", told_difference(summary.difference))])
+    facts(console, [("Upload", difference_text(summary.difference))])
     facts(console, [("Bundle", near(summary.bundle))])
 
 
 def _decoded(job: Job) -> int:
-    """Bytes of all values that a job reads, as an array in memory."""
-    return sum(_decoded_variable(variable, one) for one in job.inputs for variable in one.variables)
-
-
-def _decoded_variable(variable: Variable, one: Input) -> int:
+    """Counts the bytes of all values that a job reads, as arrays in memory."""
     import numpy as np  # noqa: PLC0415 - not before help has answered
 
-    sizes = dict(zip(variable.dims, variable.shape, strict=True))
-    if one.time_dim in sizes and one.steps:
-        sizes[one.time_dim] = len(one.steps)
-    return prod(sizes.values()) * np.dtype(variable.dtype).itemsize
+    total = 0
+    for one in job.inputs:
+        for variable in one.variables:
+            sizes = dict(zip(variable.dims, variable.shape, strict=True))
+            if one.time_dim in sizes and one.steps:
+                sizes[one.time_dim] = len(one.steps)
+            total += prod(sizes.values()) * np.dtype(variable.dtype).itemsize
+    return total
 
 
 def _show_run(console: Console, bundle: Bundle, summary: Summary) -> None:
@@ -91,10 +88,24 @@ def _show_run(console: Console, bundle: Bundle, summary: Summary) -> None:
         console.print(table([("item", ""), ("assets", ""), ("size", "right")], rows))
     _rest(console, len(made), f"in {bundle.product / 'items'}")
     show_failures(console, summary.failed)
-    _show_findings(console, bundle, summary)
+    findings = bundle.findings()
     console.print()
-    facts(console, _where(bundle, summary))
-    facts(console, [("Next", _next(bundle, summary))])
+    heading(console, f"Findings: {levels(summary.findings)}" if findings else "No findings")
+    show_findings(console, findings, profile.accept)
+    console.print()
+    report, request = bundle.root / "report.html", bundle.root / "pull_request.md"
+    facts(
+        console,
+        [
+            ("Skipped", f"{summary.skipped} done before" if summary.skipped else None),
+            ("Bundle", near(bundle.name)),
+            ("Report", near(report) if report.is_file() else None),
+            ("Catalogue", near(request) if request.is_file() else None),
+            ("Digest", summary.digest),
+            ("Published", summary.published),
+            ("Next", _next(bundle, summary)),
+        ],
+    )
 
 
 def _contents(summary: Summary) -> str:
@@ -106,27 +117,8 @@ def _rest(console: Console, number: int, where: str) -> None:
         console.print(Text(f"… and {number - MOST} more {where}", "dim"), soft_wrap=True)
 
 
-def _show_findings(console: Console, bundle: Bundle, summary: Summary) -> None:
-    findings = bundle.findings()
-    console.print()
-    heading(console, f"Findings: {levels(summary.findings)}" if findings else "No findings")
-    show_findings(console, findings, bundle.profile().accept)
-
-
-def _where(bundle: Bundle, summary: Summary) -> list[tuple[str, object]]:
-    report, request = bundle.root / "report.html", bundle.root / "pull_request.md"
-    return [
-        ("Skipped", f"{summary.skipped} done before" if summary.skipped else None),
-        ("Bundle", near(bundle.name)),
-        ("Report", near(report) if report.is_file() else None),
-        ("Catalogue", near(request) if request.is_file() else None),
-        ("Digest", summary.digest),
-        ("Published", summary.published),
-    ]
-
-
 def _next(bundle: Bundle, summary: Summary) -> str:
-    """What a person would do now."""
+    """Returns the next command or step for the person."""
     if bundle.standing_errors():
         return "mend the errors above, or accept their rules in the profile, and run again"
     if summary.published:
@@ -142,7 +134,7 @@ def _next(bundle: Bundle, summary: Summary) -> str:
 
 
 def start_profile(sources: list[str], output: Path | None, *, force: bool, as_json: bool) -> Outcome:
-    """Looks at the files, then writes. Raises ``UserError`` rather than replace a person's profile unasked."""
+    """Writes a starter profile. Raises ``UserError`` where the output exists, unless ``force``."""
     if output is not None and output.exists() and not force:
         raise UserError(f"{output} is there already", "name another file, or replace it with --force")
     base = output.parent if output is not None else Path.cwd()
@@ -168,12 +160,12 @@ def _show_start(console: Console, output: Path | None, text: str) -> None:
 
 
 def accepted_by(target: str) -> Mapping[str, str]:
-    """The rules that the profile of a bundle accepts; none where the target is something else."""
+    """Returns the rules that the profile of a bundle accepts; none where the target is something else."""
     return open_bundle(target).profile().accept if (Path(target) / "profile.yaml").is_file() else {}
 
 
 def judged(target: str, findings: Iterable[Finding], accepted: Mapping[str, str], *, as_json: bool) -> Outcome:
-    """Exit code 1 where an error stands that is not accepted."""
+    """Shows findings; exit code 1 where an error stands that is not accepted."""
     found, target = tuple(findings), shown(target)
     stands = any(finding.level is Level.ERROR and finding.rule not in accepted for finding in found)
     data = {"target": target, "findings": found}
@@ -197,31 +189,21 @@ _KINDS: dict[str, Any] = {
 
 
 def schemas_of(name: str | None = None) -> dict[str, Any]:
-    """All of them by name, or the one named. Raises ``UserError`` where there is no such."""
+    """Returns all schemas by name, or the one named. Raises ``UserError`` where there is no such."""
     if name is None:
         return {key: schemas_of(key) for key in (*_KINDS, "findings", "error")}
-    if name == "findings":
-        return _findings()
-    if name == "error":
-        return _error()
+    if name == "findings":  # what check and verify write
+        schema = TypeAdapter(list[Finding]).json_schema(mode="serialization")
+        definitions = schema.pop("$defs")
+        return _object({"target": {"type": "string"}, "findings": schema}) | {"$defs": definitions}
+    if name == "error":  # what a command writes that ends with exit code 2 or 3
+        text = {"type": "string"}
+        return _object({"error": _object({"type": text, "message": text, "remedy": text})})
     if name not in _KINDS:
         raise UserError(f"there is no schema {name!r}", f"name one of {', '.join([*_KINDS, 'findings', 'error'])}")
     kind = _KINDS[name]
     mode: Any = "validation" if kind is Profile else "serialization"
     return TypeAdapter(kind).json_schema(mode=mode, by_alias=True)
-
-
-def _findings() -> dict[str, Any]:
-    """What ``check`` and ``verify`` write."""
-    schema = TypeAdapter(list[Finding]).json_schema(mode="serialization")
-    definitions = schema.pop("$defs")
-    return _object({"target": {"type": "string"}, "findings": schema}) | {"$defs": definitions}
-
-
-def _error() -> dict[str, Any]:
-    """What any command writes that ends with exit code 2 or 3."""
-    text = {"type": "string"}
-    return _object({"error": _object({"type": text, "message": text, "remedy": text})})
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

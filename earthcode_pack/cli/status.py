@@ -1,4 +1,4 @@
-"""What ``status``, ``handoff`` and ``clean`` tell of a bundle's folder."""
+"""Results of ``status``, ``handoff`` and ``clean``: the state of a bundle, and its clean-up."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from earthcode_pack.bundle import Bundle
 from earthcode_pack.cli.outcome import Outcome
-from earthcode_pack.cli.words import bytes_of, counted, facts, heading, levels, near, told_difference
+from earthcode_pack.cli.words import bytes_of, counted, difference_text, facts, heading, levels, near
 from earthcode_pack.errors import EarthcodePackError
 from earthcode_pack.model import Level
 from earthcode_pack.remote.workdir import mirror_of
@@ -20,17 +20,12 @@ LEFTOVERS = (".part", ".tmp")  # how files and stores are named until they are w
 
 
 def standing(bundle: Bundle, *, offline: bool = False, as_json: bool) -> Outcome:
-    """Where a bundle stands, here and, unless ``offline``, in its store; exit code 0 whatever that is."""
-    data = _status(bundle) | _upload_status(bundle, offline=offline)
-    return Outcome(data, lambda console: _show_status(console, data), as_json=as_json)
-
-
-def _status(bundle: Bundle) -> dict[str, Any]:
+    """Shows the state of a bundle, here and, unless ``offline``, in its store; the exit code is always 0."""
     planned = (bundle.root / "plan.json").is_file()
     plan, profile, findings = bundle.plan() if planned else None, bundle.profile(), bundle.findings()
     jobs, there = plan.jobs if plan else (), _made_there(bundle)
     made = [job for job in jobs if job.key in there or (bundle.product / job.key).exists()]
-    return {
+    data: dict[str, Any] = {
         "bundle": bundle.name,
         "product": profile.product.id,
         "version": profile.product.version,
@@ -39,12 +34,17 @@ def _status(bundle: Bundle) -> dict[str, Any]:
         "findings": {level.value: sum(f.level is level for f in findings) for level in Level},
         "standing": len(bundle.standing_errors()),
         "digest": bundle.digest,
-        "published": {"objects": len(bundle.receipts()), "total": _objects(bundle)},
+        "published": {
+            "objects": len(bundle.receipts()),
+            "total": len(bundle.manifest()) + 1 if bundle.digest else None,  # the manifest is an object too
+        },
+        **_upload_status(bundle, offline=offline),
     }
+    return Outcome(data, lambda console: _show_status(console, data), as_json=as_json)
 
 
 def _upload_status(bundle: Bundle, *, offline: bool) -> dict[str, Any]:
-    """Where its upload stands by the ledger, and what it would still do by the store."""
+    """Reads the state of the upload from the ledger, and asks the store what is still to do."""
     from earthcode_pack import upload  # noqa: PLC0415 - only for this command
 
     known: dict[str, Any] = {"upload": upload.standing(bundle), "difference": None, "unreachable": None}
@@ -58,7 +58,7 @@ def _upload_status(bundle: Bundle, *, offline: bool) -> dict[str, Any]:
 
 
 def _made_there(bundle: Bundle) -> set[str]:
-    """The files and stores of a product at a URL, which need not be on this machine."""
+    """Lists the files and stores of a product at a URL, which need not be on this machine."""
     mirror = mirror_of(bundle)
     paths = [PurePosixPath(key.removeprefix("product/")) for key in mirror.there] if mirror else []
     return {str(path) for key in paths for path in (key, *key.parents)}
@@ -66,16 +66,11 @@ def _made_there(bundle: Bundle) -> set[str]:
 
 @contextmanager
 def changing(bundle: Bundle) -> Iterator[None]:
-    """Holds a bundle at a URL, so that what is written goes there; a folder is written at once."""
+    """Holds a bundle at a URL, so that what is written is sent there; a local folder needs no lock."""
     from earthcode_pack.run.workspace import Workspace  # noqa: PLC0415 - brings the converters
 
     with Workspace(bundle).held() if bundle.url else nullcontext():
         yield
-
-
-def _objects(bundle: Bundle) -> int | None:
-    """Everything that the manifest lists, and the manifest."""
-    return len(bundle.manifest()) + 1 if bundle.digest else None
 
 
 def _show_status(console: Console, data: dict[str, Any]) -> None:
@@ -100,11 +95,11 @@ def _upload_facts(data: dict[str, Any]) -> list[tuple[str, object]]:
         states = [f"{number} {state}" for state, number in upload.objects.items() if number]
         still_open = f"; {counted(upload.open_uploads, 'large file')} half sent" if upload.open_uploads else ""
         pairs = [("Objects", ", ".join(states) + still_open or None), ("Last error", upload.error)]
-    return [*pairs, ("Upload", told_difference(data["difference"])), ("Storage", data["unreachable"])]
+    return [*pairs, ("Upload", difference_text(data["difference"])), ("Storage", data["unreachable"])]
 
 
 def handed_off(bundle: Bundle, written: Iterable[str], *, as_json: bool) -> Outcome:
-    """Where the change set, or at least the letter to the PRR, lies."""
+    """Shows where the change set, or at least the letter to the PRR, was written."""
     files = sorted(written)
     first = "pull_request.md" if "pull_request.md" in files else "prr/letter.md"
     data = {"bundle": bundle.name, "files": files}
@@ -116,10 +111,15 @@ def handed_off(bundle: Bundle, written: Iterable[str], *, as_json: bool) -> Outc
 
 
 def cleaned(bundle: Bundle, *, as_json: bool) -> Outcome:
-    """Removes what interrupted runs left; the product, and what a run would go on with here, stay.
+    """Removes leftovers of interrupted runs; the product, and what a run would resume from, stay.
 
-    In the store: open uploads, temporary files, and objects of this version that the ledger knows, as long as its
-    Collection is not there. Raises ``Locked`` where a run holds the bundle, ``OutsideError`` where the storage fails.
+    In the store these are open uploads, temporary files, and objects of this version that the ledger knows, as long as
+    its Collection is not there.
+
+    Raises:
+        Locked: a run holds the bundle.
+        OutsideError: the storage fails.
+
     """
     from earthcode_pack.run.workspace import Workspace  # noqa: PLC0415 - brings the converters
     from earthcode_pack.upload import clean_store  # noqa: PLC0415 - only for this command
@@ -147,23 +147,19 @@ def cleaned(bundle: Bundle, *, as_json: bool) -> Outcome:
 
 
 def _unwanted_jobs(bundle: Bundle) -> list[Path]:
-    """Folders of jobs that the present plan does not have; those of its own jobs hold what a run goes on with."""
+    """Lists folders of jobs that are not in the present plan; a run resumes from those of its own jobs."""
     planned = (bundle.root / "plan.json").is_file()
     wanted = {job.fingerprint[:32] for job in bundle.plan().jobs} if planned else set()
-    return [folder for folder in sorted(_jobs(bundle.root).glob("*")) if folder.name not in wanted]
+    return [folder for folder in sorted((bundle.root / ".work" / "jobs").glob("*")) if folder.name not in wanted]
 
 
 def _unfinished_files(root: Path) -> Iterator[Path]:
-    """Temporary names, found from the top so that nothing is looked for in what goes anyway; links are not followed."""
+    """Yields files and folders with temporary names, the outermost ones; links are not followed."""
     for path in sorted(root.iterdir()):
         if path.name.endswith(LEFTOVERS):
             yield path
         elif path.is_dir() and not path.is_symlink() and not (path.name == "jobs" and path.parent.name == ".work"):
             yield from _unfinished_files(path)
-
-
-def _jobs(root: Path) -> Path:
-    return root / ".work" / "jobs"
 
 
 def _size(path: Path) -> int:

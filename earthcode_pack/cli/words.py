@@ -1,4 +1,4 @@
-"""How things look in a terminal, sixty columns wide and up; what others wrote is never read as markup."""
+"""Text for terminals of sixty columns and more; text from files is never read as markup."""
 
 from collections.abc import Iterable, Mapping
 from itertools import groupby
@@ -13,7 +13,7 @@ from rich.text import Text
 from earthcode_pack.model import Failure, Finding, Level
 from earthcode_pack.redact import shown
 
-MOST = 10  # of anything; the report holds all
+MOST = 10  # entries of a list; the report has all
 _FEW = 3  # further places of one rule
 _LONG, _PATH = 600, 100  # characters of a message, of a path
 
@@ -22,12 +22,12 @@ _ORDER = list(_STYLES)
 
 
 def bytes_of(size: int) -> str:
-    """A size for people: 1.2 MB."""
+    """Formats a size for people, such as 1.2 MB."""
     return decimal(size)
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 item``, ``3 items``.
+    """Formats a number with its noun.
 
     >>> counted(1, "item"), counted(0, "failure")
     ('1 item', '0 failures')
@@ -36,12 +36,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def heading(console: Console, text: str) -> None:
-    """A line that begins a part."""
+    """Prints a heading."""
     console.print(Text(text, "bold"))
 
 
 def table(columns: Iterable[tuple[str, str]], rows: Iterable[tuple[str, ...]]) -> Table:
-    """A compact table; ``columns`` are names and justifications."""
+    """Makes a compact table; ``columns`` are names and justifications."""
     result = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
     for name, justify in columns:
         result.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
@@ -51,20 +51,20 @@ def table(columns: Iterable[tuple[str, str]], rows: Iterable[tuple[str, ...]]) -
 
 
 def near(path: Path | str) -> str:
-    """A path as one would type it here: relative where it lies below the current folder."""
+    """Shortens a path to a relative one where it is below the current folder."""
     here = Path.cwd()
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else str(path)
 
 
 def facts(console: Console, pairs: Iterable[tuple[str, object]]) -> None:
-    """``Name  value`` lines. Values stay on one line each, to be copied whole."""
+    """Prints lines of name and value. Values are not wrapped, so that they can be copied."""
     for name, value in pairs:
         if value is not None:
             console.print(Text.assemble((f"{name:<10} ", "dim"), str(value)), soft_wrap=True)
 
 
 def show_failures(console: Console, failures: Iterable[Failure]) -> None:
-    """What could not be used, why, and what would help."""
+    """Prints what could not be used, why, and the remedy."""
     listed = list(failures)
     if not listed:
         return
@@ -78,9 +78,14 @@ def show_failures(console: Console, failures: Iterable[Failure]) -> None:
 def show_findings(
     console: Console, findings: Iterable[Finding], accepted: Iterable[str], most: int | None = MOST
 ) -> None:
-    """The worst first, one entry for each rule: the first finding of it, and where it stands besides.
+    """Prints findings, the worst first, one entry for each rule: its first finding, and further subjects.
 
-    ``most`` rules; None shows all, where no report holds them.
+    Args:
+        console: where to print.
+        findings: all findings.
+        accepted: rules that the profile accepts.
+        most: number of rules to print; None prints all.
+
     """
     accepted = set(accepted)
     by_level = sorted(findings, key=lambda f: (f.rule in accepted, _ORDER.index(f.level), f.rule))
@@ -95,7 +100,7 @@ def show_findings(
 
 
 def clipped(text: str, most: int) -> str:
-    r"""A text of a stranger, no longer than ``most`` characters and on one line.
+    r"""Cuts text of unknown origin to ``most`` printable characters on one line.
 
     >>> clipped("a\nb" + "c" * 10, 8)
     'a b cccc…'
@@ -106,7 +111,7 @@ def clipped(text: str, most: int) -> str:
 
 
 def _times(group: list[Finding]) -> str:
-    """``(and 25 more, in 13 places)``, where there is more than one."""
+    """Formats ``(and 25 more, in 13 places)`` where there is more than one."""
     subjects = len({finding.subject for finding in group})
     if len(group) == 1:
         return ""
@@ -115,7 +120,7 @@ def _times(group: list[Finding]) -> str:
 
 
 def _elsewhere(group: list[Finding]) -> str:
-    """The next few subjects of a rule, and how many there are beyond them."""
+    """Names the next few subjects of a rule, and the number of others."""
     subjects = list(dict.fromkeys(finding.subject for finding in group))[1:]
     named = ", ".join(clipped(near(subject), _PATH) for subject in subjects[:_FEW])
     more = f" and {len(subjects) - _FEW} more" if len(subjects) > _FEW else ""
@@ -123,12 +128,12 @@ def _elsewhere(group: list[Finding]) -> str:
 
 
 def levels(findings: dict[str, int]) -> str:
-    """``1 error, 2 warnings, 0 infos``, as the report counts them."""
+    """Formats ``1 error, 2 warnings, 0 infos``, as the report counts them."""
     return ", ".join(counted(findings.get(level, 0), level) for level in _ORDER)
 
 
 def short(href: str) -> str:
-    """The last part of a path or URL; the whole is in the report."""
+    """Returns the last part of a path or URL; the report has the whole."""
     return Path(shown(href).rstrip("/")).name or shown(href)
 
 
@@ -149,10 +154,10 @@ def _and_more(console: Console, number: int, most: int | None = MOST) -> None:
         console.print(Text(f"… and {number - most} more: see the report", "dim"))
 
 
-def told_difference(found: Mapping[str, int] | None) -> str | None:
-    """What an upload would do, in words.
+def difference_text(found: Mapping[str, int] | None) -> str | None:
+    """Formats what an upload would do.
 
-    >>> told_difference({"new": 2, "same": 1, "changed": 0, "stray": 0, "bytes": 1500})
+    >>> difference_text({"new": 2, "same": 1, "changed": 0, "stray": 0, "bytes": 1500})
     '2 new, 1 same, 0 changed, 0 stray; 1.5 kB to send'
     """
     if found is None:

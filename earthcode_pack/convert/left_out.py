@@ -1,4 +1,4 @@
-"""Variables of a file that do not arrive in the product, and why: told at the plan, and in what has changed."""
+"""Variables of a file that are not in the product, and why: reported at the plan, and among the changes."""
 
 from __future__ import annotations
 
@@ -22,22 +22,36 @@ UNSELECTED, OTHER_TYPE, NOT_EVERYWHERE = (
 
 
 def reasons(dataset: xr.Dataset, data: Collection[str]) -> dict[str, str]:
-    """Why each variable of a file would be missing from a cube, if it is; ``data`` are its data variables."""
+    """Returns why each variable of a file would be missing from a cube; ``data`` are its data variables."""
     why = {str(name): OTHER_TYPE for name, v in dataset.variables.items() if v.dtype.kind not in _KINDS}
     return dict.fromkeys(map(str, dataset.variables), NOT_EVERYWHERE) | dict.fromkeys(data, UNSELECTED) | why
 
 
 def beside_a_map(dataset: xr.Dataset, name: str, mapping: str | None) -> list[str]:
-    """The variables for which a GeoTIFF of one variable has no place: no data, axes, bounds nor its grid mapping."""
+    """Returns variables that a GeoTIFF of one variable cannot hold: no data, axes, bounds nor its grid mapping.
+
+    Args:
+        dataset: the file, undecoded.
+        name: of the variable that the GeoTIFF holds.
+        mapping: name of its grid mapping, None without one.
+
+    """
     bounds = {bounds_of(v.attrs) for v in dataset.variables.values()}
     own = {*data_variables(dataset), *dataset[name].dims, *bounds, mapping}
     return [str(each) for each in dataset.variables if each not in own]
 
 
 def notes(dataset: xr.Dataset, data: Collection[str], chosen: Collection[str], name: str) -> Iterator[Finding]:
-    """Reports what will not be packaged: data that the profile does not select, and types that no format has.
+    """Yields findings on what is not packaged: data that the profile does not select, and types that no format has.
 
-    The former are said in the same words for every file, so once.
+    The former have the same words for every file, so that they are reported once.
+
+    Args:
+        dataset: the file, undecoded.
+        data: names of its data variables.
+        chosen: names of those that are packaged.
+        name: of the file, in messages.
+
     """
     why = reasons(dataset, data)
     unselected = [each for each in data if each not in chosen and why[each] == UNSELECTED]

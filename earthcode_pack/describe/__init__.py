@@ -1,8 +1,8 @@
-"""From artifacts to STAC: what was measured on the files that were written, and what the profile states."""
+"""STAC of a product: what was measured on the files that were written, and what the profile states."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see convert/read/__init__.py
 
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from earthcode_pack.describe.item import Thumbnail
     from earthcode_pack.model import Artifact
     from earthcode_pack.profile import Profile
-
-
-class Description(NamedTuple):
-    """The STAC of a product, as JSON objects."""
-
-    collection: dict[str, Any]
-    items: list[dict[str, Any]]
 
 
 class Describing:
@@ -88,15 +81,3 @@ class Describing:
 
     def _with_access(self, stac: dict[str, Any]) -> dict[str, Any]:
         return stac if self._closed is None else with_access(stac, self._closed, self._profile)
-
-
-def describe(
-    profile: Profile,
-    artifacts: Sequence[Artifact],
-    thumbnails: Mapping[str, Thumbnail],
-    geometries: Mapping[str, dict[str, Any]],
-) -> Description:
-    """Describes a product at once; ``Describing`` has the arguments, and describes Items one by one."""
-    describing = Describing(profile, artifacts, thumbnails, geometries)
-    items = list(describing.items())
-    return Description(describing.collection(), items)

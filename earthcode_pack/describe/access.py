@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from earthcode_pack.describe.stac import EXTENSIONS, href
 from earthcode_pack.errors import OutsideError, UserError
-from earthcode_pack.storage.s3_access import whereabouts
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.credentials import whereabouts
+from earthcode_pack.storage.error_messages import shown
 
 if TYPE_CHECKING:
     from earthcode_pack.profile import Profile
@@ -45,13 +45,13 @@ def closed_store(profile: Profile) -> ClosedStore | None:
     It is None for the PRR too, even where ``store.access`` is private: the hrefs are those of its archive, whose access
     for readers is not known. The letter to its operator says so.
     """
-    store, product = profile.store, profile.product
+    store = profile.store
     if store is None or store.href is None or store.access != "private" or not store.href.startswith("s3://"):
         return None
     scheme = storage_scheme(store)
     if scheme is None:
         return None
-    return ClosedStore(scheme, f"{store.href.rstrip('/')}/{product.id}/v{product.version}/")
+    return ClosedStore(scheme, f"{store.href.rstrip('/')}/{profile.product.folder}/")
 
 
 def refuse_other_place(collection: Stac, profile: Profile) -> None:

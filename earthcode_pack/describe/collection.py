@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from earthcode_pack.geo.box import Box
     from earthcode_pack.model import Artifact
     from earthcode_pack.profile import Profile
-    from earthcode_pack.profile.model import Contact
 
 _OF_ONE_ITEM = ("statistics", "raster:histogram")  # fields of bands
 _ROLES = ("licensor", "producer", "processor", "host")  # STAC 1.1, Provider Object
@@ -58,6 +57,10 @@ def collection_of(
     codes = sorted({code for wkt in {artifact.grid.crs for artifact in artifacts} if (code := proj_code(wkt))})
     parameters = cf_parameters(artifacts)
     is_cube = artifacts[0].format == "zarr"  # one store that spans the Collection
+    roles: dict[str, dict[str, None]] = {}  # by organisation
+    for contact in product.contacts:
+        if contact.organization:
+            roles.setdefault(contact.organization, {}).update(dict.fromkeys(r for r in contact.roles if r in _ROLES))
     collection = pystac.Collection(
         id=product.id,
         title=product.title,
@@ -67,7 +70,7 @@ def collection_of(
         extent=pystac.Extent(
             pystac.SpatialExtent([list(box) for box in extent_boxes(boxes)]), pystac.TemporalExtent([[*times]])
         ),
-        providers=_providers(product.contacts),
+        providers=[pystac.Provider(name, roles=[*held] or ["producer"]) for name, held in roles.items()] or None,  # type: ignore[list-item]
         # the schema of cf v0.2.0 accepts summaries only with the CF parameters
         summaries=pystac.Summaries({"proj:code": codes, **parameters} if codes else {}),
         extra_fields={
@@ -88,15 +91,6 @@ def collection_of(
         {"rel": "item", "href": f"./items/{name}.json", "type": "application/geo+json", "title": name} for name in items
     ]
     return data
-
-
-def _providers(contacts: list[Contact]) -> list[pystac.Provider] | None:
-    """Returns the organisations of the contacts, each once, with the roles that STAC knows."""
-    roles: dict[str, dict[str, None]] = {}
-    for contact in contacts:
-        if contact.organization:
-            roles.setdefault(contact.organization, {}).update(dict.fromkeys(r for r in contact.roles if r in _ROLES))
-    return [pystac.Provider(name, roles=[*held] or ["producer"]) for name, held in roles.items()] or None  # type: ignore[list-item]
 
 
 def _stated_fields(profile: Profile, artifacts: Sequence[Artifact]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
+from earthcode_pack.formats import format_of
 from earthcode_pack.geo.box import is_full_circle
 from earthcode_pack.geo.crs import crs_of
 from earthcode_pack.geo.extent import Frame, grid_box
@@ -43,7 +44,7 @@ def footprint(path: Path, artifact: Artifact) -> dict[str, Any] | None:
     grid = artifact.grid
     if grid.transform is None or (is_full_circle(grid_box(grid)) and not crs_of(grid.crs).is_geographic):
         return None
-    mask = _raster_mask(path) if artifact.format == "cog" else _cube_mask(path, artifact)
+    mask = _raster_mask(path) if format_of(artifact.format).is_raster else _cube_mask(path, artifact)
     if not mask.any():
         return None
     rows, columns = mask.shape

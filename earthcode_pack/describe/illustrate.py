@@ -14,6 +14,7 @@ from earthcode_pack.describe.rendering import style_of
 from earthcode_pack.errors import Unreadable, UserError
 from earthcode_pack.execution.mapper import mapper, reported
 from earthcode_pack.files import sha256, to_json, write_atomic
+from earthcode_pack.formats import format_of
 from earthcode_pack.model import File
 
 if TYPE_CHECKING:
@@ -35,13 +36,6 @@ class Pictures(NamedTuple):
 
     thumbnails: dict[str, Thumbnail]
     footprints: Footprints
-
-
-class Drawn(NamedTuple):
-    """The pictures of one Item; its footprint is in the record beside the bundle."""
-
-    thumbnail: Thumbnail | None
-    has_footprint: bool
 
 
 class Footprints(Mapping[str, dict[str, Any]]):
@@ -81,7 +75,7 @@ def illustrate(
     first, named = dict[str, int](), dict[str, int]()
     for place, artifact in enumerate(artifacts):  # the artifact of the profile's variable, else the first of the Item
         first.setdefault(artifact.item, place)
-        if wanted and artifact.format == "cog" and artifact.asset == wanted.variable:
+        if wanted and format_of(artifact.format).is_raster and artifact.asset == wanted.variable:
             named[artifact.item] = place
     chosen = first | named
     items = sorted(chosen)
@@ -95,15 +89,23 @@ def illustrate(
             if isinstance(result, Exception):
                 logger.warning("%s: no preview (%s)", items[index], result)
                 continue
-            if result.thumbnail is not None:
-                thumbnails[items[index]] = result.thumbnail
-            if result.has_footprint:
+            thumbnail, has_footprint = result
+            if thumbnail is not None:
+                thumbnails[items[index]] = thumbnail
+            if has_footprint:
                 footprints.append(items[index])
     return Pictures(dict(sorted(thumbnails.items())), Footprints(bundle, sorted(footprints)))
 
 
-def draw_item(profile: Profile, bundle: Bundle, artifact: Artifact) -> Drawn:
-    """Draws the pictures of one Item, or keeps those of an earlier run for the same artifact and profile."""
+def draw_item(profile: Profile, bundle: Bundle, artifact: Artifact) -> tuple[Thumbnail | None, bool]:
+    """Draws the pictures of one Item, or keeps those of an earlier run for the same artifact and profile.
+
+    Returns:
+        The thumbnail, and whether the record beside the bundle has a footprint.
+
+    """
+    from earthcode_pack.describe.footprint import footprint  # noqa: PLC0415 - rasterio and shapely
+
     key = f"previews/{artifact.item}.png"
     target, path = bundle.product / key, _record_path(bundle, artifact.item)
     wanted = profile.product.preview
@@ -114,20 +116,21 @@ def draw_item(profile: Profile, bundle: Bundle, artifact: Artifact) -> Drawn:
     wish = hashlib.sha256(" ".join(words).encode()).hexdigest()
     record = _kept_record(path, wish, target)
     if record is None:
+        with_footprint = profile.product.footprint == "data"
         drawing = _draw(bundle, artifact, variable, style, target)
         record = {
             "wish": wish,
             "sha256": sha256(target) if drawing else None,
             "words": drawing.words if drawing else None,
             "share": drawing.share if drawing else None,
-            "footprint": _footprint(profile, bundle, artifact),
+            "footprint": footprint(bundle.product / artifact.key, artifact) if with_footprint else None,
         }
         write_atomic(path, to_json(record))
     thumbnail = None
     if record["sha256"]:
         file = File(key=key, size=target.stat().st_size, sha256=record["sha256"])
         thumbnail = Thumbnail(file, record["words"], record["share"])
-    return Drawn(thumbnail, record["footprint"] is not None)
+    return thumbnail, record["footprint"] is not None
 
 
 def _record_path(bundle: Bundle, item: str) -> Path:
@@ -163,9 +166,3 @@ def _draw(
         bundle.withdraw()
     write_atomic(target, drawing.png)
     return drawing
-
-
-def _footprint(profile: Profile, bundle: Bundle, artifact: Artifact) -> dict[str, Any] | None:
-    from earthcode_pack.describe.footprint import footprint  # noqa: PLC0415 - rasterio and shapely
-
-    return footprint(bundle.product / artifact.key, artifact) if profile.product.footprint == "data" else None

@@ -19,12 +19,13 @@ from earthcode_pack.describe.stac import (
     present,
     statistics_of,
 )
+from earthcode_pack.formats import format_of
 from earthcode_pack.geo.box import union
 from earthcode_pack.geo.crs import crs_of, proj_code
 from earthcode_pack.geo.extent import grid_box
 from earthcode_pack.geo.outline import box_geometry, grid_outline
 from earthcode_pack.model import rfc3339
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.error_messages import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -154,8 +155,8 @@ def thumbnail_asset(profile: Profile, thumbnail: Thumbnail, up: str) -> pystac.A
 
 def asset_title(profile: Profile, artifact: Artifact) -> str:
     """Returns the quantity of a COG, the product's title for a cube."""
-    if artifact.format != "cog":
-        return f"{profile.product.title} ({'Zarr' if artifact.format == 'zarr' else 'NetCDF-4'})"
+    if not format_of(artifact.format).is_raster:
+        return f"{profile.product.title} ({format_of(artifact.format).title})"
     variable = artifact.variables[0]
     return variable.long_name or (variable.standard_name or variable.name).replace("_", " ")
 

@@ -67,7 +67,11 @@ def draw(
     field = read_field(target, format, variable, dims)
     painted, how = _painted(field, variable, colormap, value_range)
     share = float(np.count_nonzero(painted[..., 3])) / painted[..., 3].size
-    return Drawing(_png(_enlarged(painted, field.size)), f"{variable.name}, {how}", share)
+    picture = _enlarged(painted, field.size)
+    while len(png := _encoded(picture)) >= MAX_BYTES:  # noise in true colour: a palette bounds the size
+        height, width = picture.shape[:2]
+        picture = _enlarged(picture, (max(1, height * 4 // 5), max(1, width * 4 // 5)))
+    return Drawing(png, f"{variable.name}, {how}", share)
 
 
 def _painted(
@@ -143,16 +147,6 @@ def _enlarged(picture: Picture, size: tuple[int, int]) -> Picture:
         for pixels, cells in zip(size, picture.shape, strict=False)
     )
     return picture[np.ix_(rows, columns)]
-
-
-def _png(picture: Picture) -> bytes:
-    """Encodes as PNG, shrunk until it fits: a palette bounds the size, noise in true colour does not."""
-    while True:
-        data = _encoded(picture)
-        if len(data) < MAX_BYTES:
-            return data
-        height, width = picture.shape[:2]
-        picture = _enlarged(picture, (max(1, height * 4 // 5), max(1, width * 4 // 5)))
 
 
 def _encoded(picture: Picture) -> bytes:

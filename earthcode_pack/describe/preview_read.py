@@ -18,6 +18,7 @@ from earthcode_pack.cf.units import same
 from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.describe.rendering import rgb_bands
 from earthcode_pack.errors import Unreadable
+from earthcode_pack.formats import format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,8 +67,19 @@ def read_field(target: Path, format: Format, variable: WrittenVariable, dims: tu
         Unreadable: the file has no such variable, or one that cannot be drawn: text, or a single dimension.
 
     """
-    if format == "cog":
-        return _read_cog(target, variable)
+    if format_of(format).is_raster:
+        import rasterio  # noqa: PLC0415 - heavy
+
+        options = {
+            "GDAL_PAM_ENABLED": "NO",
+            "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+        }  # no .aux.xml
+        try:
+            with rasterio.Env(**options), rasterio.open(target, driver="GTiff") as raster:
+                return _cog_field(raster, variable)
+        except rasterio.errors.RasterioError as error:
+            message = f"{target.name}: no preview of {variable.name}: {error}"
+            raise Unreadable(message, "run again to write it") from error
     with _dataset(target, format) as dataset:
         return _read_cube(dataset, target, variable, dims)
 
@@ -88,17 +100,6 @@ def picture_size(shape: tuple[int, int], cell: tuple[float, float] = (1.0, 1.0))
     factor = LONG_SIDE / longest if longest > LONG_SIDE else LONG_SIDE // longest
     height, width = (max(1, round(side * factor)) for side in natural)
     return height, width
-
-
-def _read_cog(target: Path, variable: WrittenVariable) -> Field:
-    import rasterio  # noqa: PLC0415 - heavy
-
-    options = {"GDAL_PAM_ENABLED": "NO", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}  # no .aux.xml, read or written
-    try:
-        with rasterio.Env(**options), rasterio.open(target, driver="GTiff") as raster:
-            return _cog_field(raster, variable)
-    except rasterio.errors.RasterioError as error:
-        raise Unreadable(f"{target.name}: no preview of {variable.name}: {error}", "run again to write it") from error
 
 
 def _cog_field(raster: Any, variable: WrittenVariable) -> Field:

@@ -58,10 +58,10 @@ def href(profile: Profile, key: str, up: str) -> str:
         up: path from the folder of the STAC file to ``product/``, with a final slash.
 
     """
-    product, store = profile.product, profile.store
+    store = profile.store
     if store is None or store.public_href is None:
         return f"{up}{key}"
-    return f"{store.public_href.rstrip('/')}/{product.id}/v{product.version}/{key}"
+    return f"{store.public_href.rstrip('/')}/{profile.product.folder}/{key}"
 
 
 def present(fields: Mapping[str, Any]) -> dict[str, Any]:

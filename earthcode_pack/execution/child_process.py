@@ -1,4 +1,4 @@
-"""Calls in child processes that are kept, so that a crash of a library in C is the failure of one input.
+"""Calls in child processes that are reused, so that a crash in a C library is the failure of one input.
 
 A process is forked where this one has a single thread, as the command line has before it reads anything: that costs
 milliseconds, for its modules are shared. Elsewhere a new interpreter is started, once. On Linux it reads nothing
@@ -32,7 +32,7 @@ import psutil
 
 from earthcode_pack.errors import AGAIN, EarthcodePackError, Unreadable
 from earthcode_pack.execution.threads import cores, pool
-from earthcode_pack.storage import granted
+from earthcode_pack.storage import credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,14 +46,14 @@ _LENGTH = struct.Struct("<Q")
 
 
 class Limits(NamedTuple):
-    """What a call may take: seconds of processor time, and bytes of memory besides what the process has (Linux)."""
+    """Limits of a call: seconds of processor time, and bytes of memory beyond what the process has (Linux)."""
 
     seconds: int
     memory: int | None = None
 
 
 def for_opening(size: int) -> Limits:
-    """Limits for reading the header of an input of so many bytes: 10 s and 512 MB, and more for large ones.
+    """Returns the limits for reading the header of an input of ``size`` bytes: 10 s and 512 MB, more for large ones.
 
     Coordinates are read too, which may be deflated: 200 bytes of memory for each stored one.
 
@@ -66,13 +66,17 @@ def for_opening(size: int) -> Limits:
 def isolated[R](function: Callable[..., R], *given: Any, subject: str, limits: Limits) -> R:
     """Calls an importable function in a child process; arguments and result are pickled, and so is what it raises.
 
-    Environment, working directory and keys for storage are those of the caller, and its log lines are logged here.
+    Environment, working directory and storage credentials are those of the caller; log lines of the call are logged
+    here.
 
     Args:
-        function: what is called.
+        function: to call; importable.
         given: its arguments.
-        subject: what the error calls the input.
+        subject: name of the input, for the error.
         limits: of this call.
+
+    Returns:
+        What the function returns.
 
     Raises:
         Unreadable: the process crashed, did not end, or took more memory than it may.
@@ -83,7 +87,7 @@ def isolated[R](function: Callable[..., R], *given: Any, subject: str, limits: L
     context = (
         os.environ.copy(),
         str(Path.cwd()),
-        granted.current(),
+        credentials.current(),
         logging.getLogger("earthcode_pack").getEffectiveLevel(),
     )
     with _ALLOWED:
@@ -101,7 +105,7 @@ def isolated[R](function: Callable[..., R], *given: Any, subject: str, limits: L
 
 
 def _asked(call: bytes, seconds: float) -> _Answer | int:
-    """The answer to a call, or the exit code of the process that crashed although it had read nothing before."""
+    """Returns the answer to a call, or the exit code where even a process that had read nothing before crashed."""
     while True:
         child = _taken()
         is_fresh, answer = child.is_fresh, child.ask(call, seconds)
@@ -114,14 +118,14 @@ def _asked(call: bytes, seconds: float) -> _Answer | int:
 
 
 def ready(count: int) -> None:
-    """Starts processes for so many calls at once, at most one a core: before threads begin, this costs least."""
+    """Starts processes for ``count`` calls at once, at most one a core; cheapest before threads start."""
     if not _IS_CHILD:
         while len(_IDLE) < min(count, cores()):
             _IDLE.append(_started())
 
 
 def _died(subject: str, code: int, limits: Limits) -> Unreadable:
-    """The error for a process that ended without an answer, by its exit code."""
+    """Makes the error for a process that ended without an answer, by its exit code."""
     if code in _OUT_OF_TIME and code != _NO_ANSWER:
         return Unreadable(f"{subject}: reading it does not end: stopped after {limits.seconds} s of computing", AGAIN)
     if code == _NO_ANSWER:
@@ -139,7 +143,7 @@ _OUT_OF_TIME = {_NO_ANSWER, -int(getattr(signal, "SIGXCPU", 0)) or _NO_ANSWER}
 
 
 class _Answer(NamedTuple):
-    """What a call came to, and the log lines of it; ``stays`` where the process takes another call."""
+    """Result or error of a call, and its log lines; ``stays`` is true where the process takes another call."""
 
     result: Any
     error: BaseException | None
@@ -157,7 +161,7 @@ class _Child:
         self.is_fresh = True  # no file has been read in it
 
     def ask(self, call: bytes, seconds: float) -> _Answer | int | None:
-        """The answer, or how the process that read ended; None where that was the whole child."""
+        """Sends a call; returns the answer, the exit code of the process that read, or None where the child is gone."""
         try:
             if self._scratch is None:
                 self._scratch = (_read(self._back) or b"").decode()
@@ -171,7 +175,7 @@ class _Child:
         return answer
 
     def _wait(self, seconds: float) -> None:
-        """Waits for an answer, as long as that; then the process is killed."""
+        """Waits for an answer, and kills the process after so many seconds."""
         if sys.platform != "win32":
             poll = select.poll()
             poll.register(self._back, select.POLLIN)
@@ -203,7 +207,7 @@ def _taken() -> _Child:
 
 
 def _started() -> _Child:
-    """A new process: a fork of this one where no other thread could hold a lock in it."""
+    """Starts a process: a fork of this one where no other thread could hold a lock in it."""
     if sys.platform == "linux" and threading.active_count() == 1:
         return _forked()
     command = [sys.executable, "-P", "-c", f"from {__name__} import serve_pipes; serve_pipes()"]
@@ -234,7 +238,7 @@ def _forked() -> _Child:
 
 
 def _close_all_but(*kept: int) -> None:
-    """Lets go of what this process shares with its parent, such as locks; the numbers stay taken, for their objects."""
+    """Closes what this process shares with its parent, such as locks; the file descriptors stay in use."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
         if number not in (*kept, nothing):
@@ -259,7 +263,7 @@ def _write(pipe: IO[bytes], data: bytes) -> None:
 
 
 def _read(pipe: IO[bytes]) -> bytes | None:
-    """The next message; None where the other side is gone."""
+    """Reads the next message; None where the other side is gone."""
     head = pipe.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
@@ -274,9 +278,9 @@ _MODULES = ("earthcode_pack.convert", "earthcode_pack.convert.read.header", "h5n
 
 
 def serve_pipes() -> None:
-    """Serves on standard input and output, as a new interpreter does; what libraries print goes nowhere.
+    """Serves calls on standard input and output, in a new interpreter; output of libraries is discarded.
 
-    What readers import is imported once here, and so shared by each process that is forked.
+    Modules of readers are imported once here, and so shared by each process that is forked.
     """
     back = os.fdopen(os.dup(1), "wb")
     to = os.fdopen(os.dup(0), "rb")
@@ -289,7 +293,7 @@ def serve_pipes() -> None:
 
 
 class _Records(logging.Handler):
-    """Log lines of a call, for the parent."""
+    """Handler that collects the log lines of a call for the parent."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -302,7 +306,7 @@ class _Records(logging.Handler):
 
 
 def _stand_by(to: IO[bytes], back: IO[bytes]) -> None:
-    """Has calls answered until the parent closes the pipe, or is gone: on Linux by a process that is replaced."""
+    """Serves calls until the parent closes the pipe, or is gone: on Linux by a forked process that is replaced."""
     lines = _settled()
     tempfile.tempdir = scratch = tempfile.mkdtemp(prefix="earthcode-pack-child-")
     try:
@@ -317,7 +321,7 @@ def _stand_by(to: IO[bytes], back: IO[bytes]) -> None:
 
 
 def _replaceable(to: IO[bytes], back: IO[bytes], lines: _Records) -> int:
-    """Answers calls in a fork; its exit code, 0 where there is no parent any more."""
+    """Serves calls in a fork; returns its exit code, 0 where the parent is gone."""
     if sys.platform != "linux":
         return _serve(to, back, lines)
     with warnings.catch_warnings():
@@ -333,12 +337,14 @@ def _replaceable(to: IO[bytes], back: IO[bytes], lines: _Records) -> int:
 
 
 def _serve(to: IO[bytes], back: IO[bytes], lines: _Records) -> int:
-    """Answers calls until the parent is gone, or another process had better go on: the exit code."""
+    """Serves calls until the parent is gone (0), or this process should be replaced; returns the exit code."""
     try:
         while (call := _read(to)) is not None:
             lines.lines.clear()
             result, error = _called(call)
-            stays = not _may_be_damaged(error) and psutil.Process().memory_info().rss < _LARGE
+            # after an error that is not one of our own checks, the memory of a library may be damaged
+            failed = error is not None and (not isinstance(error, EarthcodePackError) or error.__cause__ is not None)
+            stays = not failed and psutil.Process().memory_info().rss < _LARGE
             _write(back, pickle.dumps(_Answer(result, _portable(error), lines.lines, stays)))
             if not stays:
                 return _REPLACE
@@ -347,13 +353,8 @@ def _serve(to: IO[bytes], back: IO[bytes], lines: _Records) -> int:
     return 0
 
 
-def _may_be_damaged(error: BaseException | None) -> bool:
-    """Whether a library failed, and not one of our own checks: its memory need not be sound any more."""
-    return error is not None and (not isinstance(error, EarthcodePackError) or error.__cause__ is not None)
-
-
 def _settled() -> _Records:
-    """Makes this process one that serves: no signals of a terminal, no core files, no threads that a fork has lost."""
+    """Sets this process up to serve: no signals of a terminal, no core files, no threads that a fork has lost."""
     global _IS_CHILD  # noqa: PLW0603 - it is one from here on
     _IS_CHILD = True
     _IDLE.clear()
@@ -381,7 +382,7 @@ def _called(call: bytes) -> tuple[Any, BaseException | None]:
         os.chdir(folder)
         logging.getLogger("earthcode_pack").setLevel(level)
         _bound(limits)
-        with granted.in_force_again(grants):
+        with credentials.in_force_again(grants):
             return function(*given), None
     except Exception as error:  # noqa: BLE001 - the caller raises it
         return None, error
@@ -390,7 +391,7 @@ def _called(call: bytes) -> tuple[Any, BaseException | None]:
 
 
 def _bound(limits: Limits) -> None:
-    """Limits from here on, where the operating system has them. Processor time is that of all threads."""
+    """Sets the limits of a call, where the operating system has them. Processor time is that of all threads."""
     if sys.platform != "win32":
         import resource  # noqa: PLC0415 - not on Windows
 
@@ -401,7 +402,7 @@ def _bound(limits: Limits) -> None:
 
 
 def _limit(kind: str, value: int | None) -> None:
-    """Sets a soft limit; None lifts it. One that the operating system refuses is none."""
+    """Sets a soft limit; None lifts it. A limit that the operating system refuses is ignored."""
     if sys.platform == "win32":
         return
     import resource  # noqa: PLC0415 - not on Windows
@@ -413,7 +414,7 @@ def _limit(kind: str, value: int | None) -> None:
 
 
 def _portable(error: BaseException | None) -> BaseException | None:
-    """An exception that the parent can load: as it is, or its words."""
+    """Returns an exception that the parent can unpickle: the same, or its text."""
     with suppress(Exception):
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
         return error

@@ -1,4 +1,4 @@
-"""A Dask cluster that the profile names: started or connected to, scaled, and closed; each within a bound."""
+"""Starts, connects to, scales and closes the Dask cluster that the profile names, each within a bound of time."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ _EXTRAS = {"dask_jobqueue": "slurm", "dask_kubernetes": "kubernetes", "dask_gate
 
 
 class OneThreadEach:
-    """A Dask worker plugin: native libraries keep to the core that the worker was given."""
+    """Dask worker plugin: native libraries use the one core that the worker has."""
 
     name = "earthcode-pack-threads"
     idempotent = True
 
     def setup(self, worker: Any) -> None:
-        """Runs on each worker, those that join later included; a person's own setting stays."""
+        """Runs on each worker, those that join later included; settings of the user stay."""
         for key, value in ONE_THREAD.items():
             os.environ.setdefault(key, value)
         allow(worker.state.nthreads)
 
 
 class TellWaits:
-    """A Dask worker plugin: what workers in other processes wait for is said by the run that they work for."""
+    """Dask worker plugin: the run logs what its workers in other processes wait for."""
 
     name = "earthcode-pack-waits"
     idempotent = True
@@ -69,7 +69,7 @@ class TellWaits:
 
 
 class _ToScheduler(logging.Handler):
-    """Sends log lines to whoever has subscribed to them at the scheduler."""
+    """Sends log lines to the subscribers of the topic at the scheduler."""
 
     def __init__(self, worker: Any) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ def _process() -> tuple[str, int]:
 
 
 class Connection(NamedTuple):
-    """A client, where its scheduler is, and the cluster where it was started here."""
+    """A Dask client, the address of its scheduler, and the cluster where it was started here."""
 
     client: Any
     place: str
@@ -98,7 +98,7 @@ class Connection(NamedTuple):
 
 
 def connected(compute: Compute, stack: ExitStack) -> Connection:
-    """A client of the profile's scheduler or cluster, closed with the stack, its cluster too.
+    """Connects to the profile's scheduler, or starts its cluster; both are closed with the stack.
 
     Raises:
         UserError: the cluster class cannot be used.
@@ -133,7 +133,7 @@ def _client(target: Any, place: str) -> Any:
 
 
 def _tell(context: Context, event: tuple[float, dict[str, str]]) -> None:
-    """Says what a worker waits for, in the context of the run, whose log finds it there."""
+    """Logs what a worker waits for, in the context of the run."""
     said = event[1]
     context.copy().run(waits.info, "%s (the Dask worker %s)", said["text"], said["worker"])
 
@@ -143,7 +143,7 @@ def _remedy(compute: Compute) -> str:
 
 
 def _made(plugin: type) -> Any:
-    """A plugin as Dask wants it, which checks for its own base class."""
+    """Instantiates a plugin with Dask's base class, which Dask requires."""
     from distributed import WorkerPlugin  # noqa: PLC0415
 
     return type(plugin.__name__, (plugin, WorkerPlugin), {})()
@@ -151,7 +151,7 @@ def _made(plugin: type) -> Any:
 
 @contextmanager
 def _cluster(compute: Compute, limit: float) -> Iterator[Any]:
-    """A cluster of the class that the profile names.
+    """Starts a cluster of the class that the profile names.
 
     Its scheduler, where it runs in this process, replaces a worker that sends no heartbeat for a quarter of the bound.
     """
@@ -179,7 +179,7 @@ def _cluster(compute: Compute, limit: float) -> Iterator[Any]:
 
 
 def _close(close: Callable[[], object], what: str) -> None:
-    """Closes what may be dead, and leaves it where that takes too long: nothing of the product depends on it."""
+    """Closes a client or cluster that may be dead, and gives up after a while: the product does not depend on it."""
     try:
         bounded(close, Wait(what, CLOSE_SECONDS), "")
     except Exception as error:  # noqa: BLE001 - a scheduler that is gone raises what it likes
@@ -187,7 +187,7 @@ def _close(close: Callable[[], object], what: str) -> None:
 
 
 def _not_started(compute: Compute, error: BaseException) -> EarthcodePackError:
-    """Wrong arguments are the profile's fault; anything else the cluster's. The first cause says which."""
+    """Makes the error of a start that failed: of the profile for wrong arguments, else of the cluster."""
     while error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, TypeError | ValueError):
@@ -201,7 +201,7 @@ def _not_started(compute: Compute, error: BaseException) -> EarthcodePackError:
 
 
 def _kwargs(compute: Compute) -> dict[str, Any]:
-    """As written; a LocalCluster's dashboard keeps to this machine, on a free port, unless told otherwise."""
+    """Returns the arguments of the cluster; a LocalCluster's dashboard is on this machine, on a free port."""
     given: dict[str, Any] = {}
     if str(compute.cluster_class).endswith(".LocalCluster"):
         given = {"dashboard_address": "127.0.0.1:0"}
@@ -210,7 +210,7 @@ def _kwargs(compute: Compute) -> dict[str, Any]:
 
 
 def _cluster_class(path: str) -> Any:
-    """The class by its import path; a class that is no cluster is refused before anything of it runs."""
+    """Imports the class by its path; a class that is no cluster is refused before any of its code runs."""
     module, _, name = path.rpartition(".")
     package = module.partition(".")[0]
     if package in _EXTRAS and find_spec(package) is None:

@@ -12,10 +12,12 @@ import queue
 import re
 import threading
 import time
+from collections import deque
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, copy_context
+from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from earthcode_pack.errors import OutsideError
 
@@ -167,6 +169,7 @@ _CURRENT: ContextVar[Wait | None] = ContextVar("_CURRENT", default=None)
 def _after_fork() -> None:
     global _speaker  # noqa: PLW0603 - its thread is not in a forked process, and its lock may be held for ever
     _speaker = _Speaker()
+    _Helper.idle.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -203,6 +206,39 @@ def is_over() -> bool:
     return wait is not None and wait.is_over
 
 
+class _Helper:
+    """A daemon thread that makes one call after another, so that a short call need not wait for a new thread."""
+
+    idle: ClassVar[deque[_Helper]] = deque()
+
+    def __init__(self) -> None:
+        self.calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="earthcode-pack-call", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            self.calls.get()()
+            self.idle.append(self)
+
+
+def started[T](work: Callable[[], T]) -> queue.SimpleQueue[tuple[T | None, BaseException | None]]:
+    """Starts a call that cannot be interrupted in a daemon thread; its result, or its error, comes by the queue."""
+    outcome: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcome.put((work(), None))
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            outcome.put((None, error))
+
+    try:
+        helper = _Helper.idle.pop()
+    except IndexError:
+        helper = _Helper()
+    helper.calls.put(partial(copy_context().run, run))
+    return outcome
+
+
 def bounded[T](work: Callable[[], T], wait: Wait, remedy: str) -> T:
     """Calls a function that cannot be interrupted, in a thread that is abandoned at the bound of the wait.
 
@@ -218,15 +254,7 @@ def bounded[T](work: Callable[[], T], wait: Wait, remedy: str) -> T:
         OutsideError: at the bound; besides, whatever ``work`` raises.
 
     """
-    outcome: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcome.put((work(), None))
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            outcome.put((None, error))
-
-    threading.Thread(target=copy_context().run, args=(run,), name="earthcode-pack-call", daemon=True).start()
+    outcome = started(work)
     with spoken(wait):
         try:
             result, error = outcome.get(timeout=wait.limit)

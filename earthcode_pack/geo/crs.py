@@ -6,19 +6,21 @@ Coordinates are x before y, in the units of the CRS; longitudes and latitudes ar
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from pyproj import CRS, Transformer
-from pyproj.exceptions import ProjError
+from pyproj.exceptions import CRSError, ProjError
 
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.geo.box import POLE, Array
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
+_INIT_FILE = re.compile(r"\binit\s*=(?!\s*(?:epsg|esri|iau\w*|ogc):)", re.IGNORECASE)
 _BACK = 1e-6  # of the size of a grid: the largest error of a transformation there and back
 _METRE = 1.0  # likewise, in metres: inverses of some projections are truncated series
 _STEPS = 9  # around the circle of longitudes
@@ -99,6 +101,16 @@ def proj_code(wkt: str) -> str | None:
     """
     authority = crs_of(wkt).to_authority()
     return ":".join(authority) if authority else None
+
+
+def stated_crs(value: Any) -> CRS:
+    """The CRS that someone states, as a code, WKT or PROJ string.
+
+    Raises ``CRSError`` for what is none, and for ``+init=`` with the name of a file, which PROJ would read.
+    """
+    if isinstance(value, str) and _INIT_FILE.search(value):
+        raise CRSError("+init= names a file")
+    return CRS.from_user_input(value)
 
 
 @lru_cache(maxsize=64)

@@ -116,8 +116,11 @@ def area_outline(rings: Iterable[Array]) -> str:
     """
     tiles = [shapely.make_valid(shapely.Polygon(ring)) for ring in rings if len(ring) > 2]  # noqa: PLR2004
     whole = _of_type(shapely.union_all([part for tile in tiles for part in _within_180(tile)], grid_size=_GRID))
-    filled = shapely.MultiPolygon([_without_small_holes(part) for part in whole])
-    simple = _of_type(shapely.make_valid(_simplified(filled)))
+    filled = []
+    for part in whole:
+        least = _HOLE * shapely.Polygon(part.exterior).area
+        filled.append(shapely.Polygon(part.exterior, [h for h in part.interiors if shapely.Polygon(h).area > least]))
+    simple = _of_type(shapely.make_valid(_simplified(shapely.MultiPolygon(filled))))
     parts = [shapely.orient_polygons(part, exterior_cw=False) for part in simple]
     return "" if not parts else _wkt(parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts))
 
@@ -155,12 +158,6 @@ def _of_type(shape: Any, name: str = "Polygon") -> list[Any]:
     """Returns the parts of one type; an intersection leaves parts of other types only on a border."""
     parts = [part for one in getattr(shape, "geoms", [shape]) for part in getattr(one, "geoms", [one])]
     return [part for part in parts if part.geom_type == name and not part.is_empty]
-
-
-def _without_small_holes(polygon: Any) -> Any:
-    solid = shapely.Polygon(polygon.exterior)
-    holes = [ring for ring in polygon.interiors if shapely.Polygon(ring).area > _HOLE * solid.area]
-    return shapely.Polygon(polygon.exterior, holes)
 
 
 def _simplified(shape: Any) -> Any:

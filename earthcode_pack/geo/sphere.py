@@ -223,7 +223,11 @@ def plane_ring(lon: Array, lat: Array) -> Array:
         lat: its latitudes.
 
     """
-    lon, lat = _through_poles(lon, lat)
+    leap = np.abs((np.roll(lon, -1) - lon + HALF) % CIRCLE - HALF) > HALF - ROUND
+    near = np.abs(lat + np.roll(lat, -1)) > 2 * POLE - 2  # within a degree or so
+    after = np.flatnonzero(leap & near & (np.abs(lat) < POLE - _AT_POLE)) + 1
+    # insert the pole between two places on opposite meridians near it
+    lon, lat = np.insert(lon, after, lon[after - 1]), np.insert(lat, after, np.copysign(POLE, lat[after - 1]))
     at_pole = np.abs(lat) > POLE - _AT_POLE
     if at_pole.all():
         return np.column_stack([lon, lat])
@@ -235,15 +239,6 @@ def plane_ring(lon: Array, lat: Array) -> Array:
     pole = float(np.copysign(POLE, lat.mean()))
     ring = np.column_stack([around, np.append(lat, lat[0])])
     return np.vstack([ring, [[around[-1], pole], [around[0], pole]]])
-
-
-def _through_poles(lon: Array, lat: Array) -> tuple[Array, Array]:
-    """Inserts the pole between two places on opposite meridians near it."""
-    leap = np.abs((np.roll(lon, -1) - lon + HALF) % CIRCLE - HALF) > HALF - ROUND
-    near = np.abs(lat + np.roll(lat, -1)) > 2 * POLE - 2  # within a degree or so
-    after = np.flatnonzero(leap & near & (np.abs(lat) < POLE - _AT_POLE)) + 1
-    poles = np.copysign(POLE, lat[after - 1])
-    return np.insert(lon, after, lon[after - 1]), np.insert(lat, after, poles)
 
 
 def _from_pole(lon: Array, lat: Array, at_pole: Mask) -> Array:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 SHOWN = 80  # characters of a given value
+_MOST = 20  # problems that are told
 
 # How pydantic names the branch of a union in a location, and a key as against its value.
 _BRANCH = re.compile(r"(dict|list|literal|function|constrained|nullable|str|int|float)(\[|-|$)|\[key\]$")
@@ -47,11 +48,15 @@ class _Problem:
 
 def explain(error: ValidationError, written: Written) -> ProfileError:
     """Makes the error: a line for each problem (file, line, key, what is wrong, the value), and the remedies."""
-    problems = [_problem(detail, written) for detail in error.errors(include_url=False)]
+    details = error.errors(include_url=False)
+    problems = [_problem(detail, written) for detail in details[: 5 * _MOST]]  # of a union there are several for a key
     locs = list(dict.fromkeys(problem.loc for problem in problems))
     deepest = [loc for loc in locs if not any(loc == other[: len(loc)] and loc != other for other in locs)]
-    lines = [_line([p for p in problems if p.loc == loc], written) for loc in deepest]
-    return ProfileError("\n".join(line for line, _ in lines), "; ".join(dict.fromkeys(remedy for _, remedy in lines)))
+    lines = [_line([p for p in problems if p.loc == loc], written) for loc in deepest[:_MOST]]
+    told = [line for line, _ in lines]
+    if more := len(deepest) - len(lines) + max(len(details) - 5 * _MOST, 0):
+        told.append(f"and {more} more")
+    return ProfileError("\n".join(told), "; ".join(dict.fromkeys(remedy for _, remedy in lines)))
 
 
 def _problem(detail: ErrorDetails, written: Written) -> _Problem:
@@ -112,7 +117,9 @@ def _words(detail: ErrorDetails, loc: Loc, written: Written) -> str:
     if detail["type"] == "missing":
         return "missing"
     if detail["type"] == "extra_forbidden":
-        return f"unknown key{_nearest(str(loc[-1]), _keys_at(loc[:-1]))}{_elsewhere(loc)}"
+        homes = [key for key in Profile.model_fields if loc[-1] in _keys_at((key,))]
+        elsewhere = f" ({loc[-1]} belongs under {' or '.join(homes)})" if homes else ""
+        return f"unknown key{_nearest(str(loc[-1]), _keys_at(loc[:-1]))}{elsewhere}"
     if detail.get("input") is None:
         return "is empty: write a value, or remove the key"
     return _value_words(detail, loc, written)
@@ -140,12 +147,6 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean {' or '.join(near)}?"
     return f"; known keys: {', '.join(known)}" if known else ""
-
-
-def _elsewhere(loc: Loc) -> str:
-    """Names the headings under which a misplaced key would be known."""
-    homes = [key for key in Profile.model_fields if loc[-1] in _keys_at((key,))]
-    return f" ({loc[-1]} belongs under {' or '.join(homes)})" if homes else ""
 
 
 def _keys_at(loc: Loc) -> list[str]:

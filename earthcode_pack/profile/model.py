@@ -11,20 +11,9 @@ import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
 from earthcode_pack.model import Period
-from earthcode_pack.profile.formats import ZARR_3, CogOptions, NetcdfOptions, Target, Tolerance, ZarrOptions
+from earthcode_pack.profile.formats import ZARR_3, Target
 from earthcode_pack.profile.period import parse_period
-from earthcode_pack.profile.product import (
-    ClassSpec,
-    Contact,
-    Experiment,
-    LinkSpec,
-    Officer,
-    Preview,
-    Product,
-    Project,
-    VariableSpec,
-    Workflow,
-)
+from earthcode_pack.profile.product import Experiment, Product, Project  # noqa: TC001 - pydantic reads them
 from earthcode_pack.profile.rules import (
     CatalogId,
     ClassPath,
@@ -45,15 +34,9 @@ from earthcode_pack.profile.rules import (
     stated,
 )
 
-__all__ = [
-    "CatalogSpec", "ClassSpec", "CogOptions", "Compute", "Contact", "CrsSpec", "Experiment", "LinkSpec",
-    "NetcdfOptions", "NewEntries", "NewEntry", "NodataSpec", "Officer", "Preview", "Product", "Profile", "Project",
-    "PrrSpec", "SourceSpec", "StoreSpec", "Target", "TimeSpec", "Tolerance", "VariableSpec", "Workflow", "ZarrOptions",
-]  # fmt: skip
-
 
 class TimeSpec(Part):
-    """Where the time comes from, one of three ways.
+    """Source of the time, one of three ways.
 
     - `{from: coordinate}`: the files have a time axis.
     - `{from: filename, pattern: "sst_{start:%Y%m%d}_*.tif"}`: the time stands in the names.
@@ -148,7 +131,7 @@ class PrrSpec(Part):
 
 
 class StoreSpec(Part):
-    """Where the product is published: a path, `s3://bucket/prefix`, or the PRR.
+    """Place of publication: a path, `s3://bucket/prefix`, or the PRR.
 
     Keys come from the environment or the AWS files, never from a profile.
     """
@@ -213,7 +196,7 @@ class CatalogSpec(Part):
 
 
 class Compute(Part):
-    """Where Dask runs; without it, on the cores of this machine."""
+    """Use of Dask; without it the work runs on the cores of this machine."""
 
     memory_limit: Memory | None = Field(
         None, description="of a worker, such as `4GiB`: bounds how much of a cube it has in hand at once"

@@ -43,7 +43,7 @@ class ClassSpec(Part):
 
 
 class VariableSpec(Part):
-    """What a person knows of a variable. It describes and renames; `source.variables` selects."""
+    """Description of a variable; it may rename it, while `source.variables` selects."""
 
     from_: str | int | None = Field(
         None,
@@ -77,7 +77,7 @@ class VariableSpec(Part):
 
 
 class Preview(Part):
-    """How thumbnails are drawn."""
+    """Style of the thumbnails."""
 
     variable: Text = Field(description="name of the variable in the product")
     colormap: Text = Field(
@@ -123,6 +123,11 @@ class Product(Part):
     )
     preview: Preview | None = Field(None, description="how thumbnails are drawn")
     variables: dict[Slug, VariableSpec] = Field({}, description="by their name in the product")
+
+    @property
+    def folder(self) -> str:
+        """Path of the published product below its store, ``<product id>/v<version>`` (contract 4.4)."""
+        return f"{self.id}/v{self.version}"
 
     @model_validator(mode="after")
     def _licence_text(self) -> Self:
@@ -177,7 +182,7 @@ class LinkSpec(Part):
 
 
 class Experiment(Part):
-    """What made the product, for the Open Science Catalog."""
+    """Experiment that made the product, for the Open Science Catalog."""
 
     id: Slug = Field(description="of the experiment in the Open Science Catalog")
     title: Text = Field(description="for people")

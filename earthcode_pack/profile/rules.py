@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any
 
@@ -33,14 +33,6 @@ def bytes_per_second(text: str) -> float:
     number, prefix, binary, unit = match.groups()
     rate: float = float(number) * (1024 if binary else 1000) ** _POWERS[prefix] / (8 if unit == "bit" else 1)
     return rate
-
-
-def _checked(text: str) -> str:
-    bytes_per_second(text)
-    return text
-
-
-Rate = Annotated[str, Field(examples=["50 MB/s"]), AfterValidator(_checked)]
 
 
 class Part(BaseModel):
@@ -154,11 +146,6 @@ def _dated(text: object) -> object:
     return text
 
 
-def _pattern(text: str) -> str:
-    TimePattern(text)
-    return text
-
-
 def listed(value: object) -> object:
     """Turns one href into a list of one."""
     return [value] if isinstance(value, str) else value
@@ -170,11 +157,12 @@ def stated(value: object) -> object:
 
 
 def _known_crs(text: str) -> str:
-    from pyproj import CRS  # noqa: PLC0415 - heavy, and only where a profile states a CRS
-    from pyproj.exceptions import CRSError  # noqa: PLC0415
+    from pyproj.exceptions import CRSError  # noqa: PLC0415 - heavy, and only where a profile states a CRS
+
+    from earthcode_pack.geo.crs import stated_crs  # noqa: PLC0415
 
     try:
-        CRS.from_user_input(text)
+        stated_crs(text)
     except CRSError:
         raise ValueError(f"{text!r} is no EPSG code, WKT or PROJ string that PROJ knows") from None
     return text
@@ -202,9 +190,14 @@ def _memory(value: str | int) -> str | int:
     return value
 
 
-def _duration(value: str | float) -> str | float:
-    seconds_of(value)
-    return value
+def _parsed_by(parse: Callable[[Any], object]) -> AfterValidator:
+    """Makes a validator that keeps the value as it is, and requires that ``parse`` accepts it."""
+
+    def validated(value: Any) -> Any:
+        parse(value)
+        return value
+
+    return AfterValidator(validated)
 
 
 _PASSWORD = re.compile(r"(?<![^\s/:@])[^\s/:@]{1,200}:[^\s@]{1,200}@")
@@ -235,7 +228,7 @@ PATTERNS = {
 
 # Ids of the catalogue are its own: nineteen of its projects are longer than a product may be.
 CatalogId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,255}$"), AfterValidator(_not_dots)]
-Duration = Annotated[str | float, AfterValidator(_duration)]
+Duration = Annotated[str | float, _parsed_by(seconds_of)]
 Memory = Annotated[str | int, AfterValidator(_memory)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$"), AfterValidator(_not_dots)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_no_token)]
@@ -248,8 +241,9 @@ Dated = Annotated[str, BeforeValidator(_dated, json_schema_input_type=str | int)
 Units = Annotated[str, AfterValidator(_known_units)]
 HexColor = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{6}$")]
 Size = Annotated[int, Field(gt=0)]
-Pattern = Annotated[str, AfterValidator(_pattern)]
+Pattern = Annotated[str, _parsed_by(TimePattern)]
 Crs = Annotated[Text, AfterValidator(_known_crs)]
+Rate = Annotated[str, Field(examples=["50 MB/s"]), _parsed_by(bytes_per_second)]
 Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
 ClassPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")]
 Settings = Annotated[dict[str, Any], AfterValidator(_no_secret_values)]

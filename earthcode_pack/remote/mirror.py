@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import TypeAdapter
 
-from earthcode_pack.convert.afar import BASE
+from earthcode_pack.convert.remote_part import BASE
 from earthcode_pack.convert.work import Sent
 from earthcode_pack.files import sha256, write_atomic
 from earthcode_pack.model import Artifact, File, Plan
 from earthcode_pack.storage import Folder, each
-from earthcode_pack.storage.claim import Claim
+from earthcode_pack.storage.error_messages import safe_key, shown
+from earthcode_pack.storage.remote_lock import RemoteLock
 from earthcode_pack.storage.scratch import SCRATCH, pack, standing_for, unpack
-from earthcode_pack.storage.words import safe_key, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,7 +56,7 @@ class Mirror:
     def __init__(self, root: Path, url: str) -> None:
         self.root, self.url, self.folder = root, url, Folder(url)
         remedy = f"wait for it to end; if that machine is gone: earthcode-pack clean {shown(url)}"
-        self.claim = Claim(self.folder, _HOLDER, remedy)
+        self.claim = RemoteLock(self.folder, _HOLDER, remedy)
         self._same = _noted(root / _LEDGER)
         self._sent: set[str] = set()
         self._listed: dict[str, Remote] | None = None
@@ -210,20 +210,20 @@ SENT = "sent"  # in the folder of a job: what workers said before they put data 
 
 
 def said_there(mirror: Mirror) -> list[Sent]:
-    """What workers said, in the folders of all jobs that are not done, that they would put into a store."""
+    """Reads what workers announced to put into a store, from the folders of all jobs that are not done."""
     keys = [key for key in mirror.folder.listing(JOBS) if key.split("/")[-2] == SENT]
     return [Sent.from_json(raw) for raw in each(mirror.folder.read, sorted(keys)) if raw]
 
 
 class JobThere:
-    """A job's folder here and there. Keys in records are relative to it."""
+    """Folder of a job, here and there. Keys in records are relative to it."""
 
     def __init__(self, mirror: Mirror, name: str) -> None:
         self._mirror, self._key = mirror, f"{JOBS}{name}"
         self._folder = mirror.root / self._key
 
     def bring(self) -> None:
-        """What an interrupted run had begun: the base, and the records of parts."""
+        """Fetches what an interrupted run had begun: the base, and the records of parts."""
         below = f"{self._key}/"
         theirs = {safe_key(key) for key in self._mirror.there if key.startswith((f"{below}records/", below + BASE))}
         missing = [key for key in theirs if not (self._mirror.root / key).is_file()]
@@ -232,40 +232,35 @@ class JobThere:
             unpack((self._folder / BASE).read_bytes(), self._folder)
 
     def has(self, record: Record) -> bool:
-        """Whether the files of a part are here, or there, in their size."""
+        """Tells if each file of a part is here or there, in its size."""
         return all(self._is_here(file) or self._is_there(file) for file in record.files)
 
     def collect(self, records: Iterable[Record]) -> None:
-        """Brings the files of parts that are not here, each compared with its sha256."""
+        """Fetches the files of parts that are not here, and compares each with its sha256."""
         missing = [file for record in records for file in record.files if not self._is_here(file)]
-        each(self._get, missing)
+        get = self._mirror.folder.get
+        each(lambda file: get(f"{self._key}/{file.key}", self._path(file), file.sha256), missing)
 
     def share(self, parts: list[Part]) -> list[Part]:
-        """The parts as workers anywhere can do them: what ``begin`` made lies there, in one object."""
+        """Returns the parts in a form that any worker can do; what ``begin`` made is sent there, as one object."""
         if any(part.variable is not None for part in parts):
-            self._share_base()
+            base, key = self._folder / BASE, f"{self._key}/{BASE}"
+            is_new = not base.is_file()  # then there are no parts yet
+            if is_new:
+                pack(self._folder, base)
+            if is_new or key not in self._mirror.there:
+                self._mirror.send([key])
         url = f"{self._mirror.url}/{self._key}"
         return [part.model_copy(update={"folder": url}) for part in parts]
 
-    def _share_base(self) -> None:
-        base, key = self._folder / BASE, f"{self._key}/{BASE}"
-        is_new = not base.is_file()  # then there are no parts yet
-        if is_new:
-            pack(self._folder, base)
-        if is_new or key not in self._mirror.there:
-            self._mirror.send([key])
-
     def note(self, record: Record) -> None:
-        """Takes there that a part is done, once its files are there."""
+        """Sends the record of a part, whose files are there already."""
         if record.files:
             self._mirror.send([f"{self._key}/records/{record.number}.json"])
 
     def drop(self) -> None:
-        """Removes the folder there."""
+        """Removes the remote folder."""
         self._mirror.folder.remove(self._mirror.folder.listing(f"{self._key}/"))
-
-    def _get(self, file: File) -> None:
-        self._mirror.folder.get(f"{self._key}/{file.key}", self._path(file), file.sha256)
 
     def _path(self, file: File) -> Path:
         return self._folder / safe_key(file.key)

@@ -13,8 +13,8 @@ from earthcode_pack.files import locked
 from earthcode_pack.model import File
 from earthcode_pack.remote.mirror import Mirror
 from earthcode_pack.storage import Folder
+from earthcode_pack.storage.error_messages import shown
 from earthcode_pack.storage.scratch import mirrors, stands_here
-from earthcode_pack.storage.words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection

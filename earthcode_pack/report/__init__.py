@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.files import write_atomic
+from earthcode_pack.geo.box import union
 from earthcode_pack.report import text
-from earthcode_pack.report.map import WORLD, detail_view, draw_map, map_title
+from earthcode_pack.report.map import WORLD, detail_view, draw_map
 from earthcode_pack.report.tables import (
     ROWS,
     SHAPES,
@@ -65,7 +66,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the product goes by the profile, and the number of its files that are published."""
+    """Destination of the product by the profile, and the number of its files that are published."""
 
     href: str
     link: str | None
@@ -154,21 +155,21 @@ def _status(bundle: Bundle, items: int, failures: list[Failure], place: Place, t
     rules = dict.fromkeys(finding.rule for finding in bundle.standing_errors())
     failed = f"{text.plural(len(failures), 'source')} could not be used"
     if not items or not total:
-        return Status("Nothing to publish", f"The product is not whole{f': {failed}' if failures else ''}.")
+        return Status("Nothing to publish", f"The product is incomplete{f': {failed}' if failures else ''}.")
     if place.published == total:
         return Status("Published", f"All {text.plural(total, 'file')} are published and verified.", good=True)
     if rules:
-        remedy = "mend it, or accept the rule in the profile with a reason"
+        remedy = "correct the product, or accept the rule in the profile with a reason"
         return Status("Blocked", f"Publishing is blocked by {', '.join(rules)}: {remedy}.")
     if place.published:
-        return Status("Partly published", f"{place.published:,} of {total:,} files are there; run again.")
+        return Status("Partly published", f"{place.published:,} of {total:,} files are published; run again.")
     if failures:
         return Status("Incomplete", f"{failed}; publishing takes --allow-incomplete.")
-    return Status("Ready", "Nothing stands in the way of publishing.", good=True)
+    return Status("Ready", "The product can be published.", good=True)
 
 
 def _place(profile: Profile, published: int) -> Place:
-    store, below = profile.store, f"{profile.product.id}/v{profile.product.version}"
+    store, below = profile.store, profile.product.folder
     if store is None:
         return Place("", None, published)
     if store.prr is not None:
@@ -192,8 +193,9 @@ def _maps(items: Items) -> list[tuple[str, str]]:
     boxes, shapes = list(items.boxes), list(items.shapes.values())
     if not boxes:
         return []
-    title, near = map_title(boxes, len(shapes)), detail_view(boxes)
-    views = [("Footprints", near), ("Where in the world", WORLD)] if near else [("Footprints", WORLD)]
+    near = detail_view(boxes)
+    title = f"Map of {text.plural(len(shapes), 'footprint')}: {text.box_text(union(boxes))}"
+    views = [("Footprints", near), ("Location on the globe", WORLD)] if near else [("Footprints", WORLD)]
     return [(caption, draw_map(view, shapes, title)) for caption, view in views]
 
 
@@ -206,8 +208,7 @@ def _pictures(bundle: Bundle, items: Items, manifest: Iterable[ManifestEntry]) -
         left -= len(data)
         if left < 0:
             continue
-        shown = items.thumbnails.get(key)
-        of, words = (shown.item, shown.words or "") if shown else ("the product", "")
+        of, words = items.pictures.get(key, ("the product", ""))
         source = f"data:image/png;base64,{b64encode(data).decode()}"
         pictures.append(Picture(source, f"Preview of {of}{f': {words}' if words else ''}", of, words))
     return pictures

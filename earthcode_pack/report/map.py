@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from math import ceil, cos, floor, radians
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.geo.box import CIRCLE, HALF, POLE, union, width
-from earthcode_pack.report.text import box_text, degrees
+from earthcode_pack.report.text import degrees
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -79,11 +78,6 @@ def detail_view(boxes: Sequence[Box]) -> View | None:
     low, high = ((south + north) / 2 + side * tall / 2 for side in (-1, 1))
     left, right = (west + across / 2 + side * wide / 2 for side in (-1, 1))
     return View(*(round(degree, 6) for degree in (left, max(low, -POLE), right, min(high, POLE))))
-
-
-def map_title(boxes: Sequence[Box], count: int) -> str:
-    """Describes a map of ``count`` footprints for readers who do not see it."""
-    return f"Map of {count:,} footprint{'' if count == 1 else 's'}: {box_text(union(boxes))}"
 
 
 def draw_map(view: View, shapes: Iterable[dict[str, Any]], title: str) -> str:
@@ -163,15 +157,13 @@ def _outline(ring: Ring, placed: Points) -> str:
     return "".join(path)
 
 
-@cache
-def _land_rings() -> tuple[Ring, ...]:
-    lines = files("earthcode_pack").joinpath("templates/land.txt").read_text(encoding="utf-8").splitlines()
-    corners = ([corner.split(",") for corner in line.split()] for line in lines if not line.startswith("#"))
-    return tuple(tuple((float(lon), float(lat)) for lon, lat in ring) for ring in corners)
-
-
 def _land(view: View) -> str:
-    return "".join(f"{_path(ring)}Z" for land in _land_rings() for (ring,) in _placed(view, [land]))
+    path = ""
+    for line in files("earthcode_pack").joinpath("templates/land.txt").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            ring = [[float(degree) for degree in corner.split(",")] for corner in line.split()]
+            path += "".join(f"{_path(placed)}Z" for (placed,) in _placed(view, [ring]))
+    return path
 
 
 def _graticule(view: View) -> tuple[list[str], list[str]]:

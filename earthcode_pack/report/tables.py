@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.geo.box import Box, box_of
@@ -44,13 +45,6 @@ class ItemRow:
     size: int | None
 
 
-class Thumbnail(NamedTuple):
-    """The Item that a picture belongs to, and a description of the picture."""
-
-    item: str
-    words: str | None
-
-
 @dataclass
 class Items:
     """A summary of all Items, with the first rows and the different footprints."""
@@ -59,7 +53,7 @@ class Items:
     rows: list[ItemRow] = field(default_factory=list)
     shapes: dict[str, Json] = field(default_factory=dict)
     boxes: dict[Box, None] = field(default_factory=dict)
-    thumbnails: dict[str, Thumbnail] = field(default_factory=dict)  # by key in product/
+    pictures: dict[str, tuple[str, str]] = field(default_factory=dict)  # Item and description by key in product/
     nowhere: int = 0  # without a geometry
 
 
@@ -79,7 +73,7 @@ def gather_items(bundle: Bundle, version: str) -> Items:
         asset = item.get("assets", {}).get("thumbnail", {})
         if asset.get("href"):
             key = _key_of(str(asset["href"]), version)
-            items.thumbnails.setdefault(key, Thumbnail(str(item.get("id")), asset.get("description")))
+            items.pictures.setdefault(key, (str(item.get("id")), asset.get("description") or ""))
     return items
 
 
@@ -153,13 +147,13 @@ def gather_comparison(artifacts: Iterable[Json]) -> Comparison:
 
 @dataclass(frozen=True)
 class FileRow:
-    """A file of the product, or a store of many."""
+    """A source, a file of the product, or a store of many files."""
 
-    key: str
-    media_type: str
+    name: str  # href of a source, key of a file
     size: int
-    files: int
     sha256: str
+    media_type: str = ""
+    files: int = 1
 
 
 def gather_files(manifest: Iterable[ManifestEntry]) -> list[FileRow]:
@@ -170,7 +164,7 @@ def gather_files(manifest: Iterable[ManifestEntry]) -> list[FileRow]:
         key = head + store
         before = rows.get(key)
         rows[key] = FileRow(
-            key=key,
+            name=key,
             media_type="application/vnd.zarr" if store else entry.media_type,
             size=entry.size + (before.size if before else 0),
             files=1 + (before.files if before else 0),
@@ -185,21 +179,10 @@ def published_count(manifest: Iterable[ManifestEntry], receipts: Iterable[Receip
     return sum((entry.key, entry.sha256[-_DIGEST:]) in there for entry in manifest)
 
 
-@dataclass(frozen=True)
-class SourceRow:
-    """An input file as the run found it."""
-
-    href: str
-    size: int
-    sha256: str
-
-
-def gather_sources(provenance: Json) -> list[SourceRow]:
+def gather_sources(provenance: Json) -> list[FileRow]:
     """Lists the sources that the run recorded, each once."""
     found = {str(source.get("href")): source for source in provenance.get("sources", ())}
-    return [
-        SourceRow(href, int(source.get("size", 0)), str(source.get("sha256", ""))) for href, source in found.items()
-    ]
+    return [FileRow(href, int(source.get("size", 0)), str(source.get("sha256", ""))) for href, source in found.items()]
 
 
 @dataclass(frozen=True)
@@ -213,56 +196,41 @@ class Sizes:
     data: int
     rest_files: int
     rest: int
-
-    @property
-    def against_source(self) -> float | None:
-        """Compression against the sources."""
-        return self.source / self.data if self.source and self.data else None
-
-    @property
-    def against_arrays(self) -> float | None:
-        """Compression against the arrays."""
-        return self.decoded / self.data if self.decoded and self.data else None
+    against_source: float | None  # compression, times
+    against_arrays: float | None
 
 
 def gather_sizes(
-    sources: Sequence[SourceRow], variables: Iterable[VariableRow], manifest: Sequence[ManifestEntry]
+    sources: Sequence[FileRow], variables: Iterable[VariableRow], manifest: Sequence[ManifestEntry]
 ) -> Sizes:
     """Sums up sizes; those of the sources are 0 where the run has not recorded them."""
     data = [entry.size for entry in manifest if entry.key.startswith("data/")]
     rest = [entry.size for entry in manifest if not entry.key.startswith("data/")]
+    source, decoded, written = sum(row.size for row in sources), sum(row.decoded for row in variables), sum(data)
     return Sizes(
         sources=len(sources),
-        source=sum(source.size for source in sources),
-        decoded=sum(row.decoded for row in variables),
+        source=source,
+        decoded=decoded,
         data_files=len(data),
-        data=sum(data),
+        data=written,
         rest_files=len(rest),
         rest=sum(rest),
+        against_source=source / written if source and written else None,
+        against_arrays=decoded / written if decoded and written else None,
     )
 
 
 # --- findings and failures --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Message:
-    """One message of a rule, and the subjects that it is about."""
+class Message(NamedTuple):
+    """One message of a rule, with the first of the subjects that it is about and the number of the others."""
 
     message: str
     measured: Any
     allowed: Any
-    subjects: tuple[str, ...]
-
-    @property
-    def shown(self) -> tuple[str, ...]:
-        """The first subjects; none where the message begins with the only one."""
-        return () if self.message.startswith(self.subjects) and len(self.subjects) == 1 else self.subjects[:SUBJECTS]
-
-    @property
-    def hidden(self) -> int:
-        """Number of subjects that are left out."""
-        return max(len(self.subjects) - SUBJECTS, 0)
+    subjects: tuple[str, ...]  # none where the message begins with the only one
+    others: int
 
 
 @dataclass(frozen=True)
@@ -274,7 +242,9 @@ class RuleRow:
         level: its level.
         remedy: what to do.
         reason: the profile's, where it accepts the rule.
-        said: the messages.
+        count: number of findings.
+        messages: the first messages.
+        others: number of further messages.
         source: who asks for the rule, where readers know them.
         measures: what the rule looks at; empty for a rule that is not in the catalogue.
 
@@ -284,19 +254,11 @@ class RuleRow:
     level: Level
     remedy: str
     reason: str | None
-    said: tuple[Message, ...]
-    source: str = ""
-    measures: str = ""
-
-    @property
-    def count(self) -> int:
-        """Number of findings."""
-        return sum(len(one.subjects) for one in self.said)
-
-    @property
-    def shown(self) -> tuple[Message, ...]:
-        """The first messages."""
-        return self.said[:SUBJECTS]
+    count: int
+    messages: list[Message]
+    others: int
+    source: str
+    measures: str
 
 
 def gather_findings(findings: Iterable[Finding], accepted: dict[str, str]) -> list[RuleRow]:
@@ -311,19 +273,34 @@ def gather_findings(findings: Iterable[Finding], accepted: dict[str, str]) -> li
 
     groups: dict[tuple[str, Level, str], dict[tuple[str, str, str], list[Finding]]] = {}
     for finding in findings:
-        messages = groups.setdefault((finding.rule, finding.level, finding.remedy), {})
-        messages.setdefault((finding.message, repr(finding.measured), repr(finding.allowed)), []).append(finding)
+        by_message = groups.setdefault((finding.rule, finding.level, finding.remedy), {})
+        by_message.setdefault((finding.message, repr(finding.measured), repr(finding.allowed)), []).append(finding)
     known = {rule.id: rule for rule in catalogue()} if groups else {}
     rows = []
-    for (rule, level, remedy), messages in groups.items():
-        said = tuple(
-            Message(same[0].message, same[0].measured, same[0].allowed, tuple(finding.subject for finding in same))
-            for same in messages.values()
+    for (rule, level, remedy), by_message in groups.items():
+        messages = [_message(same) for same in islice(by_message.values(), SUBJECTS)]
+        asked = known.get(rule)
+        rows.append(
+            RuleRow(
+                rule,
+                level,
+                remedy,
+                accepted.get(rule),
+                count=sum(map(len, by_message.values())),
+                messages=messages,
+                others=len(by_message) - len(messages),
+                source=asked.source if asked and not asked.source.startswith("contract") else "",
+                measures=asked.measures if asked else "",
+            )
         )
-        source, measures = (known[rule].source, known[rule].measures) if rule in known else ("", "")
-        source = "" if source.startswith("contract") else source
-        rows.append(RuleRow(rule, level, remedy, accepted.get(rule), said, source, measures))
     return sorted(rows, key=lambda row: (_LEVELS.index(row.level), row.reason is not None))
+
+
+def _message(same: Sequence[Finding]) -> Message:
+    one = same[0]
+    is_named = len(same) == 1 and one.message.startswith(one.subject)
+    subjects = () if is_named else tuple(finding.subject for finding in same[:SUBJECTS])
+    return Message(one.message, one.measured, one.allowed, subjects, max(len(same) - SUBJECTS, 0))
 
 
 def gather_failures(provenance: Json, planned: Iterable[Failure]) -> list[Failure]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil, isfinite, prod, sqrt
@@ -196,9 +197,12 @@ class VariableRow:
 
     def add(self, facts: Json) -> None:
         """Adds the variable of one file, as ``provenance.json`` has it."""
+        import numpy as np  # noqa: PLC0415 - heavy for a command that only prints
+
         shape, dtype = tuple(facts.get("shape", ())), str(facts.get("dtype"))
         cells = prod(shape)
-        self.decoded += cells * _itemsize(dtype)
+        with suppress(TypeError):  # a type that numpy does not know
+            self.decoded += cells * np.dtype(dtype).itemsize
         self.dtypes.setdefault(dtype)
         dims = ",\N{NO-BREAK SPACE}".join(facts.get("dims", ()))
         self.shapes.setdefault(f"{_sides(shape)} ({dims})")
@@ -273,15 +277,6 @@ def gather_variables(artifacts: Iterable[Json], manifest: Iterable[ManifestEntry
 def _sides(shape: Iterable[int]) -> str:
     """Formats a shape for people."""
     return " \N{MULTIPLICATION SIGN} ".join(f"{side:,}" for side in shape)
-
-
-def _itemsize(dtype: str) -> int:
-    import numpy as np  # noqa: PLC0415 - heavy for a command that only prints
-
-    try:
-        return np.dtype(dtype).itemsize
-    except TypeError:
-        return 0
 
 
 def stored_bytes(artifacts: Iterable[Json], manifest: Iterable[ManifestEntry]) -> Counter[str]:

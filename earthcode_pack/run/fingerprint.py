@@ -48,8 +48,8 @@ def fingerprint(profile: Profile, planned: Plan) -> str:
 
 
 def _job_identity(job: Job) -> tuple[str, str, list[str]]:
-    options = {name: value for name, value in job.options.items() if name not in _CUTS}
-    mark = job.fingerprint if options == job.options else job_fingerprint(job.model_copy(update={"options": options}))
+    is_cut = not _CUTS.isdisjoint(type(job.options).model_fields)
+    mark = job_fingerprint(job, without=_CUTS) if is_cut else job.fingerprint
     return job.key, mark, [public_name(source.href) for source in job.inputs]
 
 
@@ -105,7 +105,7 @@ def _published(profile: Profile) -> Published | None:
     """Reads the published Collection; None where there is none, or the store does not answer."""
     if profile.store is None or profile.store.href is None:
         return None
-    from earthcode_pack.storage.stores import open_store  # noqa: PLC0415 - only where there is a store
+    from earthcode_pack.storage.base import open_store  # noqa: PLC0415 - only where there is a store
     from earthcode_pack.upload.entries import published_prefix  # noqa: PLC0415
     from earthcode_pack.upload.stages import COLLECTION  # noqa: PLC0415
 

@@ -1,7 +1,8 @@
-"""From the profile to the sources: which files there are, and what their headers say."""
+"""Finds the source files of a profile, and reads their headers."""
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,6 +24,7 @@ from earthcode_pack.storage.inputs import local_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from earthcode_pack.model import Value
     from earthcode_pack.profile import Profile
 
 _THREADS = 8  # hashing and waiting for storage; headers take turns at the libraries' locks
@@ -31,30 +33,37 @@ _THREADS = 8  # hashing and waiting for storage; headers take turns at the libra
 def discover(
     profile: Profile, cache: storage.IdentityCache, progress: Callable[[int, int], None] = lambda _done, _all: None
 ) -> Sources:
-    """Every file that ``source.href`` matches, as a source or as a failure that says why not. Writes nothing.
+    """Identifies every file that ``source.href`` matches, and reads its header; writes nothing.
 
-    Raises ``ProfileError`` where an href matches nothing, ``OutsideError`` where storage cannot be asked.
+    Args:
+        profile: with absolute paths.
+        cache: identities (size, sha256) of files that were hashed before.
+        progress: called with the number of files that are done, and of all.
+
+    Returns:
+        The sources, and a failure for each file that cannot be used.
+
+    Raises:
+        ProfileError: an href matches nothing.
+        OutsideError: storage does not answer.
+
     """
     hrefs = _matches(profile.source.href)
     found: list[Source | Failure] = []
-    _make_ready(hrefs)
+    shared = _Shared()
+    path = local_path(hrefs[0])
+    if path is not None:
+        with suppress(SourceError, OSError):  # reported for the file itself
+            load_libraries(Path(path))  # before processes are forked
+    ready(len(hrefs))
     with ThreadPoolExecutor(_THREADS) as pool:
         for done, result in enumerate(pool.map(carried(lambda href: _look(href, profile, cache)), hrefs), start=1):
-            found.append(result)
+            found.append(shared.source(result) if isinstance(result, Source) else result)
             progress(done, len(hrefs))
     return Sources(
         sources=tuple(result for result in found if isinstance(result, Source)),
         failures=tuple(result for result in found if isinstance(result, Failure)),
     )
-
-
-def _make_ready(hrefs: list[str]) -> None:
-    """Starts the processes that read headers, with the libraries that the first file needs."""
-    path = local_path(hrefs[0])
-    if path is not None:
-        with suppress(SourceError, OSError):  # said of the file itself
-            load_libraries(Path(path))
-    ready(len(hrefs))
 
 
 def _matches(patterns: Iterable[str]) -> list[str]:
@@ -92,5 +101,23 @@ def _look(href: str, profile: Profile, cache: storage.IdentityCache) -> Source |
 
 
 def failure(source: str, error: SourceError) -> Failure:
-    """A failure as data, for the report, the exit code and the Prefect state."""
+    """Makes a failure of an error, for the report, the exit code and the Prefect state."""
     return Failure(source=printable(source), error=printable(error.message), remedy=error.remedy)
+
+
+class _Shared:
+    """Holds each distinct grid and variable once, where many sources have the same: 5 of their 8 kilobytes."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[type[Value], bytes], Value] = {}
+
+    def source(self, source: Source) -> Source:
+        """Returns an equal source, whose grid and variables may be the objects of another source."""
+        variables = tuple(map(self._once, source.variables))
+        return source.model_copy(update={"grid": self._once(source.grid), "variables": variables})
+
+    def _once[V: Value](self, value: V) -> V:
+        digest = hashlib.sha256(value.model_dump_json().encode()).digest()
+        held = self._held.setdefault((type(value), digest), value)
+        assert isinstance(held, type(value))
+        return held

@@ -1,4 +1,4 @@
-"""Raw files → a starter profile: what was found, and a comment wherever a person must decide."""
+"""Writes a starter profile for raw files: what was found, and a comment wherever a person must decide."""
 
 from __future__ import annotations
 
@@ -32,12 +32,19 @@ _SOME_PERIOD = {"start": "0001", "end": "9999"}
 
 
 class Found(NamedTuple):
-    """What the files say: ``hrefs`` as the profile will name them, ``seen`` the headers that were read.
+    """Findings on the raw files.
 
-    ``paths`` and ``names`` are of all files.
+    Attributes:
+        hrefs: as the profile will name them.
+        paths: of all files.
+        names: of all files.
+        seen: headers of the files that were read.
+        failures: files that could not be read.
+        attributes: global attributes of the first file.
+        has_crs: every file that was read states a CRS.
+        times_from: where the reader found the times, ``coordinate``, ``filename`` or None.
+        pattern: time pattern that fits all paths, where there is one.
 
-    ``pattern`` is a time pattern that fits all paths, where there is one; ``times_from`` says where the reader found
-    the times: ``coordinate``, ``filename`` or nowhere.
     """
 
     hrefs: tuple[str, ...]
@@ -52,16 +59,27 @@ class Found(NamedTuple):
 
 
 def starter_profile(sources: Sequence[str], base: str | Path | None = None) -> str:
-    """A profile in YAML for these files, paths relative to ``base``, the current folder by default.
+    """Writes a profile in YAML for raw files.
 
-    What a person must decide is commented out and marked ``decide:``; ``load_profile`` names each such key until it
-    is there. Raises ``UserError`` where no file matches, ``SourceError`` where none can be read.
+    Keys that a person must decide are commented out and marked ``decide:``; ``load_profile`` asks for each of them.
+
+    Args:
+        sources: paths, globs or URLs.
+        base: folder of the profile, for relative paths; by default the current one.
+
+    Returns:
+        The YAML text.
+
+    Raises:
+        UserError: no file matches.
+        SourceError: none can be read.
+
     """
     return starter_text.profile(found_in(sources, Path(base or Path.cwd()).absolute()))
 
 
 def found_in(sources: Sequence[str], base: Path) -> Found:
-    """What some of the files say in their headers, and all of them by their names."""
+    """Reads the headers of some of the files, and the names of all."""
     hrefs = _matches(sources)
     names = tuple(Path(href.rstrip("/")).name for href in hrefs)
     pattern = guessed_pattern(hrefs)
@@ -104,14 +122,14 @@ def _matches(sources: Sequence[str]) -> list[str]:
 
 
 def _some(hrefs: list[str]) -> list[str]:
-    """A few of them, the first and the last included."""
+    """Picks a few of the files, the first and the last included."""
     most = _REMOTE if "://" in hrefs[0] else _LOCAL
     step = max(1, -(-(len(hrefs) - 1) // (most - 1)))
     return list(dict.fromkeys([*hrefs[::step][: most - 1], hrefs[-1]]))
 
 
 def _look(href: str, pattern: str | None) -> _Look | SourceError:
-    """The header by the reader that a run uses, asked without what the file may lack, then with it."""
+    """Reads a header by the reader that a run uses."""
     try:
         from earthcode_pack.convert.read.admission import refuse_what_cannot_be_read  # noqa: PLC0415 - brings xarray
         from earthcode_pack.execution.child_process import for_opening, isolated  # noqa: PLC0415
@@ -150,7 +168,7 @@ def _fits(pattern: str, href: str) -> bool:
 
 
 def _asking(href: str, time: dict[str, Any], crs: dict[str, Any] | None) -> Profile:
-    """A profile that states nothing but how to read."""
+    """Makes a profile that states only how to read."""
     from earthcode_pack.profile import Profile  # noqa: PLC0415
 
     nothing = dict.fromkeys(("id", "title", "description"), "unknown")
@@ -165,7 +183,7 @@ def _asking(href: str, time: dict[str, Any], crs: dict[str, Any] | None) -> Prof
 
 
 def _attributes(path: Path, source: Source) -> dict[str, str]:
-    """The global attributes that say in words what a person would otherwise type."""
+    """Reads the global attributes that hold text."""
     from earthcode_pack.convert.read.open import open_raw  # noqa: PLC0415
 
     if source.driver == "GTiff":
@@ -181,13 +199,13 @@ def _failure(error: SourceError) -> Failure:
 
 
 def _named(sources: Sequence[str], hrefs: list[str], base: Path) -> list[str]:
-    """How the profile names them: what was typed, or the glob that a shell has taken apart, relative to ``base``."""
+    """Names the files for the profile: as typed, or by the glob that a shell has expanded, relative to ``base``."""
     shown = [_glob_of(hrefs)] if len(sources) > 1 else list(sources)
     return [_relative(href, base) for given in shown for href in (given if isinstance(given, list) else [given])]
 
 
 def _glob_of(hrefs: list[str]) -> str | list[str]:
-    """``raw/*.nc`` where that matches these files and no other."""
+    """Returns a glob such as ``raw/*.nc`` where it matches these files and no other; else the files."""
     folders, endings = {href.rpartition("/")[0] for href in hrefs}, {Path(href).suffix for href in hrefs}
     if len(folders) == len(endings) == 1:
         pattern = "/".join([*(folder for folder in folders if folder), f"*{min(endings)}"])
@@ -197,7 +215,7 @@ def _glob_of(hrefs: list[str]) -> str | list[str]:
 
 
 def _relative(href: str, base: Path) -> str:
-    """A path below the folder's parent as seen from the folder; anything else whole."""
+    """Makes a path below the folder's parent relative to the folder; others stay absolute."""
     if "://" in href:
         return href
     path = Path(os.path.abspath(href))  # noqa: PTH100 - Path.absolute keeps «..»

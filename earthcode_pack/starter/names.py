@@ -1,4 +1,4 @@
-"""What file names say of time: a pattern that fits all of them."""
+"""Guesses a time pattern from file names."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _FOLDERS = [
 
 
 def guessed_pattern(hrefs: Sequence[str]) -> str | None:
-    """A pattern for ``source.time`` by which every file states a time; None where there is none.
+    """Guesses a pattern for ``source.time`` by which every file states a time; None where there is none.
 
     The dates of the names, else those of the folders. What stands before and after a date, and differs, becomes ``*``.
     Two dates side by side are start and end; of dates apart, as in the names of Sentinel products, the first is when
@@ -80,7 +80,7 @@ def _of_names(names: Sequence[str], hrefs: Sequence[str]) -> str | None:
 
 
 def _of_folders(hrefs: Sequence[str]) -> str | None:
-    """The year in a folder, and month and day in folders below it or in the name."""
+    """Guesses from a year in a folder, and month and day in folders below it or in the name."""
     for depth, form, layout in _FOLDERS:
         tails = ["/".join(href.rstrip("/").split("/")[-depth:]) for href in hrefs]
         matches = [re.fullmatch(form, tail) for tail in tails]
@@ -96,18 +96,18 @@ def _of_folders(hrefs: Sequence[str]) -> str | None:
 
 
 def _dates(name: str, form: str) -> list[tuple[int, int]]:
-    """Where dates stand; digits beside them would make them something else."""
+    """Finds dates in a name that have no digits beside them."""
     return [match.span() for match in re.finditer(rf"(?<!\d){form}(?!\d)", name)]
 
 
 def _around(name: str, spans: list[tuple[int, int]]) -> list[str]:
-    """The pieces of a name before, between and after its dates."""
+    """Splits a name into the pieces before, between and after its dates."""
     ends = [0, *(edge for span in spans for edge in span), len(name)]
     return [name[ends[i] : ends[i + 1]] for i in range(0, len(ends), 2)]
 
 
 def _joined(pieces: list[list[str]], layout: str) -> str:
-    """A pattern with the first date as start, and the second as end where it stands beside the first."""
+    """Makes a pattern with the first date as start, and the second as end where it follows the first."""
     columns = [_common(column) for column in zip(*pieces, strict=True)]
     start, end = f"{{start:{layout}}}", f"{{end:{layout}}}"
     if len(columns) > _TWO_DATES and not _SECOND_IS_PROCESSING.match(pieces[0][0]) and _BESIDE.fullmatch(columns[1]):
@@ -116,7 +116,7 @@ def _joined(pieces: list[list[str]], layout: str) -> str:
 
 
 def _common(column: tuple[str, ...]) -> str:
-    """The piece itself where all agree, else what they begin and end with around a star."""
+    """Returns the piece itself where all agree, else its common start and end around a star."""
     if len(set(column)) == 1:
         return column[0].replace("{", "*").replace("}", "*")
     head = common_start(column)
@@ -125,7 +125,7 @@ def _common(column: tuple[str, ...]) -> str:
 
 
 def common_start(texts: Sequence[str]) -> str:
-    """What all begin with; where it is not all of them, up to the last separator, so that no word is cut.
+    """Returns the common start; where texts go on, up to the last separator, so that no word is cut.
 
     >>> common_start(["ndvi_T31_a", "ndvi_T32_b"]), common_start(["sst_", "sst_"])
     ('ndvi_', 'sst_')

@@ -1,4 +1,4 @@
-"""The words of a starter profile: YAML with comments, written by hand so that a person can read it."""
+"""Text of a starter profile: YAML with comments, written line by line for readability."""
 
 from __future__ import annotations
 
@@ -21,8 +21,15 @@ _LONGEST = 140  # characters of a comment that a file fills
 
 
 def profile(found: Found) -> str:
-    """The YAML. Nothing that a file says can leave its comment or its quotes."""
-    parts = [_head(found), _product(found), _project(), _source(found), _target(found), _store()]
+    """Writes the YAML; text from files cannot leave its comment or its quotes."""
+    parts = [
+        _head(found),
+        _product(found),
+        ["project:", f"  id: # {DECIDE} the project's id in the Open Science Catalog"],
+        _source(found),
+        _target(found),
+        _store(),
+    ]
     return "\n".join("\n".join(part) + "\n" for part in parts)
 
 
@@ -71,7 +78,7 @@ def _variable(variable: Variable, found: Found) -> Iterator[str]:
 
 
 def _name(variable: Variable, found: Found) -> str:
-    """The name in the files; bands that have none are called after the files."""
+    """Returns the name in the files; bands without one are named after the files."""
     if not re.fullmatch(r"band_\d+", variable.source_name):
         return _slug(variable.source_name)
     stem = _slug(_stem(found))
@@ -85,10 +92,6 @@ def _facts(variable: Variable) -> str:
     packing = f"scale {variable.scale}, offset {variable.offset or 0}" if variable.scale is not None else ""
     parts = [variable.dtype, shape, f"units {variable.units}" if variable.units else "no units", nodata, packing, *said]
     return _plain(", ".join(part for part in parts if part))
-
-
-def _project() -> list[str]:
-    return ["project:", f"  id: # {DECIDE} the project's id in the Open Science Catalog"]
 
 
 def _source(found: Found) -> Iterator[str]:
@@ -111,7 +114,9 @@ def _source(found: Found) -> Iterator[str]:
 
 def _time(found: Found) -> str:
     if found.times_from == "coordinate":
-        return f"  time: {{from: coordinate}} # {_span(found)}"
+        starts, ends = zip(*((p.start, p.end) for source in found.seen for p in source.times), strict=True)
+        span = f"{rfc3339(min(starts))} to {rfc3339(max(ends))}"
+        return f"  time: {{from: coordinate}} # {span} in the files that were looked at"
     if found.times_from == "filename" and found.pattern:
         first = TimePattern(found.pattern).period(found.paths[0])
         assert first is not None  # the pattern fits all paths
@@ -119,11 +124,6 @@ def _time(found: Found) -> str:
         said = f"the name {_plain(tail)} says {rfc3339(first.start)} to {rfc3339(first.end)}"
         return f"  # time: {{from: filename, pattern: {_quoted(found.pattern)}}} # {DECIDE} {said}"
     return f"  # time: {{start: 2020-01-01, end: 2020-12-31}} # {DECIDE} the period that the data stand for"
-
-
-def _span(found: Found) -> str:
-    starts, ends = zip(*((p.start, p.end) for source in found.seen for p in source.times), strict=True)
-    return f"{rfc3339(min(starts))} to {rfc3339(max(ends))} in the files that were looked at"
 
 
 def _crs(found: Found) -> str:
@@ -134,7 +134,7 @@ def _crs(found: Found) -> str:
 
 
 def _crs_name(crs: str) -> str:
-    """A code, or the name within WKT."""
+    """Returns the code of a CRS, or the name within its WKT."""
     named = re.match(r'\w+\["([^"]*)"', crs)
     return named[1].replace("unknown", "one without a name") if named else crs
 
@@ -155,7 +155,7 @@ def _store() -> list[str]:
 
 
 def _variables(found: Found) -> list[tuple[Variable, Source]]:
-    """Each variable once, as the first file has it."""
+    """Lists each variable once, as the first file has it."""
     seen: dict[str, tuple[Variable, Source]] = {}
     for source in found.seen:
         for variable in source.variables:
@@ -164,13 +164,13 @@ def _variables(found: Found) -> list[tuple[Variable, Source]]:
 
 
 def _said(found: Found, *keys: str) -> str:
-    """What a global attribute says, in any spelling of its case."""
+    """Returns the first global attribute of these names that is set, whatever its case."""
     said = {key.lower(): value for key, value in found.attributes.items()}
     return next((said[key] for key in keys if said.get(key)), "")
 
 
 def _stem(found: Found) -> str:
-    """What the names begin with, up to a date."""
+    """Returns the common start of the names, up to a date."""
     heads = [re.split(r"\d{4,}|\.", name)[0] for name in found.names]
     return common_start(heads).strip("-_. ") or heads[0].strip("-_. ") or "product"
 
@@ -185,7 +185,7 @@ def _blank(key: str, suggestion: str, hint: str, *, quoted: bool = True) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A YAML scalar in double quotes, where JSON's escapes hold (YAML 1.2, 5.7), or bare where that is safe."""
+    """Writes a YAML scalar in double quotes with JSON's escapes (YAML 1.2, 5.7), or bare where that is safe."""
     return (
         text if re.fullmatch(r"[A-Za-z][\w./-]*", text, re.ASCII) and text.lower() not in _WORDS else json.dumps(text)
     )
@@ -195,6 +195,6 @@ _WORDS = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
 
 
 def _plain(text: str) -> str:
-    """One line of printable text, cut where it is long."""
+    """Reduces text to one printable line, cut where it is long."""
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return line if len(line) <= _LONGEST else line[:_LONGEST].rstrip() + "…"

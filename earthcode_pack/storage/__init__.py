@@ -7,12 +7,7 @@ Working: ``Folder``, to which runs on several machines put what they make.
 
 import logging
 
-from earthcode_pack.storage.crew import each
-from earthcode_pack.storage.folders import Folder, Remote
-from earthcode_pack.storage.identity import IdentityCache, changed, identify, is_unchanged, sha256
-from earthcode_pack.storage.inputs import INSTEAD_OF_SIGNED, fetch, glob, is_folder, is_there, size
-from earthcode_pack.storage.local import LocalStore
-from earthcode_pack.storage.stores import (
+from earthcode_pack.storage.base import (
     Begun,
     Listed,
     Reader,
@@ -22,6 +17,11 @@ from earthcode_pack.storage.stores import (
     open_reader,
     open_store,
 )
+from earthcode_pack.storage.concurrency import each
+from earthcode_pack.storage.folders import Folder, Remote
+from earthcode_pack.storage.identity import IdentityCache, changed, identify, is_unchanged, sha256
+from earthcode_pack.storage.inputs import INSTEAD_OF_SIGNED, fetch, glob, is_folder, is_there, size
+from earthcode_pack.storage.local import LocalStore
 
 # At level DEBUG they write each request that they sign, with its session token.
 for _name in ("botocore", "aiobotocore"):

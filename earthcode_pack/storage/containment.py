@@ -48,7 +48,7 @@ def refuse_values_elsewhere_of(file: Any, called: str) -> None:
 
 
 def _elsewhere(root: Any) -> Iterator[tuple[str, str]]:
-    """What lies elsewhere, by its name, and how; each object is looked at once, and no link of it is followed."""
+    """Yields what lies elsewhere, by its name, and how; each object once, and no link of it is followed."""
     import h5py  # noqa: PLC0415 - heavy
 
     names: list[tuple[bytes, int]] = []

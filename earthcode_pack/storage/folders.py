@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.files import sha256
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.storage.crew import each
+from earthcode_pack.storage.base import Store, UrlReader
+from earthcode_pack.storage.concurrency import each
+from earthcode_pack.storage.error_messages import code_of, outside, safe_key, shown
 from earthcode_pack.storage.inputs import ask, aws_environment, filesystem
 from earthcode_pack.storage.local import LocalStore
-from earthcode_pack.storage.stores import Store, UrlReader
-from earthcode_pack.storage.words import code_of, outside, safe_key, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -138,7 +138,7 @@ class Folder:
         return f"{self._root}/{safe_key(key)}"
 
     def _store(self, key: str) -> tuple[Store | UrlReader, str]:
-        """What verifies as it puts, and the name of an object there."""
+        """A store that verifies what it puts, and the name of an object there."""
         if self.url.startswith("s3://"):
             safe_key(self._path(key).partition("/")[2])  # s3fs keeps an empty part of a path, which a store would drop
             return _s3(os.getpid(), aws_environment(), self.url), safe_key(key)

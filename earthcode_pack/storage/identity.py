@@ -1,4 +1,4 @@
-"""Who an input is: its size and sha256, without reading again what has not changed."""
+"""Identity of inputs: size and sha256, without reading again what has not changed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.files import write_atomic
+from earthcode_pack.storage.error_messages import shown
 from earthcode_pack.storage.inputs import Tree, local_path, tree
-from earthcode_pack.storage.words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +68,7 @@ class IdentityCache:
         return before.st_size, digest
 
     def has_moved(self, path: str) -> bool:
-        """Whether inode, size or mtime of a local file are others than when it was identified, or it is gone."""
+        """Tells whether inode, size or mtime of a local file differ from when it was identified, or it is gone."""
         with self._lock:
             entry = self._entries.get(os.path.abspath(path))  # noqa: PTH100
         try:
@@ -110,7 +110,7 @@ def sha256(href: str) -> str:
 
 
 def is_unchanged(href: str, digest: str, cache: IdentityCache) -> bool:
-    """Whether a local input is the one that was identified, and was it all the while; True for a remote one.
+    """Tells whether a local input is the one that was identified, and was it all the while; True for a remote one.
 
     Every write to a file sets its mtime (POSIX.1-2017, ``write``), and a new file has another inode. So inode, size and
     mtime as they were say that nothing was written between then and now. Where only the ctime differs (a new link,
@@ -158,7 +158,7 @@ def _stream(found: Tree, path: str) -> tuple[int, str]:
 
 
 def _is_settled(entry: _Entry) -> bool:
-    """Whether a later change would show: its times are older than the moment it was hashed by more than their grain."""
+    """Tells whether a later change would show: its times are older than its hashing by more than their grain."""
     return max(entry[2:4]) + _SETTLED <= entry[5]
 
 

@@ -16,39 +16,29 @@ from urllib.parse import unquote, urlsplit
 from earthcode_pack.errors import EarthcodePackError, OutsideError, Unreadable, UserError
 from earthcode_pack.execution.waiting import Wait, waiting
 from earthcode_pack.files import refuse_special
-from earthcode_pack.redact import is_signed
-from earthcode_pack.storage.granted import granted, mark
+from earthcode_pack.redact import CHAIN, is_signed
+from earthcode_pack.storage.connection import Timeouts, botocore_options
+from earthcode_pack.storage.credentials import granted, mark
+from earthcode_pack.storage.error_messages import in_words, outside, safe_key, shown
 from earthcode_pack.storage.local_files import files_below, matches
 from earthcode_pack.storage.reach import http_options
-from earthcode_pack.storage.words import in_words, outside, safe_key, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from earthcode_pack.storage.granted import Grant
+    from earthcode_pack.storage.credentials import Grant
 
 
 BLOCK = 8 * 2**20
 INSTEAD_OF_SIGNED = "fetch what it leads to and name the copy, or its plain URL, with credentials in the environment"
 _ABSENT = frozenset({404, 410})
 
-# Listings of s3fs go stale under a long run; botocore's own checksums fail on Ceph over TLS.
+# Listings of s3fs go stale under a long run.
 _S3_OPTIONS: dict[str, Any] = {
     "use_listings_cache": False,
     "skip_instance_cache": True,
-    "config_kwargs": {
-        "request_checksum_calculation": "when_required",
-        "response_checksum_validation": "when_required",
-        "connect_timeout": 10,
-        "read_timeout": 30,
-        "retries": {"max_attempts": 1},  # s3fs itself asks five times
-    },
+    "config_kwargs": botocore_options(Timeouts(request=30)),  # s3fs itself asks five times
 }
-_HTTP_SECONDS: dict[str, Any] = {
-    "sock_connect": 10,
-    "sock_read": 60,
-    "total": None,
-}  # aiohttp's own: five minutes for a whole file
 
 
 @dataclass(frozen=True)
@@ -86,7 +76,7 @@ def local_path(href: str) -> str | None:
 
 
 def is_folder(href: str) -> bool:
-    """Whether a local href is a folder, such as a Zarr store; False for a remote one."""
+    """Tells whether a local href is a folder, such as a Zarr store; False for a remote one."""
     path = local_path(href)
     return path is not None and Path(path).is_dir()
 
@@ -119,7 +109,7 @@ def _local_matches(path: str) -> list[str]:
 
 
 def is_there(href: str) -> bool:
-    """Whether a remote href names a file or folder.
+    """Tells whether a remote href names a file or folder.
 
     Raises ``OutsideError`` where its server does not answer, or refuses to say.
     """
@@ -158,7 +148,7 @@ def fetch(href: str, folder: Path) -> Path:
 
 
 def _download(found: Tree, place: Path) -> Path:
-    """All files to a temporary name, their sizes compared, then renamed."""
+    """Copies all files to a temporary name, compares their sizes, and renames it."""
     part = place / ".part"
     targets = {key: part / key if found.is_folder else part for key in map(_safe(found.href), found.files)}
     for target in targets.values():
@@ -217,11 +207,14 @@ def _local_tree(href: str, path: Path) -> Tree:
 
 def filesystem(href: str) -> tuple[Any, str]:
     """The fsspec file system of a URL, and the path in it. Raises ``UserError`` for a protocol that there is not."""
-    from fsspec.core import url_to_fs  # noqa: PLC0415 - not needed for local files
+    import fsspec  # noqa: PLC0415 - not needed for local files
+    from fsspec.core import url_to_fs  # noqa: PLC0415
 
     try:
-        if href.startswith(("s3://", "s3a://")) and "::" not in href:
+        if href.startswith(("s3://", "s3a://")) and not CHAIN.search(href):
             return _s3(os.getpid(), aws_environment(), granted(href)), href.partition("://")[2]
+        if href.startswith(("http://", "https://")) and not CHAIN.search(href):  # fsspec takes [::1] for a chain
+            return fsspec.filesystem("http", **_options(href)), href
         fs, path = url_to_fs(href, **_options(href))
     except (ValueError, ImportError, TypeError) as error:  # TypeError: it needs settings that a URL does not hold
         raise UserError(f"{shown(href)}: not a URL that can be read ({type(error).__name__})", "correct it") from None
@@ -232,17 +225,9 @@ def filesystem(href: str) -> tuple[Any, str]:
 
 def _options(href: str) -> dict[str, Any]:
     """Options of fsspec for a URL, or for the links of a chain by their protocol."""
-    place = href.rpartition("::")[2]
-    http = http_options(place) or _timeouts(place)
-    return {"s3": _s3_options(granted(place)), "http": http, "https": http} if "::" in href else http
-
-
-def _timeouts(url: str) -> dict[str, Any]:
-    if not url.startswith(("http://", "https://")):
-        return {}
-    from aiohttp import ClientTimeout  # noqa: PLC0415 - heavy
-
-    return {"client_kwargs": {"timeout": ClientTimeout(**_HTTP_SECONDS)}}
+    place = CHAIN.split(href)[-1]
+    http = http_options(place)
+    return {"s3": _s3_options(granted(place)), "http": http, "https": http} if CHAIN.search(href) else http
 
 
 @lru_cache(maxsize=4)
@@ -269,7 +254,7 @@ def aws_environment() -> int:
 
 
 def _info(fs: Any, path: str, href: str) -> dict[str, Any] | None:
-    """What the file system knows of a path; None where there is nothing."""
+    """Asks a file system for a path; None where there is nothing."""
     info = ask(partial(_asked, fs), path, href)
     return None if info is None else dict(info)
 
@@ -299,7 +284,7 @@ def ask[T](question: Callable[[str], T], path: str, href: str) -> T | None:
 
 
 def _asking(href: str) -> AbstractContextManager[Wait]:
-    """Whoever reads there says so when it takes long; libraries bound each answer (10 s to connect, 30 or 60 s)."""
+    """A wait that is said when it takes long; the libraries bound each answer."""
     place = shown(href).partition("?")[0]
     return waiting(f"{place} to be read")
 

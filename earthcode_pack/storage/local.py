@@ -13,21 +13,22 @@ from typing import TYPE_CHECKING
 
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.model import PartSums, Receipt
-from earthcode_pack.storage.blocks import checked_blocks
-from earthcode_pack.storage.stores import Listed, Stored, now
-from earthcode_pack.storage.words import in_words, outside, safe_key
+from earthcode_pack.storage.base import Listed, Stored, now
+from earthcode_pack.storage.error_messages import in_words, outside, safe_key
+from earthcode_pack.storage.file_slice import checked_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from earthcode_pack.storage.stores import Begun
+    from earthcode_pack.storage.base import Begun
 
-_MOST = 8  # threads
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{12}\.part")
 
 
 class LocalStore:
     """A folder: so that everything can be tried without a server."""
+
+    max_concurrency = 8
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
@@ -35,11 +36,6 @@ class LocalStore:
 
     def __repr__(self) -> str:
         return f"LocalStore({self._root})"
-
-    @property
-    def most(self) -> int:
-        """As ``Store.most``."""
-        return _MOST
 
     def put(
         self,
@@ -52,7 +48,7 @@ class LocalStore:
         note: Callable[[Begun], None] | None = None,  # noqa: ARG002
         parts: PartSums | None = None,  # noqa: ARG002 - what is written here is read back
     ) -> Receipt:
-        """As ``Store.put``: to a temporary name beside it, read back, renamed.
+        """Writes to a temporary name beside the target, reads it back, and renames it (``Store.put``).
 
         The temporary name is made of the content's: two runs write the same bytes to it, and what a killed one left is
         taken up by the next.
@@ -72,25 +68,25 @@ class LocalStore:
         return Receipt(key=key, size=size, sha256=sha256, verified_at=now())
 
     def head(self, key: str) -> Stored | None:
-        """As ``Reader.head``; the sha256 is of the bytes on disk, read now."""
+        """See ``Reader.head``; the sha256 is of the bytes on disk, read now."""
         with outside(self.href(key)):
             digest = self.sha256(key)
             return Stored(key=key, size=self._path(key).stat().st_size, sha256=digest) if digest else None
 
     def read(self, key: str) -> bytes | None:
-        """As ``Reader.read``."""
+        """See ``Reader.read``."""
         path = self._path(key)
         with outside(str(path)):
             return path.read_bytes() if path.is_file() else None
 
     def sha256(self, key: str) -> str | None:
-        """As ``Reader.sha256``."""
+        """See ``Reader.sha256``."""
         path = self._path(key)
         with outside(str(path)):
             return _hash(path) if path.is_file() else None
 
     def keys(self, folder: str = "") -> Iterator[str]:
-        """As ``Reader.keys``, without what a killed run left half-written."""
+        """See ``Reader.keys``, without what a killed run left half-written."""
         for parent, folders, names in os.walk(self._root / folder):
             folders.sort()
             for name in sorted(names):
@@ -98,14 +94,14 @@ class LocalStore:
                     yield Path(parent, name).relative_to(self._root).as_posix()
 
     def listing(self, folder: str = "") -> Iterator[Listed]:
-        """As ``Store.listing``; ``modified`` is the file's mtime."""
+        """See ``Store.listing``; ``modified`` is the file's mtime."""
         with outside(str(self._root / folder)):
             for key in self.keys(folder):
                 stat = self._path(key).stat()
                 yield Listed(key=key, size=stat.st_size, modified=datetime.fromtimestamp(int(stat.st_mtime), UTC))
 
     def delete(self, keys: Iterable[str]) -> None:
-        """As ``Store.delete``; folders that are empty then go too, the store's own where this made it."""
+        """See ``Store.delete``; folders that are empty then go too, the store's own where this made it."""
         end = self._root.parent if self._is_new else self._root
         for key in keys:
             path = self._path(key)
@@ -114,7 +110,7 @@ class LocalStore:
                 _remove_empty(path.parent, end)
 
     def open_uploads(self, folder: str = "") -> Iterator[tuple[str, str]]:
-        """As ``Store.open_uploads``: what killed runs left half-written; the id is the name of the temporary file."""
+        """See ``Store.open_uploads``: what killed runs left half-written; the id is the name of the temporary file."""
         for parent, folders, names in os.walk(self._root / folder):
             folders.sort()
             for name in sorted(names):
@@ -122,14 +118,14 @@ class LocalStore:
                     yield Path(parent, match[1]).relative_to(self._root).as_posix(), name
 
     def abort(self, key: str, begun: Begun) -> None:
-        """As ``Store.abort``."""
+        """See ``Store.abort``."""
         if _TEMPORARY.fullmatch(begun.upload_id):
             path = self._path(key).with_name(begun.upload_id)
             with outside(str(path)):
                 path.unlink(missing_ok=True)
 
     def preflight(self) -> None:
-        """As ``Store.preflight``."""
+        """See ``Store.preflight``."""
         probe = self._root / f".{uuid.uuid4().hex}.{'0' * 12}.part"
         with outside(str(self._root)):
             self._root.mkdir(parents=True, exist_ok=True)

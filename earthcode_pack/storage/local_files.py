@@ -38,7 +38,7 @@ def _folders(top: str, seen: set[tuple[int, int]]) -> Iterator[str]:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """All files of a folder, sorted, those behind links included; a circle of links is entered once.
+    """Returns all files of a folder, sorted, those behind links included; a circle of links is entered once.
 
     Raises ``Unreadable`` for what is no file: a pipe, which would be waited for, or a device, which may never end.
     """

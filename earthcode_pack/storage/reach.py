@@ -16,16 +16,15 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from earthcode_pack.errors import OutsideError
+from earthcode_pack.storage.connection import REQUEST, aiohttp_timeout, proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ALLOWED_HOSTS = "EARTHCODE_PACK_ALLOWED_HOSTS"
 _PORTS = {"http": 80, "https": 443}
-_CONNECT, _IDLE, _WHOLE = 10, 30, 120  # seconds: to connect, between two bytes, for one answer
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052, 2.1
 _COMPATIBLE = ipaddress.ip_network("::/96")  # RFC 4291, 2.5.5.1
 _named: ContextVar[frozenset[str] | None] = ContextVar("named", default=None)
@@ -52,13 +51,15 @@ def may_reach(url: str) -> bool:
 
 
 def http_options(url: str) -> dict[str, Any]:
-    """Options of fsspec's HTTP file system for a URL: none where nothing restricts HTTP.
+    """Options of fsspec's HTTP file system for a URL; none for another protocol.
 
     Raises:
         OutsideError: the URL may not be asked.
 
     """
-    return {} if _named.get() is None or not url.startswith(("http://", "https://")) else _restricted(url)
+    if not url.startswith(("http://", "https://")):
+        return {}
+    return {"client_kwargs": {"timeout": aiohttp_timeout()}} if _named.get() is None else _restricted(url)
 
 
 def _restricted(url: str) -> dict[str, Any]:
@@ -110,7 +111,7 @@ class _Allowed:
 
     @classmethod
     def now(cls, proxy: str | None) -> _Allowed:
-        """Those of the environment, of ``only_public``, and the proxy."""
+        """Returns those of the environment, of ``only_public``, and the proxy."""
         named = {*(_named.get() or ()), *([urlsplit(proxy).netloc] if proxy else [])}
         networks, hosts = _operators(os.environ.get(ALLOWED_HOSTS, ""))
         endpoints = {each for name in named for each in _endpoints(name)}
@@ -153,7 +154,7 @@ def _addresses(host: str, port: int) -> frozenset[str]:
 
 
 def _is_public(address: Address) -> bool:
-    """Whether an address is reachable from everywhere, and so is the IPv4 address that it stands for, if any.
+    """Tells whether an address is reachable from everywhere, and so is the IPv4 address that it stands for, if any.
 
     >>> [_is_public(ipaddress.ip_address(text)) for text in ("8.8.8.8", "169.254.169.254", "::ffff:10.0.0.1")]
     [True, False, False]
@@ -170,13 +171,6 @@ def _within(address: Address) -> list[Address]:
 
 
 # --- the client
-
-
-def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for a URL, as curl and urllib read it; None without one."""
-    parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
-    return None if proxy is None or proxy_bypass(parts.hostname or "") else proxy
 
 
 @lru_cache(maxsize=16)
@@ -198,7 +192,7 @@ class _Client:
         trace.on_request_redirect.append(self._redirected)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(socket_factory=self._socket, happy_eyeballs_delay=None),
-            timeout=aiohttp.ClientTimeout(total=_WHOLE, sock_connect=_CONNECT, sock_read=_IDLE),
+            timeout=aiohttp_timeout(total=REQUEST),
             trace_configs=[trace],
             **{key: value for key, value in options.items() if key != "loop"},
         )

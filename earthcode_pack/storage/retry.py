@@ -1,4 +1,4 @@
-"""What passes is tried again, after a while: exponential waits with full jitter, within a bounded time.
+"""Retries transient failures with exponential backoff and full jitter, within a bounded time.
 
 https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from earthcode_pack.execution.waiting import waiting
-from earthcode_pack.storage.stopping import go_on, wait
+from earthcode_pack.storage.concurrency import check_cancelled, pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 class Damaged(OSError):
-    """What is stored, or came, is not what was sent."""
+    """The bytes that are stored, or came, are not those that were sent."""
 
 
 class BadAnswer(Damaged):
@@ -42,8 +42,8 @@ class BadAnswer(Damaged):
 
 
 @dataclass(frozen=True)
-class Patience:
-    """No attempt begins once nothing useful came for ``seconds``, nor are there more than ``attempts``.
+class RetryPolicy:
+    """Bounds retries: none begins once nothing useful came for ``seconds``, nor are there more than ``attempts``.
 
     Waits between them grow from ``first`` to ``longest`` seconds. ``setting`` is the key of the profile that says so.
     """
@@ -55,7 +55,7 @@ class Patience:
     setting: str = ""
 
     @classmethod
-    def within(cls, seconds: float, setting: str = "") -> Patience:
+    def within(cls, seconds: float, setting: str = "") -> RetryPolicy:
         """With as many attempts as fit into a time, for pauses are half of ``longest`` on average."""
         return cls(seconds, attempts=8 + int(2 * seconds / cls.longest), setting=setting)
 
@@ -65,7 +65,7 @@ class Patience:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether another attempt may succeed: 5xx, 408, 429, what was damaged on its way, and a connection that broke.
+    """Tells whether another attempt may succeed: 5xx, 408, 429, damaged bytes, and a connection that broke.
 
     Never 403, a missing bucket, nor a certificate that is not trusted.
     """
@@ -76,32 +76,32 @@ def is_passing(error: BaseException) -> bool:
 
 
 def is_damaged(error: BaseException) -> bool:
-    """Whether the server got other bytes than were signed."""
+    """Tells whether the server got other bytes than were signed."""
     return isinstance(error, Refused) and error.code in _DAMAGED
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether the server asked for less at once (503, 429)."""
+    """Tells whether the server asked for less at once (503, 429)."""
     return isinstance(error, Refused) and (error.code in _BUSY or error.status in (429, 503))
 
 
 def persist[T](
     attempt: Callable[[], T],
-    patience: Patience,
+    patience: RetryPolicy,
     *,
     what: str = "the storage",
     failed: Callable[[BaseException], None] = lambda _error: None,
-    sleep: Callable[[float], None] = wait,
+    sleep: Callable[[float], None] = pause,
 ) -> T:
-    """What an attempt gives; one that fails in passing is made again. ``failed`` is told of each failure.
+    """Makes an attempt, and again where it fails in passing; ``failed`` is told of each failure.
 
     ``what`` answers is said while it is waited for (``waiting``), with the number of the attempt and the last failure.
 
-    Raises what the last attempt raised, and ``Stopped`` where nobody waits any more.
+    Raises what the last attempt raised, and ``Cancelled`` where the context is cancelled.
     """
     with waiting(f"{what} to answer", patience.seconds, patience.setting) as told:
         for number in range(1, patience.attempts):
-            go_on()
+            check_cancelled()
             try:
                 return attempt()
             except Exception as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from earthcode_pack.storage.words import safe_key
+from earthcode_pack.storage.error_messages import safe_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ _HELD: dict[str, Path] = {}  # folders by the URL that they mirror, while this p
 
 
 def mirrors() -> Path:
-    """Where mirrors lie: ``workdirs`` in ``EARTHCODE_PACK_SCRATCH``, else in the user's cache."""
+    """Returns the folder of mirrors: ``workdirs`` in ``EARTHCODE_PACK_SCRATCH``, else in the user's cache."""
     return (_given() or Path(platformdirs.user_cache_dir("earthcode-pack"))) / "workdirs"
 
 
@@ -42,12 +42,12 @@ def standing_for(url: str, root: Path) -> Iterator[None]:
 
 
 def stands_here(url: str, root: Path) -> bool:
-    """Whether ``root`` stands for a URL in this process now."""
+    """Tells whether ``root`` stands for a URL in this process now."""
     return _HELD.get(url) == root
 
 
 def here(url: str) -> Path | None:
-    """What stands in this process for a URL below a mirrored one."""
+    """Returns what stands in this process for a URL below a mirrored one."""
     return next((root / url[len(top) + 1 :] for top, root in _HELD.items() if url.startswith(f"{top}/")), None)
 
 
@@ -62,7 +62,7 @@ def scratch_for(url: str) -> Iterator[Path]:
 
 
 def pack(folder: Path, target: Path) -> None:
-    """All files of a folder in one ZIP, which may lie in it."""
+    """Writes all files of a folder into one ZIP, which may lie in it."""
     temporary = target.with_suffix(".part")
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path not in (temporary, target))
     with zipfile.ZipFile(temporary, "w") as archive:

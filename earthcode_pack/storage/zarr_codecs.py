@@ -1,7 +1,8 @@
-"""Zarr codecs that run code: an array that names one is refused before anything of it is decoded.
+"""Zarr arrays that are refused before anything of them is decoded: by what their metadata name.
 
 The pickle codec of numcodecs rebuilds objects by calling whatever the stored bytes name
-(https://docs.python.org/3/library/pickle.html, «Warning»).
+(https://docs.python.org/3/library/pickle.html, «Warning»). Storage transformers (Zarr v3 core, «Storage transformers»)
+change stored bytes; zarr-python passes over them, although a reader that does not know one must fail.
 """
 
 from __future__ import annotations
@@ -53,8 +54,22 @@ def codecs_that_run_code(metadata: Any) -> Iterator[str]:
             yield from codecs_that_run_code({_ARRAYS[0]: part} if key == _ARRAYS[1] else None)
 
 
-def refuse_codecs_that_run_code(documents: Iterable[tuple[str, Any]], name: str) -> None:
-    """Refuses a Zarr store of which an array has a codec that runs code.
+def storage_transformers_of(metadata: Any) -> Iterator[str]:
+    """Yields the storage transformers of an array of Zarr v3 that a reader must understand.
+
+    >>> list(storage_transformers_of({"storage_transformers": [{"name": "chunk-manifest-json"}]}))
+    ['chunk-manifest-json']
+    """
+    named = metadata.get("storage_transformers") if isinstance(metadata, dict) else None
+    for transformer in named if isinstance(named, list | tuple) else ():
+        if not isinstance(transformer, dict):
+            yield str(transformer)
+        elif transformer.get("must_understand") is not False:
+            yield str(transformer.get("name"))
+
+
+def refuse_undecodable(documents: Iterable[tuple[str, Any]], name: str) -> None:
+    """Refuses a Zarr store of which an array has a codec that runs code, or a storage transformer.
 
     Args:
         documents: key and parsed JSON of metadata, of ``local_documents`` or ``array_documents``, say. Opening a group
@@ -62,7 +77,7 @@ def refuse_codecs_that_run_code(documents: Iterable[tuple[str, Any]], name: str)
         name: how the message calls the store.
 
     Raises:
-        Unreadable: names the document and the codec.
+        Unreadable: names the document and the codec or storage transformer.
 
     """
     for key, document in documents:
@@ -70,6 +85,11 @@ def refuse_codecs_that_run_code(documents: Iterable[tuple[str, Any]], name: str)
             raise Unreadable(
                 f"{name}: {key} names the codec {codec}, which runs code that is stored with the data",
                 "have it written again with another codec, such as vlen-utf8 for texts",
+            )
+        for transformer in storage_transformers_of(document):
+            raise Unreadable(
+                f"{name}: {key} names the storage transformer {transformer}, which Zarr's library does not apply",
+                "have it written again without storage transformers",
             )
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Value
 from earthcode_pack.storage import open_store
-from earthcode_pack.storage.crew import each
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.concurrency import each
+from earthcode_pack.storage.error_messages import shown
 from earthcode_pack.upload.entries import Entry, product_entries, published_prefix
 from earthcode_pack.upload.ledger import ledger_path, read_ledger
 from earthcode_pack.upload.stages import COLLECTION
@@ -81,7 +81,7 @@ def difference(bundle: Bundle, store: Store | None = None) -> Difference:
     listed = listing(place)
     rows, _ = read_ledger(ledger_path(bundle), place.name)
     ask = partial(_is_there, bundle.product, place, listed, rows)
-    there = dict(zip(entries, each(ask, entries.values(), lambda: place.store.most), strict=True))
+    there = dict(zip(entries, each(ask, entries.values(), place.store.max_concurrency), strict=True))
     return Difference(
         new=tuple(sorted(entries.keys() - listed.keys())),
         same=tuple(sorted(key for key, is_there in there.items() if is_there)),

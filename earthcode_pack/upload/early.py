@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from earthcode_pack.errors import EarthcodePackError
 from earthcode_pack.model import rfc3339
 from earthcode_pack.storage import Stored
-from earthcode_pack.storage.stopping import until
+from earthcode_pack.storage.concurrency import cancelled_by
 from earthcode_pack.upload.compare import agree, identity, listing, place_name, place_of, store_of
 from earthcode_pack.upload.ledger import Ledger, ledger_path
 from earthcode_pack.upload.nodes import entry_of, merge, remember
@@ -78,7 +78,7 @@ class Ahead:
 
     def _submit[**P, R](self, work: Callable[P, R], *given: P.args, **named: P.kwargs) -> Future[R]:
         """In the pool, in the context of the caller, until ``cut``."""
-        with until(self._cut):
+        with cancelled_by(self._cut):
             context = copy_context()
         return self._pool.submit(lambda: context.run(work, *given, **named))
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import ManifestEntry
-from earthcode_pack.storage.words import safe_key
+from earthcode_pack.storage.error_messages import safe_key
 from earthcode_pack.upload.stages import COLLECTION, MANIFEST
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 def published_prefix(profile: Profile) -> str:
     """``<product id>/v<version>/``: where a product lies below its store (contract 4.4)."""
-    return f"{profile.product.id}/v{profile.product.version}/"
+    return f"{profile.product.folder}/"
 
 
 def published_href(profile: Profile) -> str | None:

@@ -14,7 +14,7 @@ from earthcode_pack.bundle import media_type
 from earthcode_pack.errors import OutsideError, UserError, VersionTaken
 from earthcode_pack.model import rfc3339
 from earthcode_pack.storage import each
-from earthcode_pack.storage.stores import now
+from earthcode_pack.storage.base import now
 from earthcode_pack.upload.compare import agree, is_right, listing, place_of
 from earthcode_pack.upload.entries import Entry, product_entries
 from earthcode_pack.upload.ledger import Ledger, Row, State, ledger_path
@@ -46,7 +46,7 @@ def upload_part(bundle: Bundle, store: Store, keys: Iterable[str], *, node: str 
         sender = Sender(bundle.product, place, ledger, bundle.part_sums())
         missing = missing_of(sender, listed, entries)
         with sender.planned(missing):
-            sent = each(sender.send, missing, lambda: store.most)
+            sent = each(sender.send, missing, store.max_concurrency)
         sender.sweep(row.key for row in sent)
         return receipts_of(ledger, entries)
 

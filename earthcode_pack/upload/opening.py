@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from earthcode_pack.model import Finding
-    from earthcode_pack.storage.window import Window
+    from earthcode_pack.storage.reader_config import ReaderConfig
 
 _ROOTS = {"zarr.json", ".zgroup", ".zarray"}
 
@@ -42,7 +42,7 @@ def belongs(key: str, thing: str) -> bool:
     return key == thing or key.startswith(f"{thing}/")
 
 
-def open_finding(window: Window, key: str) -> Finding | None:
+def open_finding(window: ReaderConfig, key: str) -> Finding | None:
     """What comes of opening a file or store and reading a little at its beginning and end; None where that works."""
     opener = _opener(key) or (_zarr, "zarr")
     try:
@@ -55,7 +55,7 @@ def open_finding(window: Window, key: str) -> Finding | None:
     return None
 
 
-def _opener(key: str) -> tuple[Callable[[Window, str], None], str] | None:
+def _opener(key: str) -> tuple[Callable[[ReaderConfig, str], None], str] | None:
     endings = {".tif": (_tiff, "GDAL"), ".nc": (_netcdf, "h5netcdf"), ".zarr.zip": (_zipped, "zarr")}
     return next((opener for ending, opener in endings.items() if key.endswith(ending)), None)
 
@@ -65,7 +65,7 @@ def _clean(text: str) -> str:
     return redacted(text.partition("\n")[0])[:300]
 
 
-def _tiff(window: Window, key: str) -> None:
+def _tiff(window: ReaderConfig, key: str) -> None:
     """The first and the last block, and the smallest overview."""
     import rasterio  # noqa: PLC0415 - heavy
 
@@ -77,12 +77,12 @@ def _tiff(window: Window, key: str) -> None:
         file.read(1, out_shape=(-(-file.height // last[0]), -(-file.width // last[0])))
 
 
-def _zarr(window: Window, key: str) -> None:
+def _zarr(window: ReaderConfig, key: str) -> None:
     fs, root = window.files()
     _read_store(fs, f"{root.rstrip('/')}/{key}")
 
 
-def _zipped(window: Window, key: str) -> None:
+def _zipped(window: ReaderConfig, key: str) -> None:
     import fsspec  # noqa: PLC0415
 
     fs, root = window.files()
@@ -107,7 +107,7 @@ def _read_store(fs: Any, path: str) -> None:
             array[tuple(slice(size - 1, size) for size in array.shape)]
 
 
-def _netcdf(window: Window, key: str) -> None:
+def _netcdf(window: ReaderConfig, key: str) -> None:
     """Every variable: its first and its last value."""
     import h5netcdf  # noqa: PLC0415 - heavy
 

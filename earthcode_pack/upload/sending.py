@@ -12,8 +12,8 @@ from earthcode_pack.bundle import Bundle, values_to_json
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.files import write_atomic
 from earthcode_pack.model import Receipt, rfc3339
-from earthcode_pack.storage.crew import by_crew, each
-from earthcode_pack.storage.stores import now
+from earthcode_pack.storage.base import now
+from earthcode_pack.storage.concurrency import as_completed, each
 from earthcode_pack.upload.compare import agree, is_right, is_same_file, listing, place_of
 from earthcode_pack.upload.entries import Entry, product_entries
 from earthcode_pack.upload.ledger import Ledger, Row, State, ledger_path
@@ -154,7 +154,7 @@ class _Run:
         """What is to be put; of the rest it is noted that it is there."""
         unsure = [entry for entry in self._entries.values() if not self._is_agreed(entry)]
         asked = [entry for entry in unsure if self._has_size(entry)]
-        right = zip(asked, each(self._is_right, asked, self._most), strict=True)
+        right = zip(asked, each(self._is_right, asked, self._place.store.max_concurrency), strict=True)
         return {entry.key for entry in unsure} - {entry.key for entry, is_it in right if is_it}
 
     def _is_agreed(self, entry: Entry) -> bool:
@@ -197,7 +197,7 @@ class _Run:
 
     def _put(self, keys: Iterable[str]) -> None:
         """All these objects; after a failure no other is begun, and what is under way may be left."""
-        for row in by_crew(self._send, (self._entries[key] for key in keys), self._most):
+        for row in as_completed(self._send, (self._entries[key] for key in keys), self._place.store.max_concurrency):
             self._doubtful.add(row.key)
             self._count([self._entries[row.key]])
 
@@ -217,9 +217,6 @@ class _Run:
             for stage in order(again):
                 self._put(stage)
 
-    def _most(self) -> int:
-        return self._place.store.most
-
     def _count(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             self._done += entry.size
@@ -238,7 +235,7 @@ class _Run:
         few = len(self._doubtful) <= len(self._entries) / _PAGE  # then asking for each costs no more than a listing
         listed = {} if few else listing(self._place)
         unlike = [self._entries[key] for key in sorted(self._doubtful) if not self._is_as_sent(key, listed.get(key))]
-        right = zip(unlike, each(self._is_right, unlike, self._most), strict=True)
+        right = zip(unlike, each(self._is_right, unlike, self._place.store.max_concurrency), strict=True)
         wrong = [entry.key for entry, is_it in right if not is_it]
         self._mark(self._doubtful.difference(wrong), State.VERIFIED)
         self._doubtful = set()

@@ -13,9 +13,9 @@ from earthcode_pack.errors import UserError
 from earthcode_pack.model import Finding, Level
 from earthcode_pack.redact import is_signed, shown
 from earthcode_pack.storage import Reader, open_reader, open_store
-from earthcode_pack.storage.crew import each
+from earthcode_pack.storage.concurrency import each
 from earthcode_pack.storage.inputs import local_path
-from earthcode_pack.storage.window import Window
+from earthcode_pack.storage.reader_config import ReaderConfig
 from earthcode_pack.upload.entries import Entry, entries_of, product_entries, published_prefix
 from earthcode_pack.upload.opening import belongs, open_finding, openable
 from earthcode_pack.upload.stages import COLLECTION, MANIFEST
@@ -30,7 +30,7 @@ class _Published(NamedTuple):
     """Where the objects are, for this program and for others, what comes before their keys, and what should be."""
 
     reader: Reader
-    window: Window
+    window: ReaderConfig
     prefix: str
     entries: tuple[Entry, ...]
 
@@ -89,7 +89,7 @@ def _published(target: Bundle | Path | str) -> _Published:
         if profile.store is None:
             raise UserError(f"{bundle.root}: its profile names no store", "set store.href")
         store = open_store(profile.store)
-        window = Window(str(profile.store.href), profile.store)
+        window = ReaderConfig(str(profile.store.href), profile.store)
         return _Published(store, window, published_prefix(profile), tuple(product_entries(bundle).values()))
     _refuse_links(str(target))
     href = str(target).removesuffix(COLLECTION).removesuffix(MANIFEST).rstrip("/")
@@ -97,7 +97,7 @@ def _published(target: Bundle | Path | str) -> _Published:
     manifest = reader.read(MANIFEST)
     if manifest is None:
         raise UserError(f"{shown(href)}: neither a bundle nor a published version (no {MANIFEST})", "correct the href")
-    return _Published(reader, Window(href), "", entries_of(manifest, reader.href(MANIFEST)))
+    return _Published(reader, ReaderConfig(href), "", entries_of(manifest, reader.href(MANIFEST)))
 
 
 def _refuse_links(href: str) -> None:

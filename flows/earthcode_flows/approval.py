@@ -1,4 +1,4 @@
-"""Waiting for a person: approval binds to the digest of what was prepared, so that nothing else is published."""
+"""Approval by a person, of the digest of what was prepared, so that nothing else is published."""
 
 from prefect import get_run_logger, pause_flow_run, runtime, suspend_flow_run
 from prefect.input import RunInput
@@ -11,17 +11,17 @@ DAYS = 14  # a run that nobody approves fails then; Prefect's own limit is one h
 
 
 class Approval(RunInput):
-    """What the one who approves fills in. Prefect knows no users: the name is what they say it is."""
+    """Form that the approver fills in. Prefect has no users: the name is not verified."""
 
     approver: str = Field(min_length=1, description="Who approves")
     digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$", description="The digest that is approved, as shown")
 
 
 def approved_digest(bundle: Bundle) -> str:
-    """The digest that a person approves, after waiting for it.
+    """Waits for a person's approval; returns the digest that was approved.
 
-    A deployment's run is suspended, its process ends, and on resume everything up to here is skipped as done; any
-    other run waits in its process. What was prepared anew with another digest is asked for again.
+    A deployment's run is suspended: its process ends, and on resume everything up to here is skipped as done. Any other
+    run waits in its process. A product that was prepared again with another digest needs another approval.
     """
     digest = str(bundle.digest)
     asked = Approval.with_initial_data(description=_question(bundle, digest), digest=digest)

@@ -1,6 +1,6 @@
 """Credentials for S3 from blocks of Prefect, in force for one run of a flow, in its own process and context.
 
-A parameter names the block; what it holds goes to no parameter, environment, log or artifact.
+A parameter names the block; its content is written to no parameter, environment, log or artifact.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,8 +13,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import Field, SecretStr
 
 from earthcode_pack.errors import UserError
-from earthcode_pack.storage.granted import EVERYWHERE, Grant, in_force
-from earthcode_pack.storage.sigv4 import Keys
+from earthcode_pack.storage.credentials import EVERYWHERE, Grant, Keys, in_force
 
 _OURS = "s3-keys"
 
@@ -35,11 +34,11 @@ class S3Keys(Block):
 
 @contextmanager
 def keys_in_force(credentials: dict[str, str] | str | None) -> Iterator[None]:
-    """In here S3 is entered with the keys of a block; of several, each for what lies below its URL.
+    """Uses the keys of a block for S3 inside the context; of several blocks, each for what is below its URL.
 
     A block is named ``<type>/<name>``, or by its name alone where it is of type ``s3-keys``. AWS and MinIO credentials
-    of prefect-aws are taken as well; neither that package nor the block's class is needed for it. Raises ``UserError``
-    where there is no such block, or no keys in it.
+    of prefect-aws are taken as well, without that package. Raises ``UserError`` where there is no such block, or no
+    keys in it.
     """
     blocks = {EVERYWHERE: credentials} if isinstance(credentials, str) else credentials or {}
     with in_force({_place(href): _grant(block) for href, block in blocks.items()}):
@@ -65,7 +64,7 @@ def _grant(block: str) -> Grant:
 
 
 def _held(kind: str, name: str, block: str) -> dict[str, Any]:
-    """What a block holds; by its document, so that a block of another package needs that package not."""
+    """Reads the content of a block from its document, which needs no package of its class."""
     try:
         with get_client(sync_client=True) as client:
             return client.read_block_document_by_name(name, kind, include_secrets=True).data
@@ -85,7 +84,7 @@ _NAMES = {
 
 
 def _known(data: Mapping[str, Any]) -> dict[str, str]:
-    """What is needed, whatever its name; an endpoint of prefect-aws stands among the parameters of its clients."""
+    """Picks keys, endpoint and region by any of their names; prefect-aws has endpoints among client parameters."""
     flat = {**(data.get("aws_client_parameters") or {}), **data}
     found = {what: next((flat[n] for n in names if flat.get(n)), None) for what, names in _NAMES.items()}
     return {what: str(value) for what, value in found.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What a triggered run may do: the deployment's settings say it, never the profile, which may come from anyone."""
+"""Limits of triggered runs, set by the deployment and never by the profile, which may come from anyone."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -87,7 +87,7 @@ def _refuse_outside(key: str, href: str, setting: str, verb: str, settings: Mapp
 
 
 def _servers(profile: Profile) -> Iterator[tuple[str, str]]:
-    """The servers that a profile names, by key."""
+    """Yields the servers that a profile names, by key."""
     store = profile.store
     if store is not None and store.endpoint_url is not None:
         yield "store.endpoint_url", store.endpoint_url
@@ -119,7 +119,7 @@ def _listed(setting: str) -> list[str]:
 
 
 def _is_under(href: str, root: str) -> bool:
-    """Whether all that ``href`` may match lies under ``root``; chained URLs (``zip::…``) and ``..`` never do.
+    """Tells if all that ``href`` may match is under ``root``; chained URLs (``zip::…``) and ``..`` never are.
 
     Links within a root are trusted as its owner is.
     """

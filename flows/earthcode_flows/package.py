@@ -16,7 +16,7 @@ from earthcode_flows import show
 from earthcode_flows.approval import approved_digest
 from earthcode_flows.credentials import keys_in_force
 from earthcode_flows.limits import refuse_publishing, refuse_reading, refuse_what_is_not_allowed, refuse_writing
-from earthcode_flows.logs import logs_to_prefect
+from earthcode_flows.show import logs_to_prefect
 from earthcode_pack import pipeline
 from earthcode_pack.bundle import Bundle
 from earthcode_pack.errors import EarthcodePackError
@@ -28,8 +28,8 @@ T = TypeVar("T")
 logger = logging.getLogger("earthcode_pack.flows")
 
 
-class Unfinished(EarthcodePackError):
-    """A product of which something failed, or against which an error stands; ``summary`` says what."""
+class IncompleteProduct(EarthcodePackError):
+    """Part of a product failed, or an error stands against it; ``summary`` has the details."""
 
     def __init__(self, message: str, remedy: str, summary: Summary) -> None:
         super().__init__(message, remedy)
@@ -44,7 +44,7 @@ def _name_of_package() -> str:
 
 
 def _name_of(profile: dict[str, Any] | str) -> str:
-    """The product's id, of a profile that nobody has validated yet; of a file its name."""
+    """Returns the id of the product in a profile that is not validated yet; of a file its name."""
     if isinstance(profile, str):
         return PurePath(profile).stem
     product = profile.get("product")
@@ -147,7 +147,7 @@ def batch(
 def _batched(
     profiles: list[dict[str, Any] | str], base: str | None, workdir: str | None, allow_incomplete: bool
 ) -> Any:
-    """The final state of a batch.
+    """Packages each product, and returns the final state of the batch.
 
     Products are plain calls, not subflows: those cost a second each, and tags and artifact keys tell the products
     apart as well.
@@ -158,7 +158,7 @@ def _batched(
     if failed:
         first = next(outcome for name, outcome in outcomes if name == failed[0])
         message = f"{len(failed)} of {len(profiles)} products failed: {', '.join(failed)}"
-        return Failed(message=message, data=first if isinstance(first, Exception) else _unfinished(first))
+        return Failed(message=message, data=first if isinstance(first, Exception) else _incomplete(first))
     summaries = [outcome for _, outcome in outcomes if isinstance(outcome, Summary)]
     incomplete = any(summary.failed for summary in summaries)
     return Completed(name="Incomplete" if incomplete else None, data=[_plain(summary) for summary in summaries])
@@ -167,7 +167,7 @@ def _batched(
 def _attempt(
     profile: dict[str, Any] | str, base: str | None, workdir: str | None, allow_incomplete: bool
 ) -> tuple[str, Summary | Exception]:
-    """The name of a product and what became of it; whatever it was, the next one has its turn."""
+    """Packages one product of a batch; returns its name, and its summary or error."""
     name = _name_of(profile)
     try:
         return name, _packaged(profile, base, workdir, False, allow_incomplete)
@@ -191,14 +191,14 @@ def _packaged(
             allow_incomplete=allow_incomplete,
         )
         show.prepared(bundle)
-        # nobody is asked to approve what would be refused anyway
+        # no approval is requested for a product that would be refused anyway
         if profile.store is None or not pipeline.may_publish(bundle, allow_incomplete=allow_incomplete):
             return _reported(bundle, None)
         return _published(bundle, approved_digest(bundle) if approval else None, allow_incomplete)
 
 
 def _allowed_profile(given: dict[str, Any] | str, base: str | None, workdir: str | None) -> Any:
-    """The profile, once a deployment's settings allow it and the places that the trigger names."""
+    """Loads the profile, once the deployment's settings allow it and the places that the trigger names."""
     if not runtime.deployment.id:
         return load_profile(given, base)
     if isinstance(given, str):
@@ -230,9 +230,9 @@ def _reported(bundle: Bundle, published: str | None) -> Summary:
 
 
 def _step(product: str) -> pipeline.Step:
-    """Runs a verb as a task, named by it and by the product.
+    """Makes a step that runs each stage as a task, named by stage and product.
 
-    Prefect's cache stays out: it would call a verb done although its files are gone; fingerprints know better.
+    Prefect's cache is off: it would skip a stage although its files are gone; fingerprints decide that.
     """
 
     def step(name: str, work: Callable[[], T]) -> T:
@@ -249,9 +249,9 @@ def _step(product: str) -> pipeline.Step:
 
 
 def _state(summary: Summary, allow_incomplete: bool) -> Any:
-    """The final state by contract 4.5."""
+    """Makes the final state by contract 4.5."""
     if _failed(summary, allow_incomplete):
-        error = _unfinished(summary)
+        error = _incomplete(summary)
         return Failed(message=str(error), data=error)
     return Completed(name="Incomplete" if summary.failed else None, data=_plain(summary))
 
@@ -263,12 +263,12 @@ def _failed(outcome: Summary | Exception, allow_incomplete: bool) -> bool:
     return standing or bool(outcome.failed and not allow_incomplete)
 
 
-def _unfinished(summary: Summary) -> Unfinished:
+def _incomplete(summary: Summary) -> IncompleteProduct:
     standing = open_bundle(summary.bundle).standing_errors()
     troubles = [(f"{failure.source}: {failure.error}", failure.remedy) for failure in summary.failed]
     troubles += [(f"{found.rule} {found.subject}: {found.message}", found.remedy) for found in standing]
     (first, remedy), more = troubles[0], len(troubles) - 1
-    return Unfinished(f"{first} (and {more} more)" if more else first, remedy, summary)
+    return IncompleteProduct(f"{first} (and {more} more)" if more else first, remedy, summary)
 
 
 def _plain(summary: Summary) -> dict[str, Any]:

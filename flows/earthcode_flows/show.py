@@ -1,5 +1,6 @@
-"""What an operator sees in Prefect: tables, a summary, a link to the report, how far the work is."""
+"""Artifacts and logs that an operator sees in Prefect: tables, summary, link to the report, progress."""
 
+import logging
 import re
 import time
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.logging.handlers import APILogHandler
 
 from earthcode_pack.bundle import Bundle
 from earthcode_pack.item_summary import item_summaries
@@ -26,7 +29,7 @@ SECONDS = 1.0  # between two updates of a progress artifact
 
 
 def key(product: str, what: str) -> str:
-    """A key as Prefect takes it: lower case, digits and dashes.
+    """Makes an artifact key of lower-case letters, digits and dashes, as Prefect requires.
 
     >>> key("DEMO_sst.v2", "items")
     'demo-sst-v2-items'
@@ -66,7 +69,7 @@ class Meter:
 
 
 def prepared(bundle: Bundle) -> None:
-    """Tables of the Items, the findings and what failed; and the report."""
+    """Creates tables of Items, findings and failures, and a link to the report."""
     product = bundle.profile().product.id
     items = [{"item": c.item, "assets": ", ".join(c.assets), "bytes": c.size} for c in item_summaries(bundle)]
     _table(product, "items", items, "Items of the product")
@@ -80,7 +83,7 @@ def prepared(bundle: Bundle) -> None:
 
 
 def finished(bundle: Bundle, summary: Summary) -> None:
-    """The summary of a product, in words."""
+    """Creates the summary of a product."""
     product = bundle.profile().product
     lines = [
         f"# {product.title}, version {product.version}",
@@ -95,7 +98,7 @@ def finished(bundle: Bundle, summary: Summary) -> None:
 
 
 def products(outcomes: Iterable[tuple[str, Summary | Exception]]) -> None:
-    """A row for each product of a batch."""
+    """Creates a table with a row for each product of a batch."""
     create_table_artifact([_row(name, outcome) for name, outcome in outcomes], "batch", "The products of this batch")
 
 
@@ -111,3 +114,22 @@ def _row(name: str, outcome: Summary | Exception) -> dict[str, Any]:
 def _table(product: str, what: str, rows: list[dict[str, Any]], description: str) -> None:
     more = f" (the first {MOST} of {len(rows)})" if len(rows) > MOST else ""
     create_table_artifact(rows[:MOST] or [{what: "none"}], key(product, what), description + more)
+
+
+def logs_to_prefect() -> None:
+    """Sends the package's INFO lines to the run's log; another call changes nothing.
+
+    The level is set here because Prefect's ``PREFECT_LOGGING_EXTRA_LOGGERS`` leaves it at WARNING. Where a deployment
+    has that setting, the handler exists already.
+    """
+    logger = logging.getLogger("earthcode_pack")
+    logger.setLevel(logging.INFO)
+    if not any(isinstance(handler, APILogHandler) for handler in logger.handlers):
+        handler = APILogHandler()
+        handler.addFilter(_within_a_run)
+        logger.addHandler(handler)
+
+
+def _within_a_run(record: logging.LogRecord) -> bool:  # noqa: ARG001 - the signature of a filter
+    """Drops lines of library threads, which have no run."""
+    return FlowRunContext.get() is not None or TaskRunContext.get() is not None

@@ -268,6 +268,13 @@ def _variable(name: str) -> Callable[[Any], None]:
     return lambda file: file.createVariable(name, "f4", ("time", "lat", "lon")).setncatts({"units": "1"})
 
 
+def _named(file: Any, _site: Site, name: str) -> None:
+    """A variable of a name that netCDF-C refuses to write."""
+    made = file.create_dataset(name, (1, 8, 10), "f4")
+    made.attrs["units"] = "1"
+    _with_dimensions(file, made)
+
+
 def _of_type(kind: str) -> Callable[[Any], None]:
     """A variable of a user-defined type."""
 
@@ -375,8 +382,8 @@ _ODD: dict[str, Write] = {
     "crs-of-a-url": _crs("URL/crs.wkt"),
     "crs-of-proj-pipeline": _crs("+proj=pipeline +step +proj=hgridshift +grids=OUTSIDE/secret.txt"),
     "crs-of-megabytes": _crs('GEOGCRS["' + "a" * 2_000_000),
-    "name-markup": _more(_variable(MARKUP.replace("/", "_"))),
-    "name-dots": _more(_variable("..")),
+    "name-markup": _hdf5(partial(_named, name=MARKUP.replace("/", "_"))),
+    "name-dots": _hdf5(partial(_named, name="..")),
     "name-of-metadata": _more(_variable("zarr.json")),
     "name-of-255": _more(_variable("x" * 255)),
     "name-of-spaces": _more(_variable("a b c")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import importlib
 import os
+import random
 import signal
 import sys
 import time
@@ -14,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyproj  # noqa: F401 - before ecCodes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 _LIBRARIES = (
     "earthcode_pack.pipeline", "earthcode_pack.cli.results", "earthcode_pack.cli.progress",
-    "earthcode_pack.convert.cog", "earthcode_pack.convert.zarr", "earthcode_pack.convert.netcdf",
+    "earthcode_pack.convert.cog.writer", "earthcode_pack.convert.zarr.writer", "earthcode_pack.convert.netcdf.writer",
     "earthcode_pack.checks", "earthcode_pack.catalogs.prr", "earthcode_pack.upload", "earthcode_pack.upload.early",
     "earthcode_pack.storage.s3", "dask.array", "netCDF4",
 )  # fmt: skip
@@ -72,7 +73,19 @@ def start(arguments: list[str], log: Path, environment: Mapping[str, str] | None
     return Run(pid, began)
 
 
-def say(line: str) -> None:
+def spread(what: str, name: str, number: int, tried: Callable[[float], list[str]]) -> bool:
+    """Tries so many shares of a whole, such as its time, all over it; prints problems, and how many had none."""
+    chance, good = random.Random(name), 0
+    for step in range(number):
+        problems = tried((step + chance.random()) / number)
+        good += not problems
+        for problem in problems:
+            _say(f"{what}: {name}, {step}: {problem}")
+    _say(f"{what}: {name} {good} of {number}")
+    return good == number
+
+
+def _say(line: str) -> None:
     """A line of the figures, at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

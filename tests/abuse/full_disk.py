@@ -9,7 +9,6 @@ needs. One line each: ``disk full: cog 10 of 10``. Needs Linux that lets users m
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abuse.forks import load, say, start
+from abuse.forks import load, spread, start
 from abuse.products import FORMS, leftovers, product_of, under_final_names, write_profile
 from making import EPOCH, every_file
 
@@ -36,20 +35,8 @@ def main(chosen: list[str]) -> int:
     for form in FORMS:
         if not chosen or form in chosen:
             with tempfile.TemporaryDirectory(prefix="full-") as folder:
-                ok &= _told(form, number, _Disk(Path(folder), form))
+                ok &= spread("disk full", form, number, _Disk(Path(folder), form).full)
     return int(not ok)
-
-
-def _told(form: str, number: int, disk: _Disk) -> bool:
-    chance, good = random.Random(form), 0
-    for step in range(number):
-        size = int(disk.needed * (step + chance.random()) / number) // _PAGE * _PAGE + _PAGE
-        problems = disk.full_at(size)
-        good += not problems
-        for problem in problems:
-            say(f"disk full: {form}, at {size} bytes: {problem}")
-    say(f"disk full: {form} {good} of {number}")
-    return good == number
 
 
 class _Disk:
@@ -74,8 +61,12 @@ class _Disk:
     def _log(self) -> str:
         return (self.folder / "log").read_text()[-4000:]
 
-    def full_at(self, size: int) -> list[str]:
-        """What is wrong where the disk has so many bytes, and then enough of them."""
+    def full(self, share: float) -> list[str]:
+        """What is wrong where the disk has this share of the bytes that a run needs, and then enough of them."""
+        size = int(self.needed * share) // _PAGE * _PAGE + _PAGE
+        return [f"{size} bytes: {problem}" for problem in self._full_at(size)]
+
+    def _full_at(self, size: int) -> list[str]:
         with _mounted(self.work, size):
             code, wrong = self._run(), []
             if code not in (0, 3) or (code == 3 and not _is_told(self._log())):

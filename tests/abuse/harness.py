@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SECONDS = 30
 BYTES = 1_000_000_000
+_MUCH = 300_000_000  # bytes of resident memory, from which on pages that processes share are counted once
 CANARY = "canary-4f1d9c-must-not-leave"
 MARKUP = "<script>abuse()</script>"
 GOOD = "good_20191231"  # the stem of the sound file that lies beside a bad one
@@ -130,13 +131,14 @@ def _tried(case: Case, keep: Path | None) -> Verdict:
         listener = Listener()
         site = Site(top / "inside", top / "outside", listener.port)
         arguments = _laid_out(site, case)
+        links = _links(site.inside)
         watch = FolderWatch(site.outside)
         outcome = run(arguments, site.inside, top)
         seen, asked = watch.seen(), listener.close()
         problems = [*_manner(outcome), *(f"outside: {what}" for what in sorted(seen))]
         problems += [f"asked {asked} times for 127.0.0.1"] if asked else []
         problems += _addresses(top / "sockets")
-        problems += [*_leaks(site.inside, outcome), *_product(case, arguments, site.inside, outcome)]
+        problems += [*_leaks(site.inside, links, outcome), *_product(case, arguments, site.inside, outcome)]
         if keep is not None:
             (top / "outcome.txt").write_text(f"{arguments}\n{outcome}\n{problems}\n", errors="replace")
         return Verdict(case, outcome, problems)
@@ -165,6 +167,7 @@ class _Starter:
     def __init__(self) -> None:
         command = [sys.executable, "-u", Path(__file__).with_name("server.py")]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        self.process = psutil.Process(self._process.pid)
         self._read = b""
 
     def ask(self, asked: dict[str, Any]) -> int:
@@ -224,7 +227,7 @@ def _followed(pid: int, starter: _Starter, outcome: Outcome, began: float) -> No
     family: dict[int, psutil.Process] = {}
     limit = _patience()
     while not (ended := starter.answer(0.05)):
-        outcome.peak = max(outcome.peak, _memory(pid, family))
+        outcome.peak = max(outcome.peak, _memory(pid, family, starter.process))
         if outcome.peak > BYTES:
             outcome.stopped = f"took over {BYTES // 10**9} GB"
         elif time.monotonic() - began > limit:
@@ -249,24 +252,28 @@ def _patience() -> float:
     return SECONDS * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
-def _memory(pid: int, family: dict[int, psutil.Process]) -> int:
-    """Bytes of a process and its children: resident, and where that is much, shared pages counted once."""
+def _memory(pid: int, family: dict[int, psutil.Process], starter: psutil.Process) -> int:
+    """Bytes of a process and its children: resident, and from 300 MB on with shared pages counted once.
+
+    What they share with the process that started them is theirs too: its proportional share less what it has alone.
+    """
     try:
         parent = family.setdefault(pid, psutil.Process(pid))
         family |= {child.pid: child for child in parent.children(recursive=True)}
     except psutil.Error:
         return 0
-    total = _sum(family, "rss")
-    return total if total <= BYTES else min(total, _sum(family, "pss"))
-
-
-def _sum(family: dict[int, psutil.Process], kind: str) -> int:
     total = 0
     for process in family.values():
         with contextlib.suppress(psutil.Error):
-            info = process.memory_info() if kind == "rss" else process.memory_full_info()
-            total += getattr(info, kind, info.rss)
-    return total
+            total += process.memory_info().rss
+    if total <= _MUCH:
+        return total
+    started_by = starter.memory_full_info()
+    once = started_by.pss - started_by.uss
+    for process in family.values():
+        with contextlib.suppress(psutil.Error):
+            once += process.memory_full_info().pss
+    return min(total, once)
 
 
 # --- what is judged -------------------------------------------------------------------------------------------------
@@ -327,13 +334,22 @@ def _addresses(log: Path) -> Iterator[str]:
             yield f"connected to {host}"
 
 
-def _leaks(inside: Path, outcome: Outcome) -> Iterator[str]:
-    """The canary in the output or the product, and markup that a report does not escape."""
+def _links(inside: Path) -> set[Path]:
+    return {path for path in inside.rglob("*") if path.is_symlink()}
+
+
+def _leaks(inside: Path, links: set[Path], outcome: Outcome) -> Iterator[str]:
+    """The canary in the output or the product, new links out of it, and markup that a report does not escape.
+
+    Of the links of the input the canary is what would come through them.
+    """
     if CANARY in outcome.stdout + outcome.stderr:
         yield "the secret is in the output"
     for root in (inside / "work", inside / "published"):
         for path in root.rglob("*"):
-            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            if path.is_symlink():
+                if path in links or path.resolve().is_relative_to(inside):
+                    continue
                 yield f"{path.relative_to(inside)} leads outside"
             elif path.is_file() and path.stat().st_size < BYTES:
                 data = path.read_bytes()
@@ -363,10 +379,11 @@ def _product(case: Case, arguments: list[str], inside: Path, outcome: Outcome) -
         for source in entry["sources"]
     }
     ending = next(path.suffix for path in raw.iterdir() if path.name.startswith(GOOD))
-    every = {path.name for path in raw.iterdir() if path.suffix == ending}
-    lost = sorted(every - used - failed, key=ascii)
-    for name in lost[len((failed | used) - every) :]:  # a name that is no text, or no line, may be written otherwise
-        yield f"{name!a} is neither in the product nor among the failures"
+    for name in sorted((path.name for path in raw.glob(f"*{ending}")), key=ascii):
+        is_hidden = name.startswith(".")  # a pattern does not match it
+        written = os.fsencode(name).decode("utf-8", "backslashreplace")  # bytes that are no UTF-8, in JSON
+        if not is_hidden and name not in used and failed.isdisjoint({name, written}):
+            yield f"{name!a} is neither in the product nor among the failures"
     if case.keeps_good and not any(name.startswith(GOOD) for name in used):
         yield "the sound file is not in the product"
     if case.refused and any(not name.startswith(GOOD) for name in used):

@@ -9,7 +9,6 @@ upload to S3 (moto). One line each: ``kill -9: zarr 25 of 25``. The exit code is
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -20,12 +19,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from abuse.forks import load, say, start
+from abuse.forks import load, spread, start
 from abuse.products import FORMS, leftovers, product_of, under_final_names, write_profile
 from making import EPOCH, every_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 _KEYS = {
     "AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1",
@@ -41,23 +40,11 @@ def main(chosen: list[str]) -> int:
     for form in FORMS:
         if not chosen or form in chosen:
             with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-                ok &= _told(form, number, _Runs(Path(folder), form).killed)
+                ok &= spread("kill -9", form, number, _Runs(Path(folder), form).killed)
     if not chosen or "upload" in chosen:
         with tempfile.TemporaryDirectory(prefix="kills-") as folder, s3() as endpoint:
-            ok &= _told("upload", number // 2, _Uploads(Path(folder), endpoint).killed)
+            ok &= spread("kill -9", "upload", number // 2, _Uploads(Path(folder), endpoint).killed)
     return int(not ok)
-
-
-def _told(name: str, number: int, killed: Callable[[float], list[str]]) -> bool:
-    """Kills at so many moments of the time that an undisturbed command takes, spread over all of it."""
-    chance, good = random.Random(name), 0
-    for step in range(number):
-        problems = killed((step + chance.random()) / number)
-        good += not problems
-        for problem in problems:
-            say(f"kill -9: {name}, moment {step}: {problem}")
-    say(f"kill -9: {name} {good} of {number}")
-    return good == number
 
 
 class _Runs:

@@ -14,9 +14,9 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import making
 import numpy as np
 import pyproj
-import rasterio
 import yaml
 from abuse.harness import GOOD, Case, Site
 
@@ -32,18 +32,10 @@ MAIN = ["run", "profile.yaml", "--workdir", "work", "--json"]
 # --- sound files ----------------------------------------------------------------------------------------------------
 
 
-def write_tif(path: Path, values: np.ndarray | None = None, **given: Any) -> Path:
+def write_tif(path: Path, values: Any = None, **given: Any) -> Path:
     """A GeoTIFF of 64 x 64 cells of 100 m in UTM 31."""
     cells = np.random.default_rng(7).integers(0, 99, (64, 64)).astype("int16") if values is None else values
-    tags = given.pop("tags", {})
-    layout = {
-        "driver": "GTiff", "count": 1, "height": cells.shape[0], "width": cells.shape[1], "dtype": cells.dtype,
-        "nodata": -1, "crs": "EPSG:32631", "transform": rasterio.Affine(100, 0, 500_000, 0, -100, 5_000_000),
-    }  # fmt: skip
-    with rasterio.open(path, "w", **(layout | given)) as file:
-        file.write(cells, 1)
-        file.update_tags(**tags)
-    return path
+    return making.write_tif(path, cells, **given)
 
 
 def write_nc(path: Path, fmt: Any = "NETCDF4", more: Callable[[Any], None] | None = None, **given: Any) -> Path:
@@ -133,29 +125,10 @@ SOUND: dict[str, Callable[[Path], Path]] = {"tif": write_tif, "nc": write_nc, "g
 
 
 def profile_data(ending: str = "tif", target: str | None = None, **changes: Any) -> dict[str, Any]:
-    """A profile for ``raw/*``; a change is a dotted key with ``__`` for the dot, and None takes a key out."""
+    """A profile for ``raw/*``; changes as those of ``making.profile_data``."""
     times = {"from": "coordinate"} if ending != "tif" else {"from": "filename", "pattern": "*_{start:%Y%m%d}*.tif"}
-    data: dict[str, Any] = {
-        "product": {
-            "id": "demo", "title": "DEMO Product", "description": "Made for a test.", "license": "CC-BY-4.0",
-            "version": "1.0", "status": "completed",
-        },
-        "project": {"id": "demo-project"},
-        "source": {"href": f"raw/*.{ending}", "time": times},
-        "target": {"format": target or ENDINGS[ending]},
-        "store": {"href": "published"},
-    }  # fmt: skip
-    if ending == "tif":
-        data["product"]["variables"] = {"index": {"from": 1, "units": "1", "long_name": "Index"}}
-    for key, value in changes.items():
-        part = data
-        *path, last = key.split("__")
-        for name in path:
-            part = part.setdefault(name, {})
-        part[last] = value
-        if value is None:
-            del part[last]
-    return data
+    given = {"source__href": f"raw/*.{ending}", "source__time": times, "target__format": target or ENDINGS[ending]}
+    return making.profile_data(**(given | ({} if ending == "tif" else {"product__variables": None}) | changes))
 
 
 def write_profile(site: Site, data: dict[str, Any]) -> None:

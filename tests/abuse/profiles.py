@@ -180,7 +180,7 @@ _CHANGES: dict[str, dict[str, Any]] = {
 
 _SOURCES: dict[str, Any] = {
     "root": "/",
-    "stars": "/" + "*/" * 12,
+    "stars": "raw/" + "*/" * 12,
     "double-stars": "raw/" + "**/" * 15 + "*",
     "brackets": "raw/" + "[" * 5_000,
     "braces": "raw/{" + ",".join("ab" * 500) + "}" * 5,
@@ -202,7 +202,7 @@ _SOURCES: dict[str, Any] = {
     "subdataset": "GTIFF_DIR:2:raw/a.tif",
     "wms": "WMS:http://127.0.0.1:9/?request=GetMap",
     "xml": "<VRTDataset rasterXSize='1' rasterYSize='1'/>",
-    "ftp": "ftp://127.0.0.1/a.tif",
+    "ftp": "ftp://host.invalid/a.tif",
     "hdfs": "hdfs://127.0.0.1/a.tif",
     "ssh": "ssh://127.0.0.1/a.tif",
     "smb": "smb://127.0.0.1/share/a.tif",

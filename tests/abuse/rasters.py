@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import rasterio
 from abuse.harness import MARKUP, Case, Site
-from abuse.making import beside_good, damaged, flipped, overwritten, truncated, write_tif, zeros_deflated
+from abuse.making import (
+    MAIN,
+    beside_good,
+    damaged,
+    flipped,
+    overwritten,
+    profile_data,
+    truncated,
+    write_profile,
+    write_tif,
+    zeros_deflated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +46,7 @@ def cases() -> Iterator[Case]:
     yield from beside_good("tif/odd", _ODD, "tif")
     names = {ascii(name)[:60]: partial(_named, name=name) for name in _NAMES}
     yield from beside_good("tif/name", names, "tif")
+    yield Case("tif/bands-2000", _bands_planned)
 
 
 def _bytes(data: bytes) -> Callable[[Site, Path], Any]:
@@ -276,7 +288,7 @@ _ODD: dict[str, Callable[[Site, Path], Any]] = {
     "values-nan-alone": lambda _site, path: write_tif(path, np.full((64, 64), np.nan, "f4"), nodata=None),
     "nodata-alone": lambda _site, path: write_tif(path, np.full((64, 64), -1, "i2")),
     "complex": lambda _site, path: write_tif(path, np.full((64, 64), 1 + 2j, "c8"), nodata=None),
-    "bands-2000": lambda _site, path: _bands(path, 2000),
+    "bands-200": lambda _site, path: _bands(path, 200),
     "pages-20000": _pages,
     "markup-in-tags": lambda _site, path: write_tif(path, tags={"TIFFTAG_IMAGEDESCRIPTION": MARKUP, MARKUP: MARKUP}),
     "escapes-in-tags": lambda _site, path: write_tif(path, tags={"A": "\x1b[2J\x1b]0;title\x07", "B": "a\nb\rc"}),
@@ -304,8 +316,16 @@ _ODD: dict[str, Callable[[Site, Path], Any]] = {
 }
 
 
+def _bands_planned(site: Site) -> list[str]:
+    """A file of 2,000 products: what is looked at is the plan, for to make them all is work."""
+    (site.inside / "raw").mkdir()
+    _bands(site.inside / "raw" / "a_20200101.tif", 2000)
+    write_profile(site, profile_data("tif", product__variables=None))
+    return ["plan", *MAIN[1:]]
+
+
 def _bands(path: Path, count: int) -> None:
-    write_tif(path, count=count, height=4, width=4, values=np.zeros((4, 4), "i2"))
+    write_tif(path, np.zeros((count, 4, 4), "i2"))
 
 
 # --- names ----------------------------------------------------------------------------------------------------------

@@ -210,7 +210,6 @@ REFUSED: dict[str, Write] = {
     "array-link": partial(_array_link, name="t"),
     "array-link-of-latitude": partial(_array_link, name="lat"),
     "metadata-link": _metadata_link,
-    "consolidated-upwards": _consolidated_upwards,
     "pickle": _pickled,
     "pickle-of-latitude": _pickled_coordinate,
     "references": _reference,
@@ -244,6 +243,8 @@ REFUSED: dict[str, Write] = {
     ),
     "storage-transformers": _changed(storage_transformers=[{"name": "outside"}]),
 }
+
+STALE: dict[str, Write] = {"consolidated-upwards": _consolidated_upwards}  # sound, but for metadata that none needs
 
 
 def _attributes(**attrs: Any) -> Write:
@@ -294,7 +295,7 @@ def _text_coordinate(_site: Site, path: Path) -> None:
     made.attrs["long_name"] = "name of the row"
 
 
-_ODD: dict[str, Write] = {
+_ODD: dict[str, Write] = STALE | {
     "link-to-itself": _link_to_itself,
     "nodes-3000": _many_nodes,
     "blosc-of-lies": _blosc_of_lies,

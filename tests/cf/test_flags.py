@@ -64,7 +64,7 @@ def test_tags_of_a_geotiff_hold_flags_too(tmp_path: Path) -> None:
     tags = {"flag_values": "1, 2", "flag_meanings": "water tree_cover"}
     path = make_tiff(tmp_path / "a.tif", COVER, band_tags=tags, descriptions=["cover"])
     profile = profile_of(path, time={"start": "2020", "end": "2020"})
-    assert planned(profile).jobs[0].options["resampling"] == "mode"
+    assert planned(profile).jobs[0].cog.resampling == "mode"
     (variable,) = run(profile, tmp_path / "out").one.variables
     assert [item["name"] for item in variable.classes] == ["water", "tree_cover"]
 

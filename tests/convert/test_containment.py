@@ -24,7 +24,7 @@ from earthcode_pack.profile import load_profile
 from earthcode_pack.sources.discover import discover
 from earthcode_pack.starter import starter_profile
 from earthcode_pack.storage.containment import refuse_values_elsewhere
-from earthcode_pack.storage.zarr_codecs import local_documents, refuse_codecs_that_run_code
+from earthcode_pack.storage.zarr_codecs import local_documents, refuse_undecodable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -261,7 +261,18 @@ def test_words_that_only_mention_pickle(tmp_path: Path) -> None:
     store = make_zarr(tmp_path / "a.zarr")
     told = json.loads((store / "zarr.json").read_text())
     (store / "zarr.json").write_text(json.dumps(told | {"attributes": {"title": "made of pickle files"}}))
-    refuse_codecs_that_run_code(local_documents(store), store.name)
+    refuse_undecodable(local_documents(store), store.name)
+
+
+def test_storage_transformer_that_zarr_python_passes_over(tmp_path: Path) -> None:
+    store = make_zarr(tmp_path / "a.zarr")
+    name = next(path for path in sorted(store.glob("*/zarr.json")))
+    told = json.loads(name.read_text())
+    name.write_text(json.dumps(told | {"storage_transformers": [{"name": "odd", "must_understand": False}]}))
+    refuse_undecodable(local_documents(store), store.name)
+    name.write_text(json.dumps(told | {"storage_transformers": [{"name": "odd"}]}))
+    with pytest.raises(Unreadable, match=r"a\.zarr: .*zarr\.json names the storage transformer odd"):
+        refuse_undecodable(local_documents(store), store.name)
 
 
 # --- what is no file ------------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def test_a_profile_that_asks_for_a_mean_is_warned(tmp_path: Path, resampling: st
     path = make_tiff(tmp_path / "a.tif", NORTHERLY[0].astype("int16"), nodata=-1)
     described = {"v": {"from": 1, **words}}
     profile = profile_of(path, time=PERIOD, described=described, resampling=resampling)
-    assert planned(profile).jobs[0].options["resampling"] == resampling
+    assert planned(profile).jobs[0].cog.resampling == resampling
     notes = [note for s in discover(profile, IdentityCache(tmp_path / "i.json")).sources for note in s.notes]
     warned = [note for note in notes if note.rule == "COG-CIRCULAR"]
     assert bool(warned) == (words is WIND)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from earthcode_pack import convert
 from earthcode_pack.checks.equality import compare, compare_masks
-from earthcode_pack.convert.blosc import Blosc
 from earthcode_pack.convert.work import Record
+from earthcode_pack.convert.zarr.objects import Blosc
 from earthcode_pack.errors import NotEqual
 from earthcode_pack.execution import threads as parallel
 from earthcode_pack.files import write_atomic
@@ -106,7 +106,7 @@ def parts(profile: Any, root: Path) -> tuple[Any, list[Any], Path]:
 
 
 def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from earthcode_pack.plan import regions
+    from earthcode_pack.convert.cube import encoding as regions
 
     monkeypatch.setattr(regions, "GROW", 4 * 12 * 4)
     profile = profile_of(make_nc(tmp_path / "a.nc", ramp(20, 3, 4), times=range(20)), "zarr", chunks={"time": 2})

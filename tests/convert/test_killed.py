@@ -24,7 +24,8 @@ import sys
 from pathlib import Path
 from earthcode_pack import storage
 from earthcode_pack.bundle import Bundle
-from earthcode_pack.convert import netcdf, zarr
+from earthcode_pack.convert.netcdf import writer as netcdf
+from earthcode_pack.convert.zarr import writer as zarr
 from earthcode_pack.run.execute import execute
 from earthcode_pack.model import Plan
 from earthcode_pack.profile import load_profile

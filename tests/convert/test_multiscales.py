@@ -16,8 +16,8 @@ from making import cube_profile, errors, every_file, write_cube
 
 from earthcode_pack import convert
 from earthcode_pack.checks import check
-from earthcode_pack.convert.multiscales import add_levels
-from earthcode_pack.convert.pyramid import coarsen, levels_of
+from earthcode_pack.convert.zarr.multiscales import add_levels
+from earthcode_pack.convert.zarr.pyramid import coarsen, levels_of
 from earthcode_pack.pipeline import prepare
 
 if TYPE_CHECKING:
@@ -379,7 +379,7 @@ def test_a_finish_that_was_killed_is_done_again(tmp_path: Path, version: int) ->
     (store / "1" / "sst" / (".zarray" if version == 2 else "zarr.json")).write_text("{")
     add_levels(store, job)
     assert every_file(store) == whole
-    narrow = job.model_copy(update={"options": job.options | {"region_bytes": 2**10}})
+    narrow = job.model_copy(update={"options": job.zarr.model_copy(update={"region_bytes": 2**10})})
     add_levels(store, narrow)
     assert every_file(store) == whole
 

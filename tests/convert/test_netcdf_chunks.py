@@ -17,15 +17,13 @@ from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earthcode_pack.convert import netcdf, netcdf_chunks
-from earthcode_pack.convert.cube import CubeVariable
-from earthcode_pack.convert.deflated import deflated
-from earthcode_pack.convert.netcdf_chunks import Chunks, Written, disk_type, reserve
-from earthcode_pack.convert.packing import Packing
-from earthcode_pack.convert.turns import in_turn
+from earthcode_pack.convert.cube.variables import CubeVariable, Packing
+from earthcode_pack.convert.netcdf import chunks as netcdf_chunks
+from earthcode_pack.convert.netcdf import writer as netcdf
+from earthcode_pack.convert.netcdf.chunks import Chunks, Written, deflate_chunk, disk_type, ordered_map, reserve
 from earthcode_pack.errors import NotEqual
 from earthcode_pack.execution.threads import cores
-from earthcode_pack.model import Job
+from earthcode_pack.model import Job, NetcdfEncoding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +34,8 @@ TYPES = ["bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
 def chunks_of(values: np.ndarray, chunks: tuple[int, ...], fill: Any, level: int = 4) -> Chunks:
     dims = [f"d{n}" for n in range(values.ndim)]
     variable = CubeVariable("v", dict(zip(dims, values.shape, strict=True)), Packing(values.dtype.name, True, fill), ())
-    options = {"chunks": {"v": dict(zip(dims, chunks, strict=True))}, "level": level, "time": None}
+    by_dim = dict(zip(dims, chunks, strict=True))
+    options = NetcdfEncoding(chunks={"v": by_dim}, level=level, time=None, regions={"v": by_dim}, region_bytes=2**20)
     return Chunks(variable, Job.model_construct(key="k.nc", options=options), "/v")
 
 
@@ -80,7 +79,7 @@ def test_hdf5_reads_what_was_written(tmp_path_factory: pytest.TempPathFactory, a
         assert file["v"][...].tobytes() == values.tobytes()
     with h5netcdf.File(path, "r") as file:
         assert np.asarray(file["v"][...]).tobytes() == values.tobytes()
-    assert (known.cells, known.tally.total) == (values.size, values.size)
+    assert (known.cells, known.statistics.total) == (values.size, values.size)
     every.compare(path, known, {})
 
 
@@ -118,9 +117,9 @@ def test_the_source_spoilt_between_reading_and_writing_is_found(
     def spoilt(chunk: np.ndarray, level: int) -> bytes:
         chunk = chunk.copy()
         chunk.flat[5] ^= 1
-        return deflated(chunk, level)
+        return deflate_chunk(chunk, level)
 
-    monkeypatch.setattr(netcdf_chunks, "deflated", spoilt)
+    monkeypatch.setattr(netcdf_chunks, "deflate_chunk", spoilt)
     source = make_nc(tmp_path / "a.nc", ramp(2, 3, 4), times=range(2))
     made = run(profile_of(source, "netcdf"), tmp_path / "out")
     assert "sst[[0, 2], [0, 3], [0, 4]]: 1 of 24 values differ, the first at (0, 1, 1)" in made.error
@@ -130,7 +129,7 @@ def test_the_source_spoilt_between_reading_and_writing_is_found(
 @pytest.mark.parametrize("level", [1, 6, 7, 9])
 def test_higher_levels_are_not_larger(level: int) -> None:
     chunk = np.random.default_rng(3).normal(280, 5, (30, 50, 50)).round(1).astype("f4").view("u4")
-    assert len(deflated(chunk, 9)) <= len(deflated(chunk, level)) <= len(deflated(chunk, 1))
+    assert len(deflate_chunk(chunk, 9)) <= len(deflate_chunk(chunk, level)) <= len(deflate_chunk(chunk, 1))
 
 
 # --- the file -------------------------------------------------------------------------------------------------------
@@ -247,7 +246,7 @@ def test_results_come_in_order_and_few_are_ahead() -> None:
         return number * 2
 
     taken = []
-    for result in in_turn(work, range(200)):
+    for result in ordered_map(work, range(200)):
         taken.append(result)
         assert len(begun) <= len(taken) + 2 * cores()
     assert taken == [2 * number for number in range(200)]
@@ -261,5 +260,5 @@ def test_an_error_ends_the_turns() -> None:
         return 1 // (3 - number)
 
     with pytest.raises(ZeroDivisionError):
-        list(in_turn(work, range(1000)))
+        list(ordered_map(work, range(1000)))
     assert len(begun) < 50

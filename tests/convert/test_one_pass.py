@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from rasterio.enums import ColorInterp
 from rio_cogeo.cogeo import cog_validate
 
-from earthcode_pack.convert import tiff
-from earthcode_pack.convert.tiff import onepass
-from earthcode_pack.convert.tiff.overviews import level_shapes
+from earthcode_pack.convert.cog import onepass
+from earthcode_pack.convert.cog import writer as tiff
+from earthcode_pack.convert.cog.overviews import level_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -299,7 +299,7 @@ def test_masks_are_left_to_gdal(tmp_path: Path) -> None:
 
 
 def test_big_tiff_where_four_gigabytes_do_not_suffice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("earthcode_pack.convert.tiff.layout._LARGEST_CLASSIC", 1000)
+    monkeypatch.setattr("earthcode_pack.convert.cog.tiff_file._LARGEST_CLASSIC", 1000)
     values = field("uint16", (700, 800), 0)
     made = run(profile_of(make_tiff(tmp_path / "a.tif", values, nodata=0), time=PERIOD, blocksize=256), tmp_path / "o")
     assert made.path.read_bytes()[:4] == b"II+\0"
@@ -314,7 +314,7 @@ def test_big_tiff_where_four_gigabytes_do_not_suffice(tmp_path: Path, monkeypatc
 def test_tiles_that_do_not_stay_in_memory(
     both: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    monkeypatch.setattr("earthcode_pack.convert.tiff.layout._IN_MEMORY", limit)
+    monkeypatch.setattr("earthcode_pack.convert.cog.tiff_file._IN_MEMORY", limit)
     fast, slow = both(make_tiff(tmp_path / "a.tif", field("uint16", (700, 800), 0), nodata=0), blocksize=256)
     assert_same(fast, slow)
 
@@ -328,8 +328,8 @@ def test_a_wrong_tile_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             tile[3, 5, 0] += 1
         return tile
 
-    cut = onepass.cut
-    monkeypatch.setattr(onepass, "cut", spoilt)
+    cut = onepass.cut_tile
+    monkeypatch.setattr(onepass, "cut_tile", spoilt)
     values = field("uint16", (700, 800), None)
     values[256] = 77
     made = run(profile_of(make_tiff(tmp_path / "a.tif", values), time=PERIOD, blocksize=256), tmp_path / "o")

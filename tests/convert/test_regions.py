@@ -21,20 +21,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earthcode_pack import convert
-from earthcode_pack.convert import held as room
-from earthcode_pack.convert import pieces
-from earthcode_pack.convert.chunks import job_regions
-from earthcode_pack.convert.cube import cube_variable, read_block
-from earthcode_pack.convert.fetched import local_sources
+from earthcode_pack.convert.cube import encoding as regions
+from earthcode_pack.convert.cube import region_reader as pieces
+from earthcode_pack.convert.cube import regions as cube_regions
+from earthcode_pack.convert.cube.chunks import job_regions
+from earthcode_pack.convert.cube.regions import Spill, blocks_of
+from earthcode_pack.convert.cube.variables import cube_variable, read_block
+from earthcode_pack.convert.local_inputs import local_sources
 from earthcode_pack.convert.read import values as values_module
 from earthcode_pack.convert.read.kept import Kept
 from earthcode_pack.convert.read.stored import Chunked
-from earthcode_pack.convert.regions import blocks_of
-from earthcode_pack.convert.spill import Spill
 from earthcode_pack.convert.work import Record
 from earthcode_pack.errors import NotEqual, OutsideError, Unreadable
 from earthcode_pack.execution.threads import in_pool
-from earthcode_pack.plan import regions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +96,7 @@ def cube(job: Job, scratch: Path, name: str = "sst") -> np.ndarray:
     """The whole variable, every cell of which came exactly once, in whole write units."""
     variable = cube_variable(name, job)
     out, times = np.zeros(tuple(variable.sizes.values()), variable.dtype), np.zeros(tuple(variable.sizes.values()), int)
-    unit = (job.options.get("shards") or job.options["chunks"])[name]
+    unit = job.cube.write_unit(name)
     for region, block in blocks(job, scratch, name):
         assert list(region) == list(variable.sizes)
         assert block.flags.c_contiguous
@@ -185,7 +184,7 @@ def region(sizes: tuple[int, ...], source: tuple[int, ...], unit: tuple[int, ...
         file.createVariable("crs", "i4", ()).setncatts({"crs_wkt": "EPSG:4326"})
         more(file)
     units = dict(zip(dims, unit, strict=True))
-    return job_of(path, chunks=units, select=["v"], **given).options["regions"]["v"]
+    return job_of(path, chunks=units, select=["v"], **given).cube.regions["v"]
 
 
 @pytest.mark.parametrize(
@@ -243,14 +242,14 @@ def test_what_memory_does_not_hold_is_spilt(
     values = make_files(tmp_path / "raw", [list(range(20))], 40, 50, source)
     small(monkeypatch, limit := 40_000)  # of 160,000
     job = job_of(tmp_path / "raw" / "*.nc", chunks=dict(zip(("time", "lat", "lon"), unit, strict=True)))
-    read, sizes = convert.regions.read_block, []
+    read, sizes = cube_regions.read_block, []
 
     def noted(*given: Any) -> np.ndarray:
         block = read(*given)
         sizes.append(block.nbytes)
         return block
 
-    monkeypatch.setattr(convert.regions, "read_block", noted)
+    monkeypatch.setattr(cube_regions, "read_block", noted)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     assert np.array_equal(cube(job, scratch), values)
@@ -265,7 +264,7 @@ def test_memory_is_used_again_but_not_after_a_failure(tmp_path: Path) -> None:
     make_files(tmp_path, [list(range(4))], 40, 50, (1, 40, 50))
     job = job_of(tmp_path / "*.nc", chunks={"time": 2})
     variable = cube_variable("sst", job)
-    job.options["regions"]["sst"] = {"time": 2, "lat": 40, "lon": 50}
+    job.cube.regions["sst"] = {"time": 2, "lat": 40, "lon": 50}
     places, failing = [], tmp_path / "00.nc"
     with local_sources(job.inputs) as paths:
         for part in job_regions(variable.sizes, job, "sst"):
@@ -275,7 +274,7 @@ def test_memory_is_used_again_but_not_after_a_failure(tmp_path: Path) -> None:
         failing.write_bytes(failing.read_bytes()[:-4000])
         with pytest.raises(Unreadable):
             list(blocks_of(variable, part, job, paths, tmp_path))
-    assert convert.regions._SPARE == []
+    assert cube_regions._SPARE == []
 
 
 def test_a_scratch_file_takes_the_bytes_of_one_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,14 +314,14 @@ def test_room_of_a_part_that_failed_is_free_while_its_failure_is_known(
     make_files(tmp_path / "raw", [list(range(20))], 40, 50, (1, 40, 50))
     job = job_of(tmp_path / "raw" / "*.nc", fmt, chunks={"time": 20, "lat": 10, "lon": 10})
     part = convert.begin(job, tmp_path / "work")[0]
-    budget = room._budget(min(room._LIMIT, job.options["region_bytes"]))
+    budget = cube_regions._budget(min(cube_regions._LIMIT, job.cube.region_bytes))
 
     def full(*_: Any, **__: Any) -> None:
         assert budget._taken > 0
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as now:
-        place = {"zarr": "zarr.write_unit", "netcdf": "netcdf_chunks.Chunks._put"}[fmt]
+        place = {"zarr": "zarr.writer.write_unit", "netcdf": "netcdf.chunks.Chunks._put"}[fmt]
         now.setattr(f"earthcode_pack.convert.{place}", full)
         with pytest.raises(OutsideError, match="the disk is full") as failure:
             convert.write(part)
@@ -350,7 +349,7 @@ def test_chunks_that_reach_into_the_next_region_are_decoded_once(
     small(monkeypatch, MIB)
     of_others = pieces._LAYERS.kept  # what a test that stopped half-way has left
     job = job_of(tmp_path / "*.nc", chunks={"time": 30, "lat": 3, "lon": 2})
-    assert job.options["regions"]["sst"] == {"lat": 3, "lon": 4, "time": 30}
+    assert job.cube.regions["sst"] == {"lat": 3, "lon": 4, "time": 30}
     assert np.array_equal(cube(job, tmp_path), values)
     assert decoded.often == {1}
     assert len(decoded) == (4 + 4 + 4) * 4

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earthcode_pack.convert.histogram import least_exponent
-from earthcode_pack.convert.statistics import Tally, tally
+from earthcode_pack.convert.statistics import RunningStatistics, least_exponent, statistics_of
 
 
 def said_by_numpy(values: np.ndarray, nodata: float | None, hidden: np.ndarray | None) -> dict[str, float]:
@@ -57,9 +56,9 @@ def test_blocks_add_up_to_the_whole(  # noqa: PLR0917 - drawn
     hidden = rng.random(size) < 0.2 if is_hidden else None
     cut = size // 3
     parts = [slice(0, cut), slice(cut, size)]
-    sums = Tally()
+    sums = RunningStatistics()
     for part in parts:
-        sums += tally(values[part], nodata, None if hidden is None else hidden[part])
+        sums += statistics_of(values[part], nodata, None if hidden is None else hidden[part])
     expected = said_by_numpy(values, nodata, hidden)
     assert (sums.total, sums.count) == (size, expected["count"])
     if sums.count:
@@ -74,11 +73,11 @@ def test_a_spike_and_a_large_offset_cancel_nothing_out() -> None:
     """The first value is far from all others, which lie far from zero and close together."""
     values = 1e8 + np.arange(200_000) % 2
     values[0] = -1e12
-    found = tally(values, -1e12).statistics(None, None)
+    found = statistics_of(values, -1e12).statistics(None, None)
     assert found is not None
     assert found.mean == pytest.approx(1e8 + 0.5, abs=1e-5)
     assert found.stddev == pytest.approx(0.5, rel=1e-6)
-    with_spike = tally(values, None).statistics(None, None)
+    with_spike = statistics_of(values, None).statistics(None, None)
     assert with_spike is not None
     assert with_spike.stddev == pytest.approx(float(values.std()), rel=1e-9)
 
@@ -86,7 +85,7 @@ def test_a_spike_and_a_large_offset_cancel_nothing_out() -> None:
 def test_the_bits_of_what_is_missing_do_not_matter() -> None:
     odd = np.array([0x7FC00001, 0xFFC00000, 0x7F800000], "uint32").view("float32")  # two NaN and infinity
     values = np.concatenate([np.full(50, 2.5, "float32"), odd, np.full(50, 3.5, "float32")])
-    found = tally(values, float("nan"))
+    found = statistics_of(values, float("nan"))
     assert (found.count, found.minimum, found.maximum, found.mean) == (100, 2.5, 3.5, 3.0)
 
 
@@ -104,7 +103,7 @@ def by_definition(values: np.ndarray, exponent: int) -> dict[int, int]:
     return found
 
 
-def bins_of(sums: Tally) -> dict[int, int]:
+def bins_of(sums: RunningStatistics) -> dict[int, int]:
     assert sums.bins is not None
     first = sums.bins.frame.first
     return {first + n: count for n, count in enumerate(sums.bins.counts.tolist()) if count}
@@ -124,9 +123,9 @@ def test_a_histogram_is_that_of_the_whole_however_it_is_cut(
     drawn = rng.standard_normal(size) * scale + offset
     ends = np.iinfo(dtype) if dtype[0] in "ui" else np.finfo(dtype) if dtype[0] == "f" else np.iinfo("uint8")
     values = drawn.clip(max(float(ends.min), -1e15), min(float(ends.max), 1e15)).astype(dtype)
-    parts = [tally(part, None) for part in np.split(values, np.sort(rng.integers(0, size, 5)))]
+    parts = [statistics_of(part, None) for part in np.split(values, np.sort(rng.integers(0, size, 5)))]
     parts = [parts[n] for n in rng.permutation(len(parts))]
-    whole, joined = tally(values, None), sum(parts, Tally())
+    whole, joined = statistics_of(values, None), sum(parts, RunningStatistics())
     assert joined.bins == whole.bins
     assert whole.bins is not None
     exponent = whole.bins.frame.exponent
@@ -139,7 +138,7 @@ def test_a_histogram_is_that_of_the_whole_however_it_is_cut(
 
 def test_a_histogram_leaves_out_what_is_missing() -> None:
     values = np.repeat(np.array([1.5, np.nan, -3, 7, np.inf, -99], "float32"), 70_000)
-    sums = tally(values, -99.0, np.repeat([False, False, False, True, False, False], 70_000))
+    sums = statistics_of(values, -99.0, np.repeat([False, False, False, True, False, False], 70_000))
     found = sums.statistics(None, None)
     assert found is not None
     assert found.histogram is not None
@@ -149,7 +148,7 @@ def test_a_histogram_leaves_out_what_is_missing() -> None:
 
 def test_bytes_are_counted_one_by_one() -> None:
     values = np.array([[0, 1, 1, 255], [3, 3, 3, 0]], "uint8")
-    found = tally(values, 255).statistics(None, None)
+    found = statistics_of(values, 255).statistics(None, None)
     assert found is not None
     assert found.histogram is not None
     assert found.histogram.model_dump() == {"minimum": 0, "maximum": 4, "counts": (2, 2, 0, 3)}
@@ -157,7 +156,7 @@ def test_bytes_are_counted_one_by_one() -> None:
 
 
 def test_edges_are_unpacked_and_a_negative_scale_turns_them() -> None:
-    sums = tally(np.array([0, 0, 2], "int16"), None)
+    sums = statistics_of(np.array([0, 0, 2], "int16"), None)
     found = sums.statistics(0.5, 10)
     turned = sums.statistics(-0.5, 10)
     assert found is not None
@@ -171,22 +170,22 @@ def test_edges_are_unpacked_and_a_negative_scale_turns_them() -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32"])
 def test_names_of_classes_are_counted_each_by_itself(dtype: str) -> None:
     values = np.array([111, 112, 112, 0, 112], dtype)
-    sums = tally(values[:2], 0, categorical=True) + tally(values[2:], 0, categorical=True)
+    sums = statistics_of(values[:2], 0, categorical=True) + statistics_of(values[2:], 0, categorical=True)
     found = sums.statistics(None, None)
     assert found is not None
     assert found.values == ((111, 1), (112, 3))
 
 
 def test_classes_far_apart_lie_in_no_bins() -> None:
-    found = tally(np.array([111, 523, 523], "int16"), None, categorical=True).statistics(None, None)
+    found = statistics_of(np.array([111, 523, 523], "int16"), None, categorical=True).statistics(None, None)
     assert found is not None
     assert (found.values, found.histogram) == (((111, 1), (523, 2)), None)
 
 
 def test_more_than_256_classes_are_not_listed_in_any_order() -> None:
-    sums = [tally(np.arange(n, n + 100, dtype="int16"), None, categorical=True) for n in (0, 100, 200)]
+    sums = [statistics_of(np.arange(n, n + 100, dtype="int16"), None, categorical=True) for n in (0, 100, 200)]
     for order in ((0, 1, 2), (2, 0, 1)):
-        whole = sum((sums[n] for n in order), Tally())
+        whole = sum((sums[n] for n in order), RunningStatistics())
         assert whole.distinct is None
         found = whole.statistics(None, None)
         assert found is not None
@@ -194,9 +193,11 @@ def test_more_than_256_classes_are_not_listed_in_any_order() -> None:
 
 
 def test_a_tally_reads_back_from_its_json_and_one_of_before_adds_up() -> None:
-    sums = tally(np.array([1, 2, 300], "int16"), None, categorical=True)
-    assert Tally.from_json(sums.to_json()) == sums
-    old = Tally.from_json('{"total": 1, "count": 1, "minimum": 5, "maximum": 5, "mean": 5, "deviations": 0}')
+    sums = statistics_of(np.array([1, 2, 300], "int16"), None, categorical=True)
+    assert RunningStatistics.from_json(sums.to_json()) == sums
+    old = RunningStatistics.from_json(
+        '{"total": 1, "count": 1, "minimum": 5, "maximum": 5, "mean": 5, "deviations": 0}'
+    )
     assert (old + sums).bins is None
     assert (old + sums).count == 4
 
@@ -204,7 +205,7 @@ def test_a_tally_reads_back_from_its_json_and_one_of_before_adds_up() -> None:
 def test_all_of_float64_is_no_bin_and_no_crash() -> None:
     values = np.array([-1.7e308, 1.7e308, 5e-324, 0.0, np.nan])
     for some in (values, values[:-1]):
-        sums = tally(some, None)
+        sums = statistics_of(some, None)
         assert sums.bins is not None
         assert int(sums.bins.counts.sum()) == 4
         assert sums.statistics(None, None) is None  # the squares pass float64
@@ -212,6 +213,6 @@ def test_all_of_float64_is_no_bin_and_no_crash() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 5.0, -1e-3, 1e300])
 def test_a_constant_lies_in_one_bin(value: float) -> None:
-    sums = tally(np.full(1000, value), None)
+    sums = statistics_of(np.full(1000, value), None)
     assert sums.bins is not None
     assert sums.bins.counts.tolist() == [1000]

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from making import every_file
 from zarr.codecs import GzipCodec
 
-from earthcode_pack.convert import zarr as module
-from earthcode_pack.convert.statistics import Tally, tally
-from earthcode_pack.convert.zarr_units import Form, compare_unit, form_of, write_unit
+from earthcode_pack.convert.statistics import RunningStatistics, statistics_of
+from earthcode_pack.convert.zarr import writer as module
+from earthcode_pack.convert.zarr.objects import StoredForm, compare_unit, form_of, write_unit
 from earthcode_pack.errors import NotEqual
 
 if TYPE_CHECKING:
@@ -28,16 +28,18 @@ TYPES = ["bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
 ODD_NAN = {4: 0x7FC00001, 8: 0x7FF8000000000001}
 
 
-def count(cells: np.ndarray) -> Tally:
-    return tally(cells, None)
+def count(cells: np.ndarray) -> RunningStatistics:
+    return statistics_of(cells, None)
 
 
 def create(path: Path, values: np.ndarray, **how: Any) -> zarr.Array[Any]:
     version = how["zarr_format"]
-    return zarr.create_array(path, shape=values.shape, dtype=values.dtype, compressors=module._codec(version), **how)
+    return zarr.create_array(
+        path, shape=values.shape, dtype=values.dtype, compressors=module.compressor(version), **how
+    )
 
 
-def units(form: Form, values: np.ndarray) -> list[tuple[tuple[int, ...], np.ndarray]]:
+def units(form: StoredForm, values: np.ndarray) -> list[tuple[tuple[int, ...], np.ndarray]]:
     grid = [range(-(-size // unit)) for size, unit in zip(values.shape, form.unit, strict=True)]
     return [
         (index, values[tuple(slice(i * n, (i + 1) * n) for i, n in zip(index, form.unit, strict=True))])
@@ -45,7 +47,7 @@ def units(form: Form, values: np.ndarray) -> list[tuple[tuple[int, ...], np.ndar
     ]
 
 
-def made(path: Path, values: np.ndarray, **how: Any) -> Form:
+def made(path: Path, values: np.ndarray, **how: Any) -> StoredForm:
     form = form_of(create(path, values, **how), path)
     assert form is not None
     for index, cells in units(form, values):
@@ -53,7 +55,7 @@ def made(path: Path, values: np.ndarray, **how: Any) -> Form:
     return form
 
 
-def compare_all(form: Form, values: np.ndarray) -> None:
+def compare_all(form: StoredForm, values: np.ndarray) -> None:
     for index, cells in units(form, values):
         compare_unit(form, cells, index, "here")
 
@@ -190,9 +192,9 @@ def test_statistics_are_of_the_cells_and_not_of_what_fills_them_up(tmp_path: Pat
 STRANGE: list[tuple[str, dict[str, Any]]] = [
     ("gzip", {"compressors": (GzipCodec(),), "zarr_format": 3}),
     ("none", {"compressors": None, "zarr_format": 3}),
-    ("F order", {"compressors": module._codec(2), "zarr_format": 2, "order": "F"}),
-    ("big endian", {"compressors": module._codec(2), "zarr_format": 2, "dtype": ">f4"}),
-    ("no dimension", {"compressors": module._codec(2), "zarr_format": 2, "shape": (), "chunks": ()}),
+    ("F order", {"compressors": module.compressor(2), "zarr_format": 2, "order": "F"}),
+    ("big endian", {"compressors": module.compressor(2), "zarr_format": 2, "dtype": ">f4"}),
+    ("no dimension", {"compressors": module.compressor(2), "zarr_format": 2, "shape": (), "chunks": ()}),
 ]
 
 
@@ -205,7 +207,7 @@ def test_what_is_left_to_zarr_python(tmp_path: Path, how: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("fill", [np.float32("nan"), np.float32(-9)])
 def test_another_codec_goes_through_zarr_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fill: Any) -> None:
-    monkeypatch.setattr(module, "_codec", lambda *_: (GzipCodec(),))
+    monkeypatch.setattr(module, "compressor", lambda *_: GzipCodec())
     values = ramp(4, 3, 4)
     values[2:] = fill
     values[3, 0, :1].view("u4")[...] = ODD_NAN[4]

@@ -16,7 +16,7 @@ from making import cube_profile, every_file, profile_of, sample, write_cube, wri
 from shapely.geometry import Point, box, shape
 from stac_schemas import complaints
 
-from earthcode_pack.describe import describe
+from earthcode_pack.describe import Describing
 from earthcode_pack.describe.item import Thumbnail
 from earthcode_pack.describe.stac import EXTENSIONS
 from earthcode_pack.model import Artifact, Dimension, File, Grid, Histogram, Period, Statistics, WrittenVariable
@@ -36,6 +36,12 @@ def valid(schemas: Path) -> Any:
         assert [(document["id"], *found) for document in documents if (found := complaints(document, schemas))] == []
 
     return assert_valid
+
+
+def describe(*args):
+    describing = Describing(*args)
+    items = list(describing.items())
+    return describing.collection(), items
 
 
 def read(bundle: Bundle) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -8,8 +8,8 @@ import pytest
 from clockless import LONG, until
 
 import earthcode_flows.package
-from earthcode_flows.logs import logs_to_prefect
-from earthcode_flows.package import Unfinished, batch, package, publish
+from earthcode_flows.package import IncompleteProduct, batch, package, publish
+from earthcode_flows.show import logs_to_prefect
 from earthcode_pack import pipeline
 from earthcode_pack.errors import NotApproved, ProfileError
 from earthcode_pack.execution import waiting
@@ -91,7 +91,7 @@ def test_a_source_that_fails_fails_the_run_and_nothing_is_published(profile, tmp
     state = package(profile, base=str(tmp_path), return_state=True)
     assert state.type.value == "FAILED"
     assert "ndvi_20210701.tif" in state.message
-    with pytest.raises(Unfinished, match="ndvi_20210701") as caught:
+    with pytest.raises(IncompleteProduct, match="ndvi_20210701") as caught:
         state.result()
     assert caught.value.summary.items == 2
     (failure,) = table(artifacts_of(run_of(state).id), "demo-ndvi-failures")

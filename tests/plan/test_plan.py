@@ -156,7 +156,7 @@ def test_a_time_that_one_variable_lacks(tmp_path: Path) -> None:
 def test_chunks(tmp_path: Path, rule: Any, chunks: tuple[int, ...] | None) -> None:
     path = make_nc(tmp_path / "a.nc", np.zeros((20, 300, 400), "f8"), times=range(20))
     (job,) = planned(profile_of(path, "zarr", chunks=rule)).jobs
-    made = tuple(job.options["chunks"]["sst"].values())
+    made = tuple(job.cube.chunks["sst"].values())
     assert made == chunks or chunks is None
     assert np.prod(made) * 8 <= 2 * 16 * 2**20
     if rule == "time-series":
@@ -226,4 +226,4 @@ def test_plan_with_nan_is_json_and_back(tmp_path: Path) -> None:
 def test_memory_of_a_worker_bounds_what_it_has_in_hand(tmp_path: Path, limit: str | int | None, mebibytes: int) -> None:
     profile = profile_of(make_nc(tmp_path / "a.nc", ramp(3, 3, 4), times=range(3)), "zarr")
     limited = profile.model_copy(update={"compute": profile.compute.model_copy(update={"memory_limit": limit})})
-    assert planned(limited).jobs[0].options["region_bytes"] == mebibytes * 2**20
+    assert planned(limited).jobs[0].cube.region_bytes == mebibytes * 2**20

@@ -105,11 +105,11 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     import earthcode_pack.catalogs.prr.catalogued
     import earthcode_pack.catalogs.prr.http_client
     import earthcode_pack.storage.s3
-    from earthcode_pack.storage.retry import Patience
+    from earthcode_pack.storage.retry import RetryPolicy
 
-    hurried = Patience(seconds=LONG, attempts=3, first=0.01, longest=0.02)
+    hurried = RetryPolicy(seconds=LONG, attempts=3, first=0.01, longest=0.02)
     monkeypatch.setattr(earthcode_pack.catalogs.prr.http_client, "PATIENCE", hurried)
-    settings = earthcode_pack.storage.s3.Settings(patience=hurried, first_contact=hurried)
+    settings = earthcode_pack.storage.s3.Settings(policy=hurried, first_contact=hurried)
     monkeypatch.setattr(earthcode_pack.storage.s3.Settings, "within", lambda _seconds: settings)
     monkeypatch.setattr(earthcode_pack.catalogs.prr.catalogued, "POLL", 0.05)
 

@@ -30,7 +30,7 @@ class Meanwhile(Watched):
 
     def __init__(self, bundle: Bundle, before: str | int, happens: Callable[[], object]) -> None:
         super().__init__(store_of(bundle))
-        self.most, self._before, self._happens = 1, before, happens
+        self.max_concurrency, self._before, self._happens = 1, before, happens
 
     def put(self, local: Path, key: str, **more: Any) -> Any:
         if self._before in (len(self.put_keys), key.removeprefix(PREFIX)):

@@ -19,7 +19,7 @@ from earthcode_pack.pipeline import open_bundle, prepare, publish
 from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.run.workspace import Workspace
 from earthcode_pack.storage import Folder, Store, open_store
-from earthcode_pack.storage.stores import now
+from earthcode_pack.storage.base import now
 from earthcode_pack.upload import clean_store, worker
 from earthcode_pack.upload.compare import place_name
 from earthcode_pack.upload.early import Ahead
@@ -40,7 +40,7 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four scenes and a cube; the parts of jobs are made as if elsewhere, one after the other."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", EPOCH)
     monkeypatch.setenv("EARTHCODE_PACK_SCRATCH", str(tmp_path / "machine"))
-    monkeypatch.setattr("earthcode_pack.convert.afar.here", lambda _url: None)
+    monkeypatch.setattr("earthcode_pack.convert.remote_part.here", lambda _url: None)
     monkeypatch.setattr("earthcode_pack.execution.mapper.cores", lambda: 1)
     for day in range(1, 5):
         write_tif(tmp_path / "raw" / f"a_2020010{day}.tif", np.full((16, 20), day, "int16"))

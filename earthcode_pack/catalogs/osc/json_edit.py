@@ -1,4 +1,4 @@
-"""The smallest change of a JSON text: key order, indentation, escapes, blanks and line ends stay where nothing changed.
+"""Edits JSON text with the smallest change: key order, indentation, escapes, blanks and line ends stay.
 
 A reviewer reads the diff, and three hundred of the catalogue's files would not survive ``json.dumps``.
 """
@@ -19,7 +19,7 @@ _IDENTITY = ("href", "id", "name", "scheme", "title")  # what tells one object o
 
 
 def edit_json(text: str, new: Any) -> str:
-    r"""``text`` with the fewest bytes changed so that it parses to ``new``.
+    r"""Changes the fewest bytes of ``text`` so that it parses to ``new``.
 
     >>> edit_json('{"a": 1.0,\r\n  "b": "\\u00e9"}', {"a": 1, "b": "é", "c": None})
     '{"a": 1.0,\r\n  "b": "\\u00e9",\r\n  "c": null}'
@@ -33,7 +33,7 @@ def edit_json(text: str, new: Any) -> str:
 
 @dataclass(frozen=True)
 class _Style:
-    """How a file is written."""
+    """Style of a JSON file."""
 
     step: str
     newline: str
@@ -50,7 +50,7 @@ class _Style:
 
 @dataclass(frozen=True)
 class _Part:
-    """A member or an element: the blanks around it, its text, and in it the value from ``at`` on."""
+    """A member or an element: the blanks around it, and its text, in which the value begins at ``at``."""
 
     before: str
     text: str
@@ -76,7 +76,7 @@ def _skip(text: str, at: int) -> int:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equality of JSON values: 1 is 1.0 but not true."""
+    """Compares JSON values: 1 is 1.0 but not true."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
@@ -99,7 +99,7 @@ def _edit(text: str, old: Any, new: Any, style: _Style, indent: str) -> str:
 
 
 def _parts(text: str) -> list[_Part]:
-    """The members or elements of a container's text."""
+    """Splits the text of a container into its members or elements."""
     parts: list[_Part] = []
     at, end = 1, _skip(text, 1)
     while text[end] not in "]}":
@@ -124,7 +124,7 @@ _Entry = tuple[_Part | None, str | None, Any]
 
 
 def _members(parts: list[_Part], new: dict[str, Any]) -> list[_Entry]:
-    """The members to write: the old ones in their order, then the new; of a key written twice the last one counts."""
+    """Lists the members to write: the old in their order, then the new; of a duplicate key the last one counts."""
     last = {part.key: part for part in parts}
     kept: list[_Entry] = [
         (part, part.key, new[str(part.key)] if last[part.key] is part else part.value)
@@ -135,7 +135,7 @@ def _members(parts: list[_Part], new: dict[str, Any]) -> list[_Entry]:
 
 
 def _elements(parts: list[_Part], new: list[Any]) -> list[_Entry]:
-    """The elements to write, each with the old one that it continues: an equal one, else one of its identity."""
+    """Lists the elements to write, each with the old one that it continues: equal, or of the same identity."""
     free = list(parts)
     equal = [_take(free, _same, value) for value in new]
     return [(part or _take(free, _alike, value), None, value) for part, value in zip(equal, new, strict=True)]
@@ -158,7 +158,7 @@ def _alike(old: Any, new: Any) -> bool:
 
 @dataclass(frozen=True)
 class _Container:
-    """An object or array that is written anew: its text, its parts, and how its file is written."""
+    """An object or array to rewrite: its text, its parts, and the style of its file."""
 
     text: str
     parts: list[_Part]
@@ -166,7 +166,7 @@ class _Container:
     indent: str
 
     def rebuild(self, entries: list[_Entry]) -> str:
-        """The container's text from the entries, old ones in their own words."""
+        """Writes the container's text from the entries; unchanged ones keep their text."""
         if not entries:
             return self.text[0] + self.text[-1]
         if not self.parts:
@@ -181,7 +181,7 @@ class _Container:
         return self.text[0] + ",".join(chunks) + self.parts[-1].after + self.text[-1]
 
     def _lead(self, part: _Part | None, model: _Part, *, first: bool) -> str:
-        """The blanks before an entry."""
+        """Returns the blanks before an entry."""
         if part is not None and ("\n" in part.before or (part is self.parts[0]) == first):
             return part.before
         blanks = self.parts[0].before if first else model.before
@@ -190,7 +190,7 @@ class _Container:
         return blanks if first or len(self.parts) > 1 else " "
 
     def _written(self, entry: _Entry, model: _Part) -> str:
-        """One entry: an old one edited, a new one in the style of its neighbour ``model``."""
+        """Writes one entry: an old one edited, a new one in the style of its neighbour ``model``."""
         part, key, value = entry
         here = model.indent(self.indent)
         if part is not None:
@@ -201,7 +201,7 @@ class _Container:
 
 
 def _stepped(style: _Style, model: _Part, indent: str) -> _Style:
-    """The style with the step that the neighbour shows; files mix them."""
+    """Adapts the style to the indentation step of the neighbour; files mix steps."""
     inner = re.match(r"[{\[][ \t]*\r?\n([ \t]+)", model.text[model.at :])
     step = inner[1].removeprefix(indent) if inner and inner[1].startswith(indent) else ""
     return replace(style, step=step) if step else style
@@ -212,7 +212,7 @@ def _named(key: str | None, style: _Style) -> str:
 
 
 def _fill(text: str, entries: Iterable[_Entry], style: _Style, indent: str) -> str:
-    """The first entries of a container that was empty."""
+    """Writes the first entries of a container that was empty."""
     inner = indent + style.step
     body = [_named(key, style) + style.dump(value, inner, flat=False) for _, key, value in entries]
     blank = style.newline + inner

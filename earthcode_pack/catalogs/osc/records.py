@@ -24,7 +24,8 @@ from earthcode_pack.profile.period import parse_period
 if TYPE_CHECKING:
     from earthcode_pack.catalogs.osc.changes import Draft
     from earthcode_pack.profile import Profile
-    from earthcode_pack.profile.model import Experiment, NewEntry
+    from earthcode_pack.profile.model import NewEntry
+    from earthcode_pack.profile.product import Experiment
 
 STAC_VERSION = "1.1.0"
 RECORD_CORE = "http://www.opengis.net/spec/ogcapi-records-1/1.0/req/record-core"

@@ -19,7 +19,7 @@ from earthcode_pack.catalogs.prr.http_client import Web, waits
 from earthcode_pack.catalogs.prr.staging import Files, Staged
 from earthcode_pack.errors import UserError
 from earthcode_pack.execution.waiting import waiting
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.error_messages import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -13,26 +13,25 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from urllib3 import PoolManager, ProxyManager, Retry, Timeout
+from urllib3 import Retry, Timeout
 from urllib3.exceptions import HTTPError, SSLError
 
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.execution.waiting import DEFAULT_SECONDS, Wait, bounded, moved, waiting
-from earthcode_pack.storage.links import refused
-from earthcode_pack.storage.retry import Patience
-from earthcode_pack.storage.words import shown
+from earthcode_pack.storage.connection import CONNECT, IDLE, urllib3_pool
+from earthcode_pack.storage.error_messages import refused, shown
+from earthcode_pack.storage.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from urllib3 import BaseHTTPResponse
+    from urllib3 import BaseHTTPResponse, PoolManager
 
     from earthcode_pack.catalogs.prr.settings import Account
 
-PATIENCE = Patience(attempts=6, first=0.5)
-_CONNECT, _ANSWER, _INGESTED = 10.0, 60.0, 600.0  # s; the gateway moves a batch's files before it answers
+PATIENCE = RetryPolicy(attempts=6, first=0.5)
+_INGESTED = 600.0  # s; the gateway moves a batch's files before it answers
 _SETTING = "store.wait"
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REFUSING = frozenset({400, 401, 403})
@@ -79,8 +78,7 @@ class Web:
 
     def __init__(self, ca_bundle: str | None = None, wait: float = DEFAULT_SECONDS) -> None:
         self._ca, self.wait = ca_bundle, wait
-        self._pools: dict[str | None, PoolManager] = {}
-        self._proxies: dict[tuple[str, str], str | None] = {}  # by scheme and host: asking the environment is slow
+        self._pools: dict[tuple[str, str], PoolManager] = {}  # by scheme and host
 
     def json(self, url: str) -> dict[str, Any] | None:
         """Reads the JSON object at a URL; None where there is none (404)."""
@@ -145,18 +143,18 @@ class Web:
                     raise OutsideError(failure.message, failure.remedy)
                 time.sleep(max(pause, wait))
 
-    def _one(self, method: str, url: str, seconds: float = _ANSWER, **more: Any) -> BaseHTTPResponse:
+    def _one(self, method: str, url: str, seconds: float = IDLE, **more: Any) -> BaseHTTPResponse:
         """Sends a request once; GET and HEAD follow redirections, POST does not: its password is for this server.
 
         An answer that arrives too slowly counts as none; the body of a file may take longer.
         """
         seconds = min(seconds, self.wait)
-        more["timeout"] = Timeout(connect=min(_CONNECT, self.wait), read=seconds)
+        more["timeout"] = Timeout(connect=min(CONNECT, self.wait), read=seconds)
         once = Retry(
             connect=0, read=0, status=0, other=0, redirect=0 if method == "POST" else 3, raise_on_redirect=False
         )
         request = partial(self._pool(url).request, method, url, retries=once, **more)
-        wait = Wait(f"{_host(url)} to answer", min(seconds + _CONNECT, self.wait), _SETTING)
+        wait = Wait(f"{_host(url)} to answer", min(seconds + CONNECT, self.wait), _SETTING)
         try:
             return bounded(request, wait, "run again: it resumes")
         except HTTPError as error:
@@ -166,15 +164,10 @@ class Web:
 
     def _pool(self, url: str) -> PoolManager:
         """Returns the pool of direct connections, or of those through the proxy that the environment names."""
-        parts = urlsplit(url)
-        key = parts.scheme, parts.netloc
-        if key not in self._proxies:
-            self._proxies[key] = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
-        proxy = self._proxies[key]
-        if proxy not in self._pools:
-            settings: dict[str, Any] = {"ca_certs": self._ca, "maxsize": _CONNECTIONS, "num_pools": _CONNECTIONS}
-            self._pools[proxy] = ProxyManager(proxy, **settings) if proxy else PoolManager(**settings)
-        return self._pools[proxy]
+        server = urlsplit(url)[:2]
+        if server not in self._pools:
+            self._pools[server] = urllib3_pool(url, self._ca, _CONNECTIONS)
+        return self._pools[server]
 
 
 def _refusal(url: str, answer: BaseHTTPResponse) -> OutsideError:

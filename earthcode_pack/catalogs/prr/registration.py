@@ -29,7 +29,7 @@ from earthcode_pack.errors import EarthcodePackError, OutsideError
 from earthcode_pack.execution.waiting import waiting
 from earthcode_pack.files import write_atomic
 from earthcode_pack.model import Finding, Level, Moment, Receipt, Value
-from earthcode_pack.storage.stores import now
+from earthcode_pack.storage.base import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from earthcode_pack.catalogs.prr.gateway import product_key
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.execution.waiting import seconds_of
-from earthcode_pack.storage.crew import each
+from earthcode_pack.storage.concurrency import each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -81,7 +81,7 @@ class Staging:
 
     def fill(self, files: Iterable[Staged]) -> None:
         """Puts the files that are not there with their size and sha256. Raises ``OutsideError`` where that fails."""
-        each(self._put, files, lambda: self._store.most)
+        each(self._put, files, self._store.max_concurrency)
 
     def sweep(self, files: Iterable[Staged]) -> None:
         """Removes files that the archive has already: of two attempts the gateway took one."""
@@ -130,8 +130,8 @@ def open_staging(prr: Prr, account: Account) -> Staging:
 
     Files go there in one request each; with ``store.prr.part_size`` larger ones in parts of that size.
     """
+    from earthcode_pack.storage.credentials import Keys  # noqa: PLC0415
     from earthcode_pack.storage.s3 import S3Store, Settings  # noqa: PLC0415 - heavy
-    from earthcode_pack.storage.sigv4 import Keys  # noqa: PLC0415
 
     spec = prr.storage.model_copy(update={"href": f"s3://{prr.bucket or account.bucket}"})
     keys = Keys(account.user, account.password)

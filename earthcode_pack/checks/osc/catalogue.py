@@ -14,6 +14,7 @@ from earthcode_pack.checks.metadata import boxes, moment, stac_findings
 from earthcode_pack.checks.osc import rules as osc
 from earthcode_pack.checks.osc.checkout import BASE, KINDS, Checkout, kind_of_key, record_key
 from earthcode_pack.checks.osc.records import first_interval, links_of, properties_of, single_record_findings, theme_ids
+from earthcode_pack.checks.targets import is_file
 from earthcode_pack.geo.box import box_of, contains, union
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _target_findings(checkout: Checkout, key: str, stac: Stac) -> Iterator[Findi
         relation, target = str(link.get("rel")), checkout.target(key, link.get("href"))
         if target is None or relation == "self":
             continue
-        if not (checkout.root / target).is_file():
+        if not is_file(checkout.root / target):
             message = f"the link {relation} of {key} does not exist: {link.get('href')}"
             yield rules.HREF_MISSING.finding(key, message, link.get("href"))
             continue

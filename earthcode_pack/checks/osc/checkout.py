@@ -67,11 +67,13 @@ class Checkout:
         return found
 
     def ids(self, kind: str) -> frozenset[str]:
-        """Returns the ids of the records of a kind, which are the names of their folders."""
+        """Returns the ids of the records of a kind: the names of their folders, but of links out of the checkout."""
         if kind not in self._folders:
-            folder = self.root / kind
-            names = os.scandir(folder) if folder.is_dir() else ()
-            self._folders[kind] = frozenset(entry.name for entry in names if entry.is_dir())
+            folder, root = self.root / kind, self.root.resolve()
+            names = os.scandir(folder) if folder.is_dir() and folder.resolve().is_relative_to(root) else ()
+            self._folders[kind] = frozenset(
+                entry.name for entry in names if entry.is_dir() and Path(entry).resolve().is_relative_to(root)
+            )
         return self._folders[kind]
 
     def holds(self, kind: str, name: str) -> bool:

@@ -8,10 +8,10 @@ import numpy as np
 
 from earthcode_pack.convert.proof.decoded import REMEDY
 from earthcode_pack.errors import NotEqual
+from earthcode_pack.geo.box import CIRCLE
 
 Array = np.ndarray[Any, Any]
 
-_CIRCLE = 360.0
 _AWAY = 0.3  # of a cell: coordinates are rounded, and a neighbour is one cell away
 _SAME = 1e-3  # by how much the sizes of cells differ where units are the same
 
@@ -29,7 +29,7 @@ def matched(source: Array, written: Array, cell: float, *, on_circle: bool, wher
     order = np.argsort(source, kind="stable")
     ordered = np.asarray(source[order], np.float64)
     best, away = np.zeros(written.size, np.intp), np.full(written.size, np.inf)
-    for turn in (0, _CIRCLE, -_CIRCLE) if on_circle else (0,):
+    for turn in (0, CIRCLE, -CIRCLE) if on_circle else (0,):
         wanted = written.astype(np.float64) + turn
         right = np.clip(np.searchsorted(ordered, wanted), 1, ordered.size - 1) if ordered.size > 1 else np.zeros(1, int)
         near = np.where(np.abs(ordered[right - 1] - wanted) < np.abs(ordered[right] - wanted), right - 1, right)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from earthcode_pack import storage
 from earthcode_pack.checks import rules
 from earthcode_pack.checks.artifacts import compared_findings
-from earthcode_pack.convert.fetched import local_sources
+from earthcode_pack.convert.local_inputs import local_sources
 from earthcode_pack.convert.proof.maps import prove_map
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.errors import EarthcodePackError, NotEqual, OutsideError
+from earthcode_pack.formats import format_of
 from earthcode_pack.model import Proof
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def whole_findings(bundle: Bundle) -> Iterator[Finding]:
 
 def _proved(job: Job, target: Path) -> Proof:
     with local_sources(job.inputs) as paths:
-        if job.format == "cog":
+        if format_of(job.format).is_raster:
             return prove_map(job, target, paths, whole=True)
         from earthcode_pack.convert.proof.stores import prove_cube  # noqa: PLC0415 - xarray, which a COG may not need
 

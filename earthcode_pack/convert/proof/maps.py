@@ -119,7 +119,7 @@ def placed(ys: Array, xs: Array, written: Raster, box: Box) -> tuple[Array, Arra
 
 def _compared(job: Job, written: Raster, side: Side, *, whole: bool) -> Proof:
     total = Proof(variables=(job.asset,), times=side.steps)
-    bound = float(job.options["max_error"])
+    bound = float(job.cog.max_error)
     for box in _boxes(written, side, whole=whole):
         rows, columns = side.indexes(written, box)
         cell = _namer(job, written, box)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from earthcode_pack.convert.cube import CubeVariable, cube_variable, held_by, names_of
+from earthcode_pack.convert.cube.variables import CubeVariable, cube_variable, held_by, names_of
 from earthcode_pack.convert.proof.alignment import matched
 from earthcode_pack.convert.proof.blocks import every, samples, within
 from earthcode_pack.convert.proof.cubes import Cube, open_cube
@@ -21,13 +21,14 @@ from earthcode_pack.convert.proof.masks import Masked, both, compare_counts, mas
 from earthcode_pack.convert.proof.times import compare_times, refuse_half_read, time_names, times_of
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.errors import NotEqual
+from earthcode_pack.formats import format_of
 from earthcode_pack.model import Proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from earthcode_pack.convert.cube import Region
+    from earthcode_pack.convert.cube.variables import Region
     from earthcode_pack.convert.proof.blocks import Box
     from earthcode_pack.model import Input, Job, Variable
 
@@ -55,7 +56,7 @@ def prove_cube(
     with ExitStack() as stack:
         sources = _Sources(paths, stack)
         try:
-            written = stack.enter_context(open_cube(target, "Zarr" if job.format == "zarr" else "netCDF"))
+            written = stack.enter_context(open_cube(target, format_of(job.format).driver))
         except CannotTell as error:
             raise NotEqual(f"{job.key}: what was written cannot be opened: {error}", REMEDY) from error
         work = _Work(job, written, sources)
@@ -63,7 +64,7 @@ def prove_cube(
         for name in [variable] if variable else names_of(job.inputs):
             total += _variable(work, cube_variable(name, job), region, whole=whole)
         first = names_of(job.inputs)[0]
-        if variable in (None, first) and _is_at_start(region, job.options["time"]):
+        if variable in (None, first) and _is_at_start(region, job.cube.time):
             total += _times(work, cube_variable(first, job), region)
         return total
 
@@ -110,8 +111,8 @@ class _Sources:
 
 
 def _variable(work: _Work, variable: CubeVariable, region: Region | None, *, whole: bool) -> Proof:
-    job, axis = work.job, work.job.options["time"]
-    unit = job.options["chunks"][variable.name]
+    job, axis = work.job, work.job.cube.time
+    unit = job.cube.chunks[variable.name]
     held = variable.in_files[0]
     chunk = dict(zip(held.dims, held.chunks, strict=False))
     if axis in variable.sizes:
@@ -129,7 +130,7 @@ def _variable(work: _Work, variable: CubeVariable, region: Region | None, *, who
 
 def _block(work: _Work, variable: CubeVariable, box: Box) -> Proof:
     """One block of the output against what each source has of it."""
-    name, axis = variable.name, work.job.options["time"]
+    name, axis = variable.name, work.job.cube.time
     try:
         stored = work.written.stored(name, box)
         ours = work.written.decoded(name, stored, tuple(box))
@@ -153,7 +154,7 @@ def _block(work: _Work, variable: CubeVariable, box: Box) -> Proof:
             theirs = _with_all_gaps(work, part, theirs, share, mask)
         agree(theirs, share, cell)
         if mask is not None:
-            compare_counts(stored[place], mask, count=lambda some: variable.tally(some).count, cell=cell)
+            compare_counts(stored[place], mask, count=lambda some: variable.statistics_of(some).count, cell=cell)
             total += Proof(masks=int(mask.valid.size), readers=(NETCDF4,))
         total += Proof(blocks=1, cells=theirs.values.size, readers=(reader,), limits=limit)
     return total
@@ -285,7 +286,7 @@ def _namer(work: _Work, variable: CubeVariable, part: _Part) -> Callable[[Index]
 
 def _times(work: _Work, variable: CubeVariable, region: Region | None) -> Proof:
     """The times along the axis, bounds too, of each source against the output; those of files' names by the plan."""
-    axis = work.job.options["time"]
+    axis = work.job.cube.time
     if axis is None or axis not in variable.sizes:
         return Proof()
     names = time_names(work.written, axis)

@@ -17,8 +17,8 @@ from earthcode_pack.profile.period import TimePattern
 
 if TYPE_CHECKING:
     from earthcode_pack.model import Period, Variable
-    from earthcode_pack.profile.model import CrsSpec, Profile, VariableSpec
-    from earthcode_pack.profile.product import ClassSpec
+    from earthcode_pack.profile.model import CrsSpec, Profile
+    from earthcode_pack.profile.product import ClassSpec, VariableSpec
 
 _ALIKE = 20  # of PROJ's 100: the same projection and ellipsoid, the datum without a name
 _SAME_ELLIPSOID = 1e-5  # metres; GRS 80 and WGS 84 are ten times as far apart

@@ -10,7 +10,7 @@ import numpy as np
 from numcodecs import blosc
 from numcodecs.fletcher32 import Fletcher32
 
-from earthcode_pack.convert.scratch import scratch
+from earthcode_pack.convert.buffers import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

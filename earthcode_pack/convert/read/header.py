@@ -30,8 +30,9 @@ from earthcode_pack.convert.read.plugins import refuse_filters_that_lack
 from earthcode_pack.convert.read.raster import open_tiff, raster_crs, raster_grid, raster_variables, sidecars_of
 from earthcode_pack.convert.read.whole import refuse_classic_cut_off, refuse_tiff_cut_off
 from earthcode_pack.errors import Contradiction, Unreadable
+from earthcode_pack.formats import format_of
 from earthcode_pack.model import Driver, Finding, Grid, Period, Source, Variable, rfc3339
-from earthcode_pack.storage.zarr_codecs import local_documents, refuse_codecs_that_run_code
+from earthcode_pack.storage.zarr_codecs import local_documents, refuse_undecodable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,7 @@ def _refuse_unsafe_store(path: Path, profile: Profile) -> None:
         with zipfile.ZipFile(path) as archive:
             grown = sum(member.file_size for member in archive.infolist())
         refuse_beyond_budget(grown, path.stat().st_size, path.name, most_decoded(profile), floor=_ZIP_FLOOR)
-    refuse_codecs_that_run_code(local_documents(path), path.name)
+    refuse_undecodable(local_documents(path), path.name)
 
 
 def scene_of(name: str, profile: Profile) -> str:
@@ -95,7 +96,7 @@ def scene_of(name: str, profile: Profile) -> str:
 def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> dict[str, Any]:
     name = name_of(href)
     with open_tiff(path) as dataset:
-        found = raster_variables(dataset, pictures=profile.target.format == "cog")
+        found = raster_variables(dataset, pictures=format_of(profile.target.format).is_raster)
         refuse_beyond_budget(values_in(found), path.stat().st_size, name, most_decoded(profile))
         refuse_tiff_cut_off(dataset, path)
         crs = agreed_crs(raster_crs(dataset), profile.source.crs, name)
@@ -108,7 +109,7 @@ def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> 
             "set source.time: {from: filename, pattern: …}, or {start: …, end: …}",
         )
     variables = product_variables(found, name, profile)
-    if profile.target.format != "cog":
+    if not format_of(profile.target.format).is_raster:
         variables = tuple(_with_nodata_for_masked(variable, name) for variable in variables)
     return {
         "grid": grid,

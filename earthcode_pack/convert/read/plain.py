@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from earthcode_pack.convert.scratch import scratch
+from earthcode_pack.convert.buffers import scratch
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.files import read_at
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import h5py
 import numpy as np
 
+from earthcode_pack.convert.buffers import scratch
 from earthcode_pack.convert.read.filters import DEFLATE, FLETCHER32, SHUFFLE, BadChunk, Filter, undo
 from earthcode_pack.convert.read.plain import REMEDY, WORK_BYTES, Plain, Work, exactly, opened, packed_strides
-from earthcode_pack.convert.scratch import scratch
 from earthcode_pack.errors import Unreadable
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Cubes of many inputs, for Zarr and NetCDF: their variables, coordinates, chunks and regions."""
