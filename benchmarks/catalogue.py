@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earthcode_pack.checks import check
+from earthcode_pack.checks.osc.catalogue import linking_back
 from earthcode_pack.checks.osc.checkout import KINDS, Checkout, kind_of_key
-from earthcode_pack.checks.osc.cross import backed
 from earthcode_pack.checks.rules import catalogue
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Level
@@ -155,7 +155,7 @@ def _figures(checkout: Checkout, found: list[Finding]) -> dict[str, int]:
 
 def _asked(checkout: Checkout, key: str) -> int:
     """The links back that a product asks for: of its project, themes, variables and missions."""
-    return len(backed(checkout.read(key) or {}))
+    return len(linking_back(checkout.read(key) or {}))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from earthcode_pack.bundle import PARTS
+from earthcode_pack.checksums import checksums
 from earthcode_pack.files import to_json, write_atomic
-from earthcode_pack.sums import sums
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ def one_file(folder: Path, size: int) -> Files:
         _write(files.data, size)
         _finish(files.bundle, name)
     if not (files.bundle / PARTS).is_file():
-        whole, parts = sums(files.data)
+        whole, parts = checksums(files.data)
         write_atomic(files.bundle / PARTS, to_json({whole: parts.model_dump()} if parts else {}))
     return files
 

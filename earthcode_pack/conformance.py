@@ -1,4 +1,4 @@
-"""Conformance of what can be published; of a bundle also its data against its sources, where all is asked for."""
+"""Conformance checks of a target, and the comparison of a bundle's data with its sources."""
 
 from __future__ import annotations
 
@@ -14,12 +14,21 @@ if TYPE_CHECKING:
 
 
 def check(target: str | Path, *, deep: bool = False, schemas: Path | None = None) -> tuple[Finding, ...]:
-    """Returns what a target breaks of the rules; see ``checks.check`` for what a target may be.
+    """Checks a target against the rules.
 
-    ``deep`` reads everything instead of headers and samples. Of a bundle whose sources can still be read, every block
-    is decoded by other projects' readers on both sides and compared.
+    Args:
+        target: Path or URL of a bundle, product, STAC file, COG, Zarr store or NetCDF file; see ``checks.check``.
+        deep: Reads all data instead of headers and samples. The data of a bundle is also compared, block by block,
+            with its sources where they can be read, both decoded by readers of other projects.
+        schemas: Folder of JSON schemas laid out by host and path of their URLs.
 
-    Raises ``UserError`` for what is no target, ``OutsideError`` where a server does not answer.
+    Returns:
+        The findings; empty for a target that keeps all rules.
+
+    Raises:
+        UserError: If the target cannot be checked.
+        OutsideError: If a server does not answer.
+
     """
     found = checks.check(target, deep=deep, schemas=schemas)
     name = str(target).removeprefix("file://")
@@ -27,7 +36,7 @@ def check(target: str | Path, *, deep: bool = False, schemas: Path | None = None
         return found
     import pyproj  # noqa: F401, PLC0415 - before rasterio and ecCodes: see convert/read/__init__.py
 
-    from earthcode_pack.bundle import open_bundle  # noqa: PLC0415 - GDAL and its like, only where they are used
+    from earthcode_pack.bundle import open_bundle  # noqa: PLC0415 - GDAL and the like only where they are used
     from earthcode_pack.convert.proof.bundles import whole_findings  # noqa: PLC0415
 
     return (*found, *whole_findings(open_bundle(name)))

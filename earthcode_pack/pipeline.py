@@ -273,10 +273,13 @@ class _Preparation:
     ) -> tuple[Finding, ...]:
         """Checks the product, and writes all findings, those of the sources included."""
         from earthcode_pack.checks import check  # noqa: PLC0415 - heavy
-        from earthcode_pack.checks.class_facts import class_findings  # noqa: PLC0415
-        from earthcode_pack.checks.proof_facts import proof_findings  # noqa: PLC0415
-        from earthcode_pack.checks.time_facts import gap_findings  # noqa: PLC0415
-        from earthcode_pack.checks.validity_facts import nodata_findings, transparency_findings  # noqa: PLC0415
+        from earthcode_pack.checks.artifacts import (  # noqa: PLC0415  # noqa: PLC0415
+            class_findings,
+            item_gap_findings,
+            nodata_findings,
+            proof_findings,
+            transparency_findings,
+        )
 
         if self.is_settled and self.bundle.digest == before:
             return self.bundle.findings()
@@ -284,7 +287,7 @@ class _Preparation:
         found = check(self.bundle.root) if self.bundle.digest else ()
         known = {finding.rule for finding in found}  # of the product, which says it of the source too
         seen = (*class_findings(artifacts), *nodata_findings(artifacts), *transparency_findings(artifacts))
-        notes = (*seen, *gap_findings(artifacts), *left_open)
+        notes = (*seen, *item_gap_findings(artifacts), *left_open)
         every = (*found, *(note for note in notes if note.rule not in known), *proof_findings(artifacts))
         write_atomic(self.bundle.root / "findings.json", values_to_json(every))
         return every

@@ -1,6 +1,6 @@
-"""A rule, and the catalogue that every rule is entered in: a finding is made through the rule that it breaks.
+"""Rules and their catalogue: each finding is made by the rule that is broken.
 
-Here is the mechanism; the rules stand where what they measure is known: ``checks``, and ``register`` for the PRR.
+The rules themselves are declared in ``checks`` and, for the PRR, beside its client.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from earthcode_pack.redact import one_line, unsigned
 
 @dataclass(frozen=True)
 class Rule:
-    """One thing that is checked: ``source`` is who asks for it, ``measures`` what is looked at."""
+    """A requirement: ``source`` names who asks for it, ``measures`` what is checked."""
 
     id: str
     level: Level
@@ -31,9 +31,18 @@ class Rule:
         *,
         remedy: str | None = None,
     ) -> Finding:
-        """That ``subject`` breaks this rule; ``allowed`` and ``remedy`` where they are narrower than the rule's own.
+        """Returns the finding that ``subject`` breaks this rule, with URLs stripped of signatures and users.
 
-        A signed URL, or one with a user, stands in it without what makes it so; the message is one line of a sentence.
+        Args:
+            subject: File or object that breaks the rule.
+            message: What is wrong, with the values.
+            measured: The value found.
+            allowed: The value expected, where it is more specific than the rule's own.
+            remedy: The remedy, where it is more specific than the rule's own.
+
+        Returns:
+            The finding, at the level of the rule.
+
         """
         return Finding(
             rule=self.id,
@@ -60,7 +69,23 @@ _CATALOGUE: dict[str, Rule] = {}
 
 
 def rule(level: Level, id_: str, source: str, measures: str, allowed: str, remedy: str) -> Rule:  # noqa: PLR0917 - a row
-    """A new rule of the catalogue; an id that another rule has is refused."""
+    """Declares a rule and adds it to the catalogue.
+
+    Args:
+        level: Level of its findings.
+        id_: Identifier, unique in the catalogue.
+        source: Standard or organisation that asks for it.
+        measures: What is checked.
+        allowed: What is allowed.
+        remedy: How to correct what breaks the rule.
+
+    Returns:
+        The rule.
+
+    Raises:
+        ValueError: If another rule has this id.
+
+    """
     new = Rule(id_, level, source, measures, allowed, remedy)
     if _CATALOGUE.setdefault(id_, new) != new:
         raise ValueError(f"the rule {id_} is in the catalogue already")
@@ -68,5 +93,5 @@ def rule(level: Level, id_: str, source: str, measures: str, allowed: str, remed
 
 
 def entered() -> tuple[Rule, ...]:
-    """Every rule of the modules that were imported, by id; ``checks.rules.catalogue`` imports them all."""
+    """Returns the rules of all imported modules, by id; ``checks.rules.catalogue`` imports all of them."""
     return tuple(_CATALOGUE[key] for key in sorted(_CATALOGUE))

@@ -46,7 +46,7 @@ def bundle(tmp_path: Path) -> Bundle:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if more than five Items were many, and three were a batch."""
     monkeypatch.setattr("earthcode_pack.bundle.assemble._MANY", 5)
-    monkeypatch.setattr("earthcode_pack.table._BATCH", 3)
+    monkeypatch.setattr("earthcode_pack.geoparquet._BATCH", 3)
 
 
 def rows(bundle: Bundle) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from earthcode_pack.bundle import PARTS, Bundle, media_type, part_sums, remove_strays, values_to_json
 from earthcode_pack.files import sha256, to_json, write_atomic
+from earthcode_pack.geoparquet import ItemTable
 from earthcode_pack.model import Artifact, ManifestEntry
 from earthcode_pack.storage.error_messages import shown
-from earthcode_pack.table import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class StacWriter:
 
     def write(self, describing: Describing, progress: Callable[[int, int], None] | None = None) -> Known:
         """Writes every Item, beyond 500 a table of them, and at last the Collection; returns ``known``."""
-        with Rows(self._bundle.root / ".work", enough=len(describing) > _MANY) as rows:
+        with ItemTable(self._bundle.root / ".work", enough=len(describing) > _MANY) as rows:
             for done, item in enumerate(describing.items(), start=1):
                 self._put(f"items/{item['id']}.json", to_json(item))
                 rows.add(item)
@@ -53,7 +53,7 @@ class StacWriter:
             self._withdraw()
             write_atomic(path, raw)
 
-    def _put_table(self, rows: Rows) -> None:
+    def _put_table(self, rows: ItemTable) -> None:
         """Writes the table of Items where an Item changed."""
         target, mark = self._bundle.product / _TABLE, self._bundle.root / ".work" / f"{_TABLE}.sha256"
         if not rows.enough:

@@ -1,9 +1,9 @@
-"""What a COG or a cube says of itself, read from the data: the measure that its STAC is held against."""
+"""Grid, bands and times of a COG or a cube, measured from the data, for comparison with its STAC metadata."""
 
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,17 +14,18 @@ from earthcode_pack.cf.axes import axes_of, axis_of, data_variables
 from earthcode_pack.cf.cells import edges_of, to_units_of
 from earthcode_pack.cf.grid_mappings import crs_of
 from earthcode_pack.cf.missing import unpacked
+from earthcode_pack.cf.places import cells_at, places_at
+from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.cf.times import ends_of, time_of
 from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.checks.cog import open_tiff
-from earthcode_pack.checks.limits import DECODED
 from earthcode_pack.checks.netcdf import open_classic, open_modern, opened
-from earthcode_pack.checks.positions import located
-from earthcode_pack.checks.targets import by_name
+from earthcode_pack.checks.targets import DECODED, by_name
 from earthcode_pack.checks.zarr_store import open_group, open_store
 from earthcode_pack.errors import Unreadable
 from earthcode_pack.geo.box import width
 from earthcode_pack.geo.extent import Frame, doubt, lonlat_box
+from earthcode_pack.geo.sphere import box_of_places, box_of_rings, rings_of, vectors
 from earthcode_pack.nodata import nodata_values
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from earthcode_pack.cf.axes import Axes
     from earthcode_pack.geo.box import Box
 
-_MOST_OUTLINE = 512  # cells along the longer side of the mask that an outline is taken from
+_METRES_PER_DEGREE = 111_320.0
+_MOST_OUTLINE = 512  # cells along the longer side of the mask from which an outline is taken
+_POINT = 0.01  # degrees, a kilometre: a point has no size, and boxes are rounded or widened a little
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,39 @@ class Band:
     dims: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
 
+    @classmethod
+    def of_variable(cls, name: str, held: Any) -> Band:
+        """Returns the description of a variable of an xarray dataset."""
+        variable = variable_of(name, held)
+        return cls(
+            name=name,
+            dtype=variable.dtype,
+            nodata=variable.nodata,
+            scale=1.0 if variable.scale is None else variable.scale,
+            offset=variable.offset or 0.0,
+            unit=variable.units,
+            dims=variable.dims,
+            shape=variable.shape,
+        )
+
 
 @dataclass(frozen=True)
 class Measured:
     """Grid and bands of one asset.
 
-    ``bounds`` are the outer cell edges (xmin, ymin, xmax, ymax) in ``crs``, ``cell`` the size of a cell (x, y) in its
-    units, ``transform`` GDAL's affine. ``lonlat`` is the box in degrees, None where it cannot be computed; ``spread``
-    is a cell in degrees, roughly, ``doubt`` how far ``lonlat`` depends on the sampling of the edges. ``times`` are
-    the first and the last step in UTC.
+    Attributes:
+        crs: The pyproj CRS, None if the data state none.
+        shape: Rows and columns.
+        bounds: Outer cell edges (xmin, ymin, xmax, ymax) in units of ``crs``.
+        cell: Size of a cell (x, y) in units of ``crs``.
+        transform: The six numbers of GDAL's affine transform.
+        lonlat: Box in degrees (west, south, east, north), None if it cannot be computed.
+        spread: Approximate size of a cell (x, y) in degrees.
+        bands: The bands or variables.
+        doubt: Uncertainty of ``lonlat`` (x, y) in degrees, from the sampling of the edges.
+        dims: Ends of the numeric coordinate of each dimension of a cube.
+        times: First and last time step in UTC.
+
     """
 
     crs: Any
@@ -74,64 +101,84 @@ class Measured:
     dims: dict[str, tuple[float, float] | None] = field(default_factory=dict)
     times: tuple[datetime, datetime] | None = None
 
+    def cell_in_metres(self) -> tuple[float, float]:
+        """Returns the shortest and longest side of a cell in metres; zeros if they are not known."""
+        if self.crs is None or self.cell is None or not self.crs.axis_info:
+            return 0.0, 0.0
+        unit = float(self.crs.axis_info[0].unit_conversion_factor)
+        if not self.crs.is_geographic:
+            sides = [abs(side) * unit for side in self.cell]
+            return min(sides), max(sides)
+        x, y = (abs(side) * math.degrees(unit) * _METRES_PER_DEGREE for side in self.cell)
+        lats = [min(abs(edge), 90.0) for edge in (self.bounds[1::2] if self.bounds else (0.0,))]
+        return min(x * math.cos(math.radians(max(lats))), y), max(x, y)
+
 
 # --- COG
 
 
 def measure_cog(path: Path | str) -> Measured:
-    """A GeoTIFF, from its header. Raises rasterio's errors."""
+    """Measures a GeoTIFF from its header.
+
+    Args:
+        path: Path or URL of the file.
+
+    Returns:
+        Grid and bands.
+
+    Raises:
+        RasterioError: If GDAL cannot read the file.
+
+    """
     from pyproj import CRS  # noqa: PLC0415 - heavy
 
     with open_tiff(str(path)) as src:
+        a, b, c, d, e, f = tuple(src.transform)[:6]
+        corners = [(a * x + b * y + c, d * x + e * y + f) for x in (0, src.width) for y in (0, src.height)]
+        xs, ys = zip(*corners, strict=True)
         crs = CRS.from_user_input(src.crs) if src.crs else None
-        cell = (math.hypot(src.transform.a, src.transform.d), math.hypot(src.transform.b, src.transform.e))
         frame = Frame.of_transform(crs.to_wkt(), tuple(src.transform), src.shape) if crs else None
         return Measured(
             crs=crs,
             shape=(src.height, src.width),
-            bounds=_corners(src),
-            cell=cell,
-            transform=tuple(src.transform)[:6],
-            bands=tuple(_cog_band(src, index, nodata) for index, nodata in enumerate(nodata_values(src))),
-            **_placed(frame, (src.height, src.width)),
+            bounds=(min(xs), min(ys), max(xs), max(ys)),
+            cell=(math.hypot(a, d), math.hypot(b, e)),
+            transform=(a, b, c, d, e, f),
+            bands=tuple(
+                Band(
+                    name=src.descriptions[index],
+                    dtype=src.dtypes[index],
+                    nodata=nodata,
+                    scale=src.scales[index],
+                    offset=src.offsets[index],
+                    unit=src.units[index] or None,
+                )
+                for index, nodata in enumerate(nodata_values(src))
+            ),
+            **_box_fields(frame, (src.height, src.width)),
         )
 
 
-def _placed(frame: Frame | None, shape: tuple[int, int]) -> dict[str, Any]:
-    """The box of a grid, a cell of it and its doubt, in degrees; without CRS, or off the Earth, there is no box."""
-    try:
-        if frame is None:
-            return {"lonlat": None, "spread": (0.0, 0.0)}
-        box = lonlat_box(frame)
-        cell = (width(box) / max(shape[1], 1), (box[3] - box[1]) / max(shape[0], 1))
-        return {"lonlat": box, "spread": cell, "doubt": doubt(frame)}
-    except Unreadable:
-        return {"lonlat": None, "spread": (0.0, 0.0)}
-
-
-def _corners(src: Any) -> tuple[float, float, float, float]:
-    """The box of the four corners, whichever way the rows run."""
-    a, b, c, d, e, f = tuple(src.transform)[:6]
-    corners = [(a * x + b * y + c, d * x + e * y + f) for x in (0, src.width) for y in (0, src.height)]
-    xs, ys = zip(*corners, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def _cog_band(src: Any, index: int, nodata: float | None) -> Band:
-    return Band(
-        name=src.descriptions[index],
-        dtype=src.dtypes[index],
-        nodata=nodata,
-        scale=src.scales[index],
-        offset=src.offsets[index],
-        unit=src.units[index] or None,
-    )
+def _box_fields(frame: Frame | None, shape: tuple[int, int]) -> dict[str, Any]:
+    """Returns ``lonlat``, ``spread`` and ``doubt`` of a grid; without CRS, or off the Earth, there is no box."""
+    if frame is not None:
+        with suppress(Unreadable):
+            box = lonlat_box(frame)
+            cell = (width(box) / max(shape[1], 1), (box[3] - box[1]) / max(shape[0], 1))
+            return {"lonlat": box, "spread": cell, "doubt": doubt(frame)}
+    return {"lonlat": None, "spread": (0.0, 0.0)}
 
 
 def valid_box(path: Path) -> Box | None:
-    """The box in degrees of the valid cells of a GeoTIFF, from a mask of at most 512 cells a side; None without any.
+    """Measures the box of the valid cells of a GeoTIFF, from a mask of at most 512 cells a side.
 
-    Each side is out by less than a cell of that mask.
+    Args:
+        path: The file.
+
+    Returns:
+        The box in degrees, each side of which is off by less than a cell of the mask; None without valid cells, or
+        without a CRS.
+
     """
     from pyproj import CRS  # noqa: PLC0415 - heavy
 
@@ -148,7 +195,7 @@ def valid_box(path: Path) -> Box | None:
         inner = src.transform @ src.transform.translation(min(xs), min(ys))
         shape = (max(ys) - min(ys), max(xs) - min(xs))
         wkt = CRS.from_user_input(src.crs).to_wkt()
-        box: Box | None = _placed(Frame.of_transform(wkt, tuple(inner), shape), src.shape)["lonlat"]
+        box: Box | None = _box_fields(Frame.of_transform(wkt, tuple(inner), shape), src.shape)["lonlat"]
         return box
 
 
@@ -157,121 +204,108 @@ def valid_box(path: Path) -> Box | None:
 
 @contextmanager
 def open_cube(path: Path | str) -> Iterator[Any]:
-    """A Zarr store or NetCDF file, by its path or URL, as ``open_raw`` gives it."""
-    if isinstance(path, str):
-        with _open_remote(path) as dataset:
-            yield dataset
-        return
-    if path.is_dir() or path.suffix == ".zip":
-        with open_store(str(path)) as store, open_group(store) as dataset:
-            yield dataset
-        return
-    with path.open("rb") as file:
-        classic = file.read(3) == b"CDF"
-    with open_classic(path) if classic else open_modern(str(path), path.name) as dataset:
-        yield dataset
+    """Opens a Zarr store or NetCDF file with stored values, as ``open_raw`` does.
 
+    Args:
+        path: A path, or a URL as a string.
 
-@contextmanager
-def _open_remote(url: str) -> Iterator[Any]:
-    if by_name(urlsplit(url).path) == "zarr":
-        with open_store(url) as store, open_group(store) as dataset:
-            yield dataset
-        return
-    with opened(url) as file, open_modern(file, "the file") as dataset:
-        yield dataset
+    Yields:
+        The xarray dataset.
+
+    """
+    with ExitStack() as stack:
+        is_zarr = by_name(urlsplit(path).path) == "zarr" if isinstance(path, str) else path.is_dir()
+        if is_zarr or (not isinstance(path, str) and path.suffix == ".zip"):
+            yield stack.enter_context(open_group(stack.enter_context(open_store(str(path)))))
+        elif isinstance(path, str):
+            yield stack.enter_context(open_modern(stack.enter_context(opened(path)), "the file"))
+        else:
+            with path.open("rb") as file:
+                classic = file.read(3) == b"CDF"
+            yield stack.enter_context(open_classic(path) if classic else open_modern(str(path), path.name))
 
 
 def measure_cube(path: Path | str) -> Measured:
-    """A Zarr store or NetCDF file, by its path or URL, from its coordinates. Raises what its reader raises."""
+    """Measures a Zarr store or NetCDF file from its coordinates.
+
+    Args:
+        path: A path, or a URL as a string.
+
+    Returns:
+        Grid, variables, dimensions and times.
+
+    Raises:
+        Exception: Whatever the reader of the format raises.
+
+    """
     with open_cube(path) as dataset:
-        name, axes = _first_on_a_map(dataset)
-        crs = _stated_crs(dataset, name)
+        name, axes, crs, times = "", None, None, None
+        with suppress(Unreadable):  # an unstructured grid, or several latitudes
+            name, axes = next(((name, axes_of(dataset, name)) for name in data_variables(dataset)), ("", None))
+        with suppress(Unreadable):
+            crs = crs_of(dataset, name) if name else None
         grid: dict[str, Any] = {"shape": None, "bounds": None, "cell": None, "transform": None, "lonlat": None}
-        grid |= {"spread": (0.0, 0.0)} | _place(dataset, axes, crs)
-        return Measured(
-            **grid,
-            crs=crs,
-            bands=tuple(_cube_band(str(name), held) for name, held in dataset.data_vars.items()),
-            dims={str(dim): _extent(dataset, str(dim)) for dim in dataset.sizes},
-            times=_steps(dataset, name, axes),
-        )
-
-
-def _first_on_a_map(dataset: Any) -> tuple[str, Axes | None]:
-    """The first data variable on a map or at places, and its axes; no name where there is none."""
-    try:
-        return next(((name, axes_of(dataset, name)) for name in data_variables(dataset)), ("", None))
-    except Unreadable:  # of an unstructured grid, or with several latitudes
-        return "", None
-
-
-def _stated_crs(dataset: Any, name: str) -> Any:
-    try:
-        return crs_of(dataset, name) if name else None
-    except Unreadable:
-        return None
-
-
-def _place(dataset: Any, axes: Axes | None, crs: Any) -> dict[str, Any]:
-    """Shape, edges and box of the cells or places of a variable; nothing where it does not say where they are."""
-    try:
-        if axes is None:
-            return {}
-        return _grid(dataset, crs, axes) if axes.kind == "grid" else located(dataset, axes)._asdict()
-    except Unreadable:
-        return {}
+        grid["spread"] = (0.0, 0.0)
+        with suppress(Unreadable):  # the variable does not say where its cells are
+            if axes is not None:
+                grid |= _grid(dataset, crs, axes) if axes.kind == "grid" else _locations(dataset, axes)
+        dims = {str(dim): _ends_of_dimension(dataset, str(dim)) for dim in dataset.sizes}
+        steps = [axes.time] if axes and axes.time else [str(d) for d in dataset.indexes if axis_of(dataset, d) == "t"]
+        time = next((dim for dim in steps if dim in dataset.variables), None) or (name and time_of(dataset, name))
+        with suppress(Unreadable):  # CF-TIME-UNITS says so
+            times = ends_of(dataset, time) if time else None
+        bands = tuple(Band.of_variable(str(name), held) for name, held in dataset.data_vars.items())
+        return Measured(**grid, crs=crs, bands=bands, dims=dims, times=times)
 
 
 def _grid(dataset: Any, crs: Any, axes: Axes) -> dict[str, Any]:
-    """The cells between one-dimensional axes, in the units of the CRS."""
-    (left, right), (bottom, top) = (_ends(dataset, crs, dim, number) for number, dim in enumerate((axes.x, axes.y)))
+    """Measures the cells between one-dimensional axes, in the units of the CRS."""
+    ends = []
+    for number, dim in enumerate((axes.x, axes.y)):
+        try:
+            edges = edges_of(dataset, dim)
+        except Unreadable:
+            if dataset.sizes[dim] > 1 or dim not in dataset.variables:
+                raise
+            edges = unpacked(dataset[dim])  # the centre of a single cell whose size is not stated
+        edges = edges * (to_units_of(crs, dataset, dim, number) if crs else 1.0)
+        ends.append((float(edges.min()), float(edges.max())))
+    (left, right), (bottom, top) = ends
     shape, bounds = (dataset.sizes[axes.y], dataset.sizes[axes.x]), (left, bottom, right, top)
     cell = ((right - left) / shape[1], (top - bottom) / shape[0])
     frame = Frame.of_bounds(crs.to_wkt(), bounds) if crs else None
-    return {"shape": shape, "bounds": bounds, "cell": cell} | _placed(frame, shape)
+    return {"shape": shape, "bounds": bounds, "cell": cell} | _box_fields(frame, shape)
 
 
-def _ends(dataset: Any, crs: Any, dim: str, number: int) -> tuple[float, float]:
-    """The outer edges along x or y; the place itself of a single cell whose size is not stated."""
-    try:
-        edges = edges_of(dataset, dim)
-    except Unreadable:
-        if dataset.sizes[dim] > 1 or dim not in dataset.variables:
-            raise
-        edges = unpacked(dataset[dim])
-    edges = edges * (to_units_of(crs, dataset, dim, number) if crs else 1.0)
-    return float(edges.min()), float(edges.max())
+def _locations(dataset: Any, axes: Axes) -> dict[str, Any]:
+    """Measures data with latitudes and longitudes of their own (CF 5, 9): swaths, tracks, points.
+
+    There is no box where there are too many locations to read. Raises ``Unreadable`` where one is beyond the Earth,
+    or none is known.
+    """
+    bounds = {bounds_of(dataset[name].attrs) for name in axes.places} & {*dataset.variables}
+    if max(dataset[name].size for name in (*axes.places, *bounds)) * 8 > DECODED:
+        return {}
+    lon, lat = places_at(dataset, axes)
+    if axes.kind == "curvilinear":
+        with suppress(Unreadable):  # a single row
+            cells, has_vertices = cells_at(dataset, axes, lon, lat)
+            box = box_of_rings(rings_of(cells))
+            towards = vectors(lon, lat)
+            sides = [np.linalg.norm(np.diff(towards, axis=axis), axis=-1) for axis in (0, 1)]
+            medians = [float(np.degrees(np.nanmedian(each))) for each in sides if np.isfinite(each).any()]
+            side, shrink = max(medians, default=0.0), max(np.cos(np.radians(max(abs(box[1]), abs(box[3])))), 0.01)
+            size = (min(side / float(shrink), 360.0), side)  # degrees of longitude and latitude
+            doubt_ = (0.0, 0.0) if has_vertices else (size[0] / 2, size[1] / 2)  # the cell edges are estimated
+            return {"shape": (lat.shape[0], lat.shape[1]), "lonlat": box, "spread": size, "doubt": doubt_}
+    known = np.isfinite(lon) & np.isfinite(lat)
+    return {"lonlat": box_of_places(lon[known], lat[known]), "spread": (_POINT, _POINT)}
 
 
-def _cube_band(name: str, held: Any) -> Band:
-    variable = variable_of(name, held)
-    return Band(
-        name=name,
-        dtype=variable.dtype,
-        nodata=variable.nodata,
-        scale=1.0 if variable.scale is None else variable.scale,
-        offset=variable.offset or 0.0,
-        unit=variable.units,
-        dims=variable.dims,
-        shape=variable.shape,
-    )
-
-
-def _extent(dataset: Any, dim: str) -> tuple[float, float] | None:
-    """First and last value along a dimension, sorted; None without a numeric coordinate."""
+def _ends_of_dimension(dataset: Any, dim: str) -> tuple[float, float] | None:
+    """Returns the least and greatest value along a dimension; None without a numeric coordinate."""
     if dim not in dataset.indexes or dataset[dim].dtype.kind not in "iuf" or not dataset.sizes[dim]:
         return None
     values = unpacked(dataset[dim])
     values = values[np.isfinite(values)]
     return (float(values.min()), float(values.max())) if values.size else None
-
-
-def _steps(dataset: Any, name: str, axes: Axes | None) -> tuple[datetime, datetime] | None:
-    """The first and the last step of the time axis, or of times along places."""
-    every = [axes.time] if axes and axes.time else [str(dim) for dim in dataset.indexes if axis_of(dataset, dim) == "t"]
-    time = next((dim for dim in every if dim in dataset.variables), None) or (name and time_of(dataset, name))
-    try:
-        return ends_of(dataset, time) if time else None
-    except Unreadable:  # CF-TIME-UNITS says so
-        return None

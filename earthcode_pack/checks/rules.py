@@ -1,8 +1,8 @@
-"""The one catalogue of rules: every finding is made through the rule that it breaks.
+"""The catalogue of rules: every finding is made by the rule that is broken.
 
-Ids of the standard that asks for a rule are kept (``STAC-REC-06``); ours begin with what they look at. The level of a
-rule is fixed (contract 4.4): *error* for a MUST, a REQ, a schema, facts that contradict each other and missing units;
-*warning* for what is recommended; *info* for what cannot be judged from the target alone.
+A rule of a standard keeps its id (``STAC-REC-06``); the id of another begins with what is checked. The level of a rule
+is fixed (contract 4.4): *error* for a MUST, a REQ, a schema, facts that contradict each other and missing units;
+*warning* for a recommendation; *info* for what cannot be judged from the target alone.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from earthcode_pack.rule import Rule, entered, rule
 
 
 def catalogue() -> tuple[Rule, ...]:
-    """Every rule, by id; those of the Open Science Catalog, of publishing and of the PRR stand in modules of theirs."""
-    from earthcode_pack.catalogs.prr import rules  # noqa: F401, PLC0415 - likewise
-    from earthcode_pack.checks import osc_rules, publish_rules  # noqa: F401, PLC0415 - they enter their rules
+    """Returns every rule, by id; those of the Open Science Catalog and of the PRR are declared by their own modules."""
+    import earthcode_pack.catalogs.prr.rules  # noqa: PLC0415 - declares rules
+    import earthcode_pack.checks.osc.rules  # noqa: F401, PLC0415 - likewise
 
     return entered()
 
 
 def rules_markdown() -> str:
-    """The catalogue as a Markdown table, one row for each rule."""
+    """Returns the catalogue as a Markdown table, one row for each rule."""
     head = "| rule | level | asked by | looks at | allowed | remedy |\n|---|---|---|---|---|---|\n"
     rows = ((r.id, r.level.value, r.source, r.measures, r.allowed, r.remedy) for r in catalogue())
     return head + "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows)
@@ -34,6 +34,8 @@ _COG, _ZARR, _NC, _GEN = "EarthCODE COG", "EarthCODE Zarr", "EarthCODE NetCDF", 
 _FACT, _QA = "contract 3.1, measured", "PRR quality job"
 _OURS = "if earthcode-pack wrote it, the fault is its own: please report it, with the profile and a source"
 _TRUE = f"write the value of the data, which the message names; {_OURS}"
+_STORE = "contract 4.1, verify"
+_AGAIN = "publish the bundle again: what is right is left alone"
 _CHANGED = "restore the file that the STAC describes, or package the data again as a new product.version"
 
 # fmt: off
@@ -368,6 +370,16 @@ FACT_CUBE = rule(_E, "FACT-CUBE", _FACT,
     "cube:dimensions and cube:variables against the store", "the same names, sizes and ends", _TRUE)
 FACT_MEDIA_TYPE = rule(_E, "FACT-MEDIA-TYPE", _FACT,
     "type of an asset against its content", "agree", "correct the media type")
+
+# --- what is published in a store, for ``verify``
+PUB_PRESENT = rule(_E, "PUB-PRESENT", _STORE, "each object of the manifest", "published", _AGAIN)
+PUB_SIZE = rule(_E, "PUB-SIZE", _STORE, "size of each object", "the manifest's", _AGAIN)
+PUB_CHECKSUM = rule(_E, "PUB-CHECKSUM", _STORE, "sha256 of each object", "the manifest's", _AGAIN)
+PUB_OPEN = rule(_E, "PUB-OPEN", f"{_STORE} --read", "data, with GDAL, zarr or h5netcdf where they lie", "open",
+    "where its checksum is right, look at the reader's message; else publish the bundle again")
+PUB_UNREAD = rule(_I, "PUB-UNREAD", _STORE, "checksums that the storage states", "there", "verify with --read")
+PUB_STRAY = rule(_W, "PUB-STRAY", _STORE,
+    "objects that the manifest does not name", "none", "remove it if it is not wanted")
 
 if __name__ == "__main__":
     TITLE = "# Rules\n\nWhat `earthcode-pack check` looks at, and what it allows. Written by `make docs`.\n\n"

@@ -26,9 +26,9 @@ from earthcode_pack.cli.words import (
     show_findings,
     table,
 )
-from earthcode_pack.contents import contents
 from earthcode_pack.errors import UserError
 from earthcode_pack.files import write_atomic
+from earthcode_pack.item_summary import item_summaries
 from earthcode_pack.model import Finding, Job, Level, ManifestEntry, Plan, Receipt, Summary
 from earthcode_pack.profile import Profile
 from earthcode_pack.redact import shown
@@ -80,7 +80,7 @@ def _decoded(job: Job) -> int:
 
 
 def _show_run(console: Console, bundle: Bundle, summary: Summary) -> None:
-    profile, made = bundle.profile(), contents(bundle)
+    profile, made = bundle.profile(), item_summaries(bundle)
     total = bytes_of(sum(content.size for content in made))
     heading(console, f"{profile.product.id} {profile.product.version}: {_contents(summary)}, {total}")
     if made:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pyproj  # noqa: F401 - before rasterio and ecCodes: see read/__init__.py
 
+from earthcode_pack.checksums import Checksums, checksums
 from earthcode_pack.convert import remote_part
 from earthcode_pack.convert.read.file_names import name_of
 from earthcode_pack.convert.read.plausible import values_in
@@ -35,7 +36,6 @@ from earthcode_pack.execution.child_process import MB, Limits, isolated
 from earthcode_pack.formats import format_of
 from earthcode_pack.model import Artifact, Failure, File, Job, Proof
 from earthcode_pack.storage.inputs import local_path
-from earthcode_pack.sums import Sums, sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,7 +141,7 @@ def finish(job: Job, records: list[Record], folder: Path, product: Path) -> Arti
         statistics, changes = total(ordered)
         path, changes = output.finish(job, folder, changes)
         measured = output.measure(path, job, statistics)
-        known = {place: Sums(sha256, one.parts) for one in ordered for place, sha256 in one.digests.items()}
+        known = {place: Checksums(sha256, one.parts) for one in ordered for place, sha256 in one.digests.items()}
         return Artifact(
             fingerprint=job.fingerprint,
             item=job.item,
@@ -164,12 +164,12 @@ def finish(job: Job, records: list[Record], folder: Path, product: Path) -> Arti
         )
 
 
-def _publish(output: Path, job: Job, product: Path, known: dict[str, Sums]) -> tuple[File, ...]:
+def _publish(output: Path, job: Job, product: Path, known: dict[str, Checksums]) -> tuple[File, ...]:
     """Hashes the files of an output that were not when they were made, and makes all visible by one rename."""
     hashed = []
     for path in sorted(p for p in output.rglob("*") if p.is_file()) if output.is_dir() else [output]:
         place = path.relative_to(output).as_posix()
-        found, key = known.get(place) or sums(path), job.key if place == "." else f"{job.key}/{place}"
+        found, key = known.get(place) or checksums(path), job.key if place == "." else f"{job.key}/{place}"
         hashed.append(File(key=key, size=path.stat().st_size, sha256=found.sha256, parts=found.parts))
     target = product / job.key
     target.parent.mkdir(parents=True, exist_ok=True)

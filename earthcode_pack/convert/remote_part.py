@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from earthcode_pack.checksums import checksums
 from earthcode_pack.errors import OutsideError
 from earthcode_pack.model import File
 from earthcode_pack.storage import Folder, each
 from earthcode_pack.storage.scratch import here, scratch_for, unpack
-from earthcode_pack.sums import sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,5 +72,5 @@ def _files_in(folder: Path, base: set[str]) -> Iterator[File]:
     for path in sorted(folder.rglob("*")):
         key = path.relative_to(folder).as_posix()
         if path.is_file() and not path.name.endswith(".part") and key not in base:
-            found = sums(path)
+            found = checksums(path)
             yield File(key=key, size=path.stat().st_size, sha256=found.sha256, parts=found.parts)

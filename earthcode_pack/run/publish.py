@@ -14,9 +14,9 @@ from earthcode_pack import storage
 from earthcode_pack.bundle import Bundle, values_to_json
 from earthcode_pack.bundle.provenance import approved, provenance_json
 from earthcode_pack.describe.rendering import named_colormap
-from earthcode_pack.entry import published_collection
 from earthcode_pack.errors import NotApproved
 from earthcode_pack.files import write_atomic
+from earthcode_pack.product_facts import published_collection
 from earthcode_pack.remote.workdir import with_data
 from earthcode_pack.report import write_report
 from earthcode_pack.run.execute import Forward

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from earthcode_pack.checksums import LARGE, PART, part_size
 from earthcode_pack.errors import UserError
 from earthcode_pack.execution.waiting import seconds_of
 from earthcode_pack.model import PartSums, Receipt
@@ -28,7 +29,6 @@ from earthcode_pack.storage.multipart import NoParts, UploadRequest, etag_of_par
 from earthcode_pack.storage.preflight import Preflight
 from earthcode_pack.storage.retry import BadAnswer, Damaged, Refused, RetryPolicy
 from earthcode_pack.storage.s3_client import S3Client
-from earthcode_pack.sums import LARGE, PART, part_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from earthcode_pack.checks import publish_rules as rules
+from earthcode_pack.checks import rules
 from earthcode_pack.redact import redacted
 from earthcode_pack.upload.stages import is_data
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from earthcode_pack.bundle import Bundle, open_bundle
-from earthcode_pack.checks import publish_rules as rules
+from earthcode_pack.checks import rules
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import Finding, Level
 from earthcode_pack.redact import is_signed, shown

@@ -20,7 +20,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging.handlers import APILogHandler
 
 from earthcode_pack.bundle import Bundle
-from earthcode_pack.contents import contents
+from earthcode_pack.item_summary import item_summaries
 from earthcode_pack.model import Summary
 from earthcode_pack.pipeline import summarise
 
@@ -71,7 +71,7 @@ class Meter:
 def prepared(bundle: Bundle) -> None:
     """Creates tables of Items, findings and failures, and a link to the report."""
     product = bundle.profile().product.id
-    items = [{"item": c.item, "assets": ", ".join(c.assets), "bytes": c.size} for c in contents(bundle)]
+    items = [{"item": c.item, "assets": ", ".join(c.assets), "bytes": c.size} for c in item_summaries(bundle)]
     _table(product, "items", items, "Items of the product")
     findings = [finding.model_dump(mode="json") for finding in bundle.findings()]
     _table(product, "findings", findings, "What the checks found")

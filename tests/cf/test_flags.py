@@ -11,7 +11,7 @@ import pytest
 from builders import PERIOD, make_nc, make_tiff, planned, profile_of, run
 
 from earthcode_pack.cf.flags import bitfields_of, contradiction, flags_of
-from earthcode_pack.checks.class_facts import class_findings
+from earthcode_pack.checks.artifacts import class_findings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from earthcode_pack.checks import check, rules
-from earthcode_pack.checks.closed import scheme_findings
 from earthcode_pack.checks.documents import Document
+from earthcode_pack.checks.metadata import scheme_findings
 from earthcode_pack.model import Level
 
 SECRET = "n0t-to-be-shown"

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earthcode_pack.checks import check
-from earthcode_pack.checks.documents import Document, Place, load_json
+from earthcode_pack.checks.documents import Document, ProductFolder, load_json
 from earthcode_pack.cli.words import clipped
 from earthcode_pack.errors import EarthcodePackError, UserError
 
@@ -110,7 +110,7 @@ def test_links_in_a_circle_end(product):
 def test_a_circle_of_links_on_disk_leads_nowhere(tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
-    document = Document({}, "x", tmp_path, Place(tmp_path))
+    document = Document({}, "x", tmp_path, ProductFolder(tmp_path))
     assert document.resolve("a/x.tif").path is None or not document.resolve("a/x.tif").path.exists()
 
 

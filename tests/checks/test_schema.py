@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from pystac.validation.local_validator import get_local_schema_cache
 
-from earthcode_pack.checks import schema, schema_sources
-from earthcode_pack.checks.schema import SchemaBook, schema_urls
-from earthcode_pack.checks.schema_sources import NoSchema, load_schema
+from earthcode_pack.checks import schema
+from earthcode_pack.checks.schema import NoSchema, SchemaValidator, load_schema, schema_urls
 
 FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
@@ -31,9 +30,9 @@ def item():
 
 
 def test_a_valid_item_has_no_finding(item, schemas):
-    book = SchemaBook(schemas)
-    assert book.findings(item, "a") == []
-    assert book.unavailable_findings() == []
+    validator = SchemaValidator(schemas)
+    assert validator.findings(item, "a") == []
+    assert validator.unavailable_findings() == []
 
 
 @pytest.mark.parametrize(
@@ -51,48 +50,52 @@ def test_one_wrong_field_is_named(item, schemas, path, value, said):
     for key in path[:-1]:
         target = target[key]
     target[path[-1]] = value
-    messages = [finding.message for finding in SchemaBook(schemas).findings(item, "a")]
+    messages = [finding.message for finding in SchemaValidator(schemas).findings(item, "a")]
     assert messages
     assert any(said in message for message in messages), messages
 
 
 def test_a_collection_is_validated_as_one(schemas, product):
-    book = SchemaBook(schemas)
-    assert book.findings(product.collection, "c") == []
-    assert "license" in book.findings({k: v for k, v in product.collection.items() if k != "license"}, "c")[0].message
+    validator = SchemaValidator(schemas)
+    assert validator.findings(product.collection, "c") == []
+    assert (
+        "license" in validator.findings({k: v for k, v in product.collection.items() if k != "license"}, "c")[0].message
+    )
 
 
 def test_stac_1_0_has_its_own_core(item, schemas):
     item["stac_version"] = "1.0.0"
     assert schema_urls(item)[0] == "https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/item.json"
-    assert SchemaBook(schemas).findings(item, "a") == []
+    assert SchemaValidator(schemas).findings(item, "a") == []
 
 
 def test_a_thousand_items_are_validated_each_against_schemas_that_are_compiled_once(item, schemas):
-    book = SchemaBook(schemas)
-    assert book.findings(item, "0") == []
+    validator = SchemaValidator(schemas)
+    assert validator.findings(item, "0") == []
     compiled = schema._compile.cache_info().misses
     for number in range(1, 1000):
         item["assets"] = {"a": {"href": f"a{number}.tif", "file:size": "3" if number == 500 else number}}
-        assert bool(book.findings(item, str(number))) is (number == 500)
+        assert bool(validator.findings(item, str(number))) is (number == 500)
     assert schema._compile.cache_info().misses == compiled
 
 
 def test_what_is_validated_again_is_not_compiled_again(item, schemas):
     item["assets"]["a"]["file:size"] = "3"
-    book = SchemaBook(schemas)
-    found = book.findings(item, "a")
+    validator = SchemaValidator(schemas)
+    found = validator.findings(item, "a")
     compiled = schema._compile.cache_info().misses
     for _ in range(20):
-        assert book.findings(item, "a") == found
+        assert validator.findings(item, "a") == found
     assert schema._compile.cache_info().misses == compiled
 
 
 def test_a_schema_that_cannot_be_had_is_one_finding_and_the_rest_is_enforced(item, tmp_path):
     item["assets"]["a"]["href"] = 5  # the core refuses it, and comes with pystac
-    book = SchemaBook(tmp_path)
-    assert {finding.rule for finding in (*book.findings(item, "a"), *book.findings(item, "b"))} == {"STAC-SCHEMA"}
-    (missing,) = book.unavailable_findings()
+    validator = SchemaValidator(tmp_path)
+    assert {finding.rule for finding in (*validator.findings(item, "a"), *validator.findings(item, "b"))} == {
+        "STAC-SCHEMA"
+    }
+    (missing,) = validator.unavailable_findings()
     assert (missing.rule, missing.level.value, missing.subject) == ("STAC-SCHEMA-UNAVAILABLE", "info", "STAC schemas")
     assert missing.measured == [FILE, PROJECTION]
     assert "EARTHCODE_PACK_OFFLINE" in missing.message
@@ -105,15 +108,15 @@ def test_a_nested_schema_that_is_missing_leaves_the_outer_one_enforced(item, sch
     )
     item["stac_extensions"] = [PROJECTION]
     item["properties"] |= {"proj:shape": "x", "proj:projjson": {"type": "nothing"}}
-    book = SchemaBook(tmp_path)
-    assert [finding.measured for finding in book.findings(item, "a")] == ["$.properties['proj:shape']"]
-    assert [finding.subject for finding in book.unavailable_findings()] == [
+    validator = SchemaValidator(tmp_path)
+    assert [finding.measured for finding in validator.findings(item, "a")] == ["$.properties['proj:shape']"]
+    assert [finding.subject for finding in validator.unavailable_findings()] == [
         "https://proj.org/schemas/v0.7/projjson.schema.json"
     ]
 
 
 def test_the_users_cache_comes_before_the_network(tmp_path):
-    kept = schema_sources.cache_folder() / "example.org" / "s.json"
+    kept = schema.cache_folder() / "example.org" / "s.json"
     kept.parent.mkdir(parents=True)
     kept.write_text(json.dumps({"type": "object"}))
     assert load_schema("https://example.org/s.json", tmp_path) == {"type": "object"}
@@ -123,7 +126,7 @@ def test_the_core_schemas_are_those_pystac_validates_with_and_need_no_jsonschema
     expected = get_local_schema_cache()
     monkeypatch.setitem(sys.modules, "jsonschema", None)  # which the core does not install
     monkeypatch.delitem(sys.modules, "pystac.validation.local_validator")
-    schema_sources._bundled.cache_clear()
+    schema._bundled.cache_clear()
     assert len(expected) > 10
     assert {url: load_schema(url, None) for url in expected} == expected
 
@@ -146,7 +149,7 @@ def test_what_is_no_https_url_is_not_looked_for(url, tmp_path):
 def test_after_one_failure_the_network_is_not_tried_again(monkeypatch, tmp_path):
     monkeypatch.delenv("EARTHCODE_PACK_OFFLINE")
     monkeypatch.setenv("EARTHCODE_PACK_SCHEMA_HOSTS", "gone.invalid,gone.example")
-    monkeypatch.setattr(schema_sources, "_offline", [])
+    monkeypatch.setattr(schema, "_offline", [])
     for url in ("https://gone.invalid/a.json", "https://gone.example/b.json"):
         with pytest.raises(NoSchema, match=r"gone\.invalid cannot be reached"):
             load_schema(url, tmp_path)
@@ -154,7 +157,7 @@ def test_after_one_failure_the_network_is_not_tried_again(monkeypatch, tmp_path)
 
 def test_a_stranger_s_schema_is_not_fetched(monkeypatch, tmp_path):
     monkeypatch.delenv("EARTHCODE_PACK_OFFLINE")
-    monkeypatch.setattr(schema_sources, "_offline", [])
+    monkeypatch.setattr(schema, "_offline", [])
     for host in ("127.0.0.1:9", "example.org", "stac-extensions.github.io.example.org"):
         with pytest.raises(NoSchema, match="none of the hosts whose schemas are fetched"):
             load_schema(f"https://{host}/v1/schema.json", tmp_path)
@@ -174,15 +177,15 @@ LONG = 50_000
 @pytest.mark.timeout(120)  # seconds, where each link would be validated
 def test_of_a_long_array_the_member_that_is_wrong_is_named_by_its_place(item, schemas):
     links = [{"rel": "item", "href": f"./{number}.json"} for number in range(LONG)]
-    book = SchemaBook(schemas)
-    assert book.findings(item | {"links": links}, "a") == []
+    validator = SchemaValidator(schemas)
+    assert validator.findings(item | {"links": links}, "a") == []
     links[40_000] = {"rel": 7, "href": "./a.json"}
-    (finding,) = book.findings(item | {"links": links}, "a")
+    (finding,) = validator.findings(item | {"links": links}, "a")
     assert finding.message.startswith("$.links[40000].rel: ")
 
 
 def test_two_equal_members_far_apart_are_found(item, schemas):
     extensions = [f"https://example.org/{number}/schema.json" for number in range(300)]
     extensions[250] = extensions[120]
-    (finding,) = SchemaBook(schemas).findings(item | {"stac_extensions": extensions}, "a")
+    (finding,) = SchemaValidator(schemas).findings(item | {"stac_extensions": extensions}, "a")
     assert finding.message.startswith("$.stac_extensions: ")

@@ -6,7 +6,7 @@ import xarray as xr
 
 from earthcode_pack.checks import check
 from earthcode_pack.checks.documents import Document
-from earthcode_pack.checks.statistics import Sums, statistics_findings
+from earthcode_pack.checks.statistics import Moments, statistics_findings
 
 
 def stated(product, make_cog, values, statistics, **given):
@@ -48,7 +48,7 @@ def test_packed_values_count_as_stored_or_unpacked(product, make_cog, factor):
 
 
 def test_sums_of_parts_are_those_of_the_whole():
-    values, sums = np.random.default_rng(0).normal(1e6, 1, 1000), Sums()
+    values, sums = np.random.default_rng(0).normal(1e6, 1, 1000), Moments()
     for part in np.split(values, [1, 10, 10, 400]):
         sums.add(part, part.size + 1)
     found = sums.of(2, 1)

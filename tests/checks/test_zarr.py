@@ -7,7 +7,7 @@ import pytest
 import zarr
 
 from earthcode_pack.checks import check
-from earthcode_pack.checks.limits import MANY
+from earthcode_pack.checks.zarr_store import MANY
 
 
 @pytest.mark.parametrize("version", [2, 3])

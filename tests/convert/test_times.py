@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from builders import PERIOD, bits, make_nc, make_tiff, opened, planned, profile_of, ramp, run
 
-from earthcode_pack.checks.time_facts import gap_findings
+from earthcode_pack.checks.artifacts import item_gap_findings
 from earthcode_pack.model import Sources, rfc3339
 from earthcode_pack.sources.discover import discover
 from earthcode_pack.storage import IdentityCache
@@ -369,7 +369,7 @@ def test_maps_by_the_month_that_lack_one(tmp_path: Path) -> None:
         make_tiff(tmp_path / f"s_2020{month:02}.tif", ramp(3, 4))
     time = {"from": "filename", "pattern": "s_{start:%Y%m}.tif"}
     made = run(profile_of(tmp_path / "*.tif", time=time), tmp_path / "out")
-    (finding,) = gap_findings(made.artifacts)
+    (finding,) = item_gap_findings(made.artifacts)
     assert (finding.rule, finding.level) == ("CF-TIME-GAPS", "info")
     assert "lacks 1 step" in finding.message
     assert finding.measured == ["2020-03-01T00:00:00+00:00", "2020-05-01T00:00:00+00:00"]

@@ -11,9 +11,9 @@ from stac_schemas import complaints
 
 from earthcode_pack.describe.access import closed_store, storage_scheme
 from earthcode_pack.describe.stac import EXTENSIONS
+from earthcode_pack.geoparquet import ItemTable
 from earthcode_pack.pipeline import prepare
 from earthcode_pack.profile.model import StoreSpec
-from earthcode_pack.table import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,7 +185,7 @@ def test_a_table_of_closed_items(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     items = list(scenes(tmp_path).items())
-    with Rows(tmp_path / "rows", enough=True) as rows:
+    with ItemTable(tmp_path / "rows", enough=True) as rows:
         for item in items:
             rows.add(item)
         rows.write(tmp_path / "items.parquet")

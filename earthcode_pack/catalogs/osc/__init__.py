@@ -13,9 +13,9 @@ from earthcode_pack.catalogs.osc.catalog import Catalog, open_catalog
 from earthcode_pack.catalogs.osc.changes import change_set, stale_items
 from earthcode_pack.catalogs.osc.ids import check_ids
 from earthcode_pack.catalogs.osc.pull_request import measured_facts, patch, request
-from earthcode_pack.entry import moment_of
 from earthcode_pack.errors import UserError
 from earthcode_pack.files import write_atomic
+from earthcode_pack.product_facts import record_time
 
 __all__ = ["Catalog", "change_set", "check_ids", "hand_off", "open_catalog"]
 
@@ -53,7 +53,7 @@ def hand_off(bundle: Bundle, catalog: Catalog | None = None) -> list[str]:
 def _hand_off(bundle: Bundle, catalog: Catalog) -> list[str]:
     profile, collection = bundle.profile(), bundle.collection()
     environment = {key: value for key, value in bundle.provenance().items() if key in _SOFTWARE}
-    changes = change_set(profile, collection, bundle.items(), catalog, moment_of(bundle), environment=environment)
+    changes = change_set(profile, collection, bundle.items(), catalog, record_time(bundle), environment=environment)
     deleted = stale_items(profile, catalog, changes)
     count = sum(1 for _ in bundle.items())
     facts = measured_facts(profile, collection, count, bundle.manifest(), bundle.digest)

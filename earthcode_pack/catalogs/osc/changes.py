@@ -32,8 +32,8 @@ from earthcode_pack.catalogs.osc.records import (
     variable_record,
     workflow_record,
 )
-from earthcode_pack.entry import osc_variables, published_at
 from earthcode_pack.files import to_json
+from earthcode_pack.product_facts import osc_variables, published_at
 from earthcode_pack.profile.model import NewEntries
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from difflib import unified_diff
 from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.catalogs.osc.links import LARGEST
-from earthcode_pack.entry import cf_parameters, published_collection, size_in_words
 from earthcode_pack.model import Finding, Level, ManifestEntry
+from earthcode_pack.product_facts import cf_parameters, format_size, published_collection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -103,7 +103,7 @@ def measured_facts(
         "box (west, south, east, north)": ", ".join(f"{number:g}" for number in extent["spatial"]["bbox"][0]),
         "time": " to ".join(str(end) for end in extent["temporal"]["interval"][0]),
         "Items": f"{items}{placed}",
-        "data": f"{len(data)} files, {size_in_words(size)}",
+        "data": f"{len(data)} files, {format_size(size)}",
         "format": profile.target.format,
         "variables": ", ".join(variables),
         "digest": str(digest),

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.catalogs.osc.catalog import Kind, path_of
 from earthcode_pack.catalogs.osc.links import JSON, Link, child, link, osc_extent, related, self_link
-from earthcode_pack.entry import (
+from earthcode_pack.errors import ProfileError
+from earthcode_pack.model import rfc3339
+from earthcode_pack.product_facts import (
     access_href,
     cf_parameters,
     citation_link,
@@ -17,8 +19,6 @@ from earthcode_pack.entry import (
     published_collection,
     themes_field,
 )
-from earthcode_pack.errors import ProfileError
-from earthcode_pack.model import rfc3339
 from earthcode_pack.profile.period import parse_period
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from earthcode_pack.catalogs.prr import rules
 from earthcode_pack.catalogs.prr.gateway import is_closed, without_store_access
-from earthcode_pack.entry import (
+from earthcode_pack.product_facts import (
     cf_parameters,
     citation_link,
     documentation_link,
     license_link,
-    moment_of,
     osc_variables,
     published_at,
+    record_time,
     themes_field,
 )
 
@@ -74,7 +74,7 @@ def prr_collection(bundle: Bundle, items: list[str], project: Mapping[str, Any])
     profile, collection = bundle.profile(), collection_for_prr(bundle)
     added = {
         "id": prr_id(profile),
-        "processing:datetime": collection.get("processing:datetime") or moment_of(bundle),
+        "processing:datetime": collection.get("processing:datetime") or record_time(bundle),
         **_osc_fields(profile, project),
         "themes": themes_field(profile.product.themes) if profile.product.themes else None,
         "cf:parameter": cf_parameters(profile, collection),

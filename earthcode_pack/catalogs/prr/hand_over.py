@@ -23,8 +23,8 @@ from earthcode_pack.catalogs.prr.gateway import (
     product_key,
     without_store_access,
 )
-from earthcode_pack.entry import size_in_words
 from earthcode_pack.files import to_json, write_atomic
+from earthcode_pack.product_facts import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -119,7 +119,7 @@ def letter(profile: Profile, project: Mapping[str, Any], items: int, size: int, 
         f"Subject: {product.title}, version {product.version}, for the Project Results Repository\n",
         f"Please register the Collection `{prr_id(profile)}` (`collection.json`) and let its owner add Items.\n",
         f"1. **Project name**: {name} (`{profile.project.id}`)",
-        f"2. **Total size**: {size_in_words(size)}",
+        f"2. **Total size**: {format_size(size)}",
         f"3. **STAC folder**: {sent}",
         f"4. **Link to the data**: {_link(profile)}",
         f"5. **Access restrictions**: {_access(profile)}",

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from earthcode_pack.entry import PRR_STAC
 from earthcode_pack.errors import OutsideError, UserError
 from earthcode_pack.execution.waiting import seconds_of
+from earthcode_pack.product_facts import PRR_STAC
 
 if TYPE_CHECKING:
     from earthcode_pack.profile import Profile

@@ -1,4 +1,4 @@
-"""A checkout of the catalogue's metadata on disk: which record is where, and what its links lead to."""
+"""A checkout of the Open Science Catalog's metadata on disk: its records by key, and the targets of their links."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from earthcode_pack.checks.documents import listed, load_json, mapping
 BASE = "https://esa-earthcode.github.io/open-science-catalog-metadata"
 _LARGEST = 64_000_000  # bytes: no record is larger
 
-# By folder: how a related link calls one, and the file that describes it.
+# by folder: the word for it in titles of related links, and the file that describes it
 KINDS: dict[str, tuple[str, str]] = {
     "products": ("Product", "collection.json"),
     "projects": ("Project", "collection.json"),
@@ -27,14 +27,14 @@ KINDS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What other files ask of a record: its title, its relations, and the keys that its links of each lead to."""
+    """Title, relations, and link targets (keys, by relation) of a record, which other records refer to."""
 
     title: str | None
     targets: dict[str, frozenset[str]]
     relations: frozenset[str] = frozenset()
 
     def leads_to(self, key: str, *relations: str) -> bool:
-        """Whether a link of one of these relations leads to the file with this key."""
+        """Tells whether a link of one of these relations leads to the file with this key."""
         return any(key in self.targets.get(relation, ()) for relation in relations)
 
 
@@ -48,26 +48,26 @@ class Checkout:
 
     @classmethod
     def of(cls, path: Path) -> Checkout | None:
-        """The checkout that a file or folder is part of; None where it is in none."""
+        """Returns the checkout that a file or folder is part of; None if it is in none."""
         real = Path(os.path.abspath(path))  # noqa: PTH100 - a link to a file elsewhere is not part of it
-        return next((cls(folder) for folder in [real, *real.parents][:4] if is_catalogue(folder)), None)
+        return next((cls(folder) for folder in [real, *real.parents][:4] if _is_catalogue(folder)), None)
 
     def key(self, path: Path) -> str:
-        """The key of a file of the checkout."""
+        """Returns the key of a file of the checkout."""
         return Path(os.path.abspath(path)).relative_to(self.root).as_posix()  # noqa: PTH100 - as above
 
     def keys(self) -> list[str]:
-        """The JSON files of the catalogue, sorted: records and sub-catalogues first, then Items beside them."""
-        found = [key for kind in KINDS for key in self._of_kind(kind)]
-        return ["catalog.json", *found]
-
-    def _of_kind(self, kind: str) -> list[str]:
-        inside = (file for name in sorted(self.ids(kind)) for file in sorted((self.root / kind / name).glob("*.json")))
-        top = [f"{kind}/catalog.json"] if (self.root / kind / "catalog.json").is_file() else []
-        return [*top, *(file.relative_to(self.root).as_posix() for file in inside if file.is_file())]
+        """Lists the JSON files of the catalogue: by kind its sub-catalogue, then the files of each record, sorted."""
+        found = ["catalog.json"]
+        for kind in KINDS:
+            folder = self.root / kind
+            inside = [file for name in sorted(self.ids(kind)) for file in sorted((folder / name).glob("*.json"))]
+            files = [file for file in (folder / "catalog.json", *inside) if file.is_file()]
+            found += [file.relative_to(self.root).as_posix() for file in files]
+        return found
 
     def ids(self, kind: str) -> frozenset[str]:
-        """The folders of a kind: what the catalogue holds of it. A link that leads out of the checkout is none."""
+        """Returns the ids of the records of a kind: the names of their folders, but of links out of the checkout."""
         if kind not in self._folders:
             folder, root = self.root / kind, self.root.resolve()
             names = os.scandir(folder) if folder.is_dir() and folder.resolve().is_relative_to(root) else ()
@@ -77,11 +77,11 @@ class Checkout:
         return self._folders[kind]
 
     def holds(self, kind: str, name: str) -> bool:
-        """Whether a record exists, by its folder and file."""
+        """Tells whether a record exists, by its folder and file."""
         return name in self.ids(kind) and self.entry(record_key(kind, name)) is not None
 
     def read(self, key: str) -> dict[str, Any] | None:
-        """The JSON object in a file; None where there is none."""
+        """Reads the JSON object in a file; None if there is none."""
         path = self.root / key
         try:
             if path.stat().st_size > _LARGEST or not path.resolve().is_relative_to(self.root.resolve()):
@@ -92,23 +92,32 @@ class Checkout:
         return data if isinstance(data, dict) else None
 
     def entry(self, key: str) -> Entry | None:
-        """What other files ask of the one with this key; None where there is none."""
+        """Returns title and links of the record with this key; None if there is none."""
         if key not in self._entries:
             data = self.read(key)
-            self._entries[key] = None if data is None else self._entry(key, data)
+            self._entries[key] = None
+            if data is not None:
+                targets: dict[str, set[str]] = {}
+                for link in listed(data.get("links")):
+                    target = self.target(key, link.get("href"))
+                    if target is not None:
+                        targets.setdefault(str(link.get("rel")), set()).add(target)
+                title = data.get("title") or mapping(data.get("properties")).get("title")
+                self._entries[key] = Entry(
+                    title=title if isinstance(title, str) else None,
+                    targets={relation: frozenset(keys) for relation, keys in targets.items()},
+                    relations=frozenset(str(link.get("rel")) for link in listed(data.get("links"))),
+                )
         return self._entries[key]
 
-    def _entry(self, key: str, data: dict[str, Any]) -> Entry:
-        targets: dict[str, set[str]] = {}
-        for link in listed(data.get("links")):
-            target = self.target(key, link.get("href"))
-            if target is not None:
-                targets.setdefault(str(link.get("rel")), set()).add(target)
-        relations = frozenset(str(link.get("rel")) for link in listed(data.get("links")))
-        return Entry(title_of(data), {relation: frozenset(keys) for relation, keys in targets.items()}, relations)
-
     def target(self, key: str, href: Any) -> str | None:
-        """The key of the file that an href of another leads to, be it relative or the public address; else None."""
+        """Returns the key that an href leads to, relative or the public address; None if it leads elsewhere.
+
+        Args:
+            key: Key of the file that has the link.
+            href: The href.
+
+        """
         if not isinstance(href, str) or href.startswith(("/", "data:")):
             return None
         if href.startswith(f"{BASE}/"):
@@ -119,8 +128,8 @@ class Checkout:
         return None if normal.startswith("..") else normal
 
 
-def is_catalogue(folder: Path) -> bool:
-    """Whether a folder is the root of a checkout: its ``catalog.json`` is the Open Science Catalog's."""
+def _is_catalogue(folder: Path) -> bool:
+    """Tells whether a folder is the root of a checkout: its ``catalog.json`` is the Open Science Catalog's."""
     root = folder / "catalog.json"
     if not (folder / "products").is_dir() or not root.is_file() or root.stat().st_size > _LARGEST:
         return False
@@ -131,7 +140,7 @@ def is_catalogue(folder: Path) -> bool:
 
 
 def record_key(kind: str, name: str) -> str:
-    """The key of a record.
+    """Returns the key of a record.
 
     >>> record_key("products", "sst"), record_key("themes", "oceans")
     ('products/sst/collection.json', 'themes/oceans/catalog.json')
@@ -140,7 +149,7 @@ def record_key(kind: str, name: str) -> str:
 
 
 def kind_of_key(key: str) -> str | None:
-    """The kind of the record with this key; None for a sub-catalogue, an Item and the rest.
+    """Returns the kind of the record with this key; None for a sub-catalogue, an Item and the rest.
 
     >>> kind_of_key("products/sst/collection.json"), kind_of_key("products/sst/item.json")
     ('products', None)
@@ -148,9 +157,3 @@ def kind_of_key(key: str) -> str | None:
     parts = key.split("/")
     known = len(parts) == 3 and parts[0] in KINDS and parts[2] == KINDS[parts[0]][1]  # noqa: PLR2004 - kind/id/file
     return parts[0] if known else None
-
-
-def title_of(data: dict[str, Any]) -> str | None:
-    """The title of a Collection or Catalog, or of a Record or Item."""
-    title = data.get("title") or mapping(data.get("properties")).get("title")
-    return title if isinstance(title, str) else None

@@ -15,6 +15,7 @@ import xxhash
 from rasterio.windows import Window
 
 from earthcode_pack.checks.equality import compare
+from earthcode_pack.checksums import Checksums, checksums
 from earthcode_pack.convert.cog.overviews import Halving, are_exact, level_shapes, streams
 from earthcode_pack.convert.cog.tiff_file import TileSpool, assemble, template_of
 from earthcode_pack.convert.cog.tiles import TileEncoder, cut_tile
@@ -22,7 +23,6 @@ from earthcode_pack.convert.read.raster import GDAL_OPTIONS
 from earthcode_pack.convert.statistics import RunningStatistics
 from earthcode_pack.errors import NotEqual
 from earthcode_pack.execution.threads import cores, in_pool, pool
-from earthcode_pack.sums import sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from earthcode_pack.convert.cog.raster_metadata import RasterMetadata
     from earthcode_pack.convert.cog.row_reader import RowReader
     from earthcode_pack.model import Job
-    from earthcode_pack.sums import Sums
 
 Array = np.ndarray[Any, Any]
 _RESAMPLING = {"average", "nearest", "mode"}
@@ -89,7 +88,7 @@ def write_cog(
     target: Path,
     options: dict[str, Any],
     statistics_of: Callable[[Array], RunningStatistics],
-) -> tuple[RunningStatistics, Sums]:
+) -> tuple[RunningStatistics, Checksums]:
     """Writes a COG and compares every cell with the source.
 
     Args:
@@ -121,9 +120,9 @@ def write_cog(
         assemble(
             target, template_of(reader.metadata, job.grid, options, len(pyramid.shapes)), pyramid.shapes, pyramid.spools
         )
-    checksums = pool().submit(sums, target)
+    hashed = pool().submit(checksums, target)
     _verify(target, blocks, reader, job)
-    return found, checksums.result()
+    return found, hashed.result()
 
 
 def _digest(rows: Array) -> bytes:

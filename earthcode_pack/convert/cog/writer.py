@@ -31,9 +31,9 @@ from earthcode_pack.model import WrittenVariable
 from earthcode_pack.nodata import nodata_values
 
 if TYPE_CHECKING:
+    from earthcode_pack.checksums import Checksums
     from earthcode_pack.convert.cog.raster_metadata import RasterMetadata
     from earthcode_pack.model import CogEncoding, Job
-    from earthcode_pack.sums import Sums
 
 Array = np.ndarray[Any, Any]
 
@@ -52,7 +52,7 @@ def write_map(part: Part) -> Record:
     """
     job, target, source = part.job, Path(part.folder, "out.tif"), part.job.inputs[0]
     target.unlink(missing_ok=True)
-    found: Sums | None = None
+    found: Checksums | None = None
     turn = orientation(source.grid)
     with local_sources(job.inputs) as paths, rasterio.Env(**GDAL_OPTIONS):
         path = paths[source.href]

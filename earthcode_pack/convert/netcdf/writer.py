@@ -14,6 +14,7 @@ import numpy as np
 
 from earthcode_pack.cf.flags import FLAGS
 from earthcode_pack.cf.missing import RANGES
+from earthcode_pack.checksums import checksums
 from earthcode_pack.convert.cube.chunks import job_regions
 from earthcode_pack.convert.cube.layout import Layout, layout_of
 from earthcode_pack.convert.cube.regions import blocks_within_budget
@@ -23,7 +24,6 @@ from earthcode_pack.convert.netcdf.hdf5_timestamps import zero_timestamps
 from earthcode_pack.convert.proof.stores import prove_cube
 from earthcode_pack.convert.work import Part, Record
 from earthcode_pack.execution.threads import pool
-from earthcode_pack.sums import sums
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -53,7 +53,7 @@ def write_file(part: Part) -> Record:
                 for chunks in every
             }
         zero_timestamps(target)
-        found = pool().submit(sums, target)
+        found = pool().submit(checksums, target)
         for chunks in every:
             chunks.compare(target, written[chunks.variable.name], paths)
         proof = prove_cube(job, target, paths)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from earthcode_pack import storage
 from earthcode_pack.checks import rules
-from earthcode_pack.checks.proof_facts import proof_words
+from earthcode_pack.checks.artifacts import compared_findings
 from earthcode_pack.convert.local_inputs import local_sources
 from earthcode_pack.convert.proof.maps import prove_map
 from earthcode_pack.convert.read.file_names import name_of
@@ -39,7 +39,7 @@ def whole_findings(bundle: Bundle) -> Iterator[Finding]:
         except NotEqual as error:
             yield rules.DIFFERS.finding(job.key, error.message, remedy=error.remedy)
     if total != Proof():
-        yield from proof_words(total, "every block")
+        yield from compared_findings(total, "every block")
 
 
 def _proved(job: Job, target: Path) -> Proof:

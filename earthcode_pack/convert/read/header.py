@@ -13,8 +13,7 @@ from earthcode_pack.cf.places import grid_of
 from earthcode_pack.cf.roles import bounds_of
 from earthcode_pack.cf.variables import variable_of
 from earthcode_pack.checks import rules
-from earthcode_pack.checks.names import variable_notes
-from earthcode_pack.checks.time_facts import precision_findings
+from earthcode_pack.checks.cf_attributes import time_precision_findings, variable_findings
 from earthcode_pack.convert import left_out
 from earthcode_pack.convert.read.agreed import agreed_crs, file_period, product_variables, variable_by_name
 from earthcode_pack.convert.read.file_names import name_of, stem_of, wild_parts
@@ -117,7 +116,7 @@ def _raster_header(path: Path, _driver: Driver, href: str, profile: Profile) -> 
         "variables": variables,
         "times": (period,),
         "stated_period": stated,
-        "notes": (*notes, *variable_notes(variables, profile)),
+        "notes": (*notes, *variable_findings(variables, profile)),
     }
 
 
@@ -191,7 +190,7 @@ def _cube_header(path: Path, driver: Driver, href: str, profile: Profile) -> dic
         "shapes": shapes,
         "time_dim": time_dim,
         "stated_period": stated,
-        "notes": (*notes, *_group_notes(groups, name), *variable_notes(found, profile)),
+        "notes": (*notes, *_group_notes(groups, name), *variable_findings(found, profile)),
     }
 
 
@@ -263,7 +262,9 @@ def _time_notes(dataset: xr.Dataset, time_dim: str, found: tuple[Variable, ...],
     if times.is_reference_time(coordinate.attrs) and times.valid_times(dataset, time_dim) is None:
         message = f"{name}: {time_dim} holds times at which forecasts began, and nothing says when they are valid"
         yield rules.CF_TIME_REFERENCE.finding(name, message, coordinate.attrs["standard_name"])
-    yield from precision_findings(coordinate.values, str(coordinate.attrs.get("units")), name, f"{name}: {time_dim}")
+    yield from time_precision_findings(
+        coordinate.values, str(coordinate.attrs.get("units")), name, f"{name}: {time_dim}"
+    )
     if times.lacks_days(dataset, time_dim):
         yield rules.CF_TIME_LABELS.finding(
             name, f"{name}: {times.days_that_lack(time_dim)}", dataset[time_dim].calendar

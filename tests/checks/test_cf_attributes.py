@@ -1,6 +1,6 @@
 import pytest
 
-from earthcode_pack.checks.names import name_findings
+from earthcode_pack.checks.cf_attributes import name_findings
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Items as a table (stac-geoparquet), in batches: memory does not grow with their number."""
+"""STAC Items as a stac-geoparquet table, written in batches so that memory does not grow with their number."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-Place = tuple[str, ...]
+FieldPath = tuple[str, ...]
 
 _BATCH = 500  # Items that are in memory at once
 
 
-class Rows:
-    """Collects Items one by one, in a file of its own that goes with the context, and writes them as a table.
+class ItemTable:
+    """Collects Items in a temporary file and writes them as a GeoParquet table.
 
-    ``enough`` says whether there shall be a table; without it nothing is collected. ``digest`` identifies the rows.
+    Used as a context manager, which removes the temporary file. Nothing is collected unless ``enough``; ``digest``
+    identifies the rows.
     """
 
     def __init__(self, folder: Path, *, enough: bool) -> None:
@@ -41,7 +42,7 @@ class Rows:
         self._path.unlink(missing_ok=True)
 
     def add(self, item: dict[str, Any]) -> None:
-        """One Item more."""
+        """Appends an Item."""
         if self.enough:
             line = json.dumps(item, allow_nan=False).encode() + b"\n"
             self._hash.update(line)
@@ -49,14 +50,18 @@ class Rows:
 
     @property
     def digest(self) -> str:
-        """The sha256 (hex) of all rows so far."""
+        """SHA-256 of all rows so far, in hex."""
         return self._hash.hexdigest()
 
     def write(self, target: Path) -> None:
-        """The table of all rows, whole or not at all, with one schema that fits every row.
+        """Writes the table of all rows atomically, with one schema that fits every row.
 
-        A column holds one type. Where a field is a number in some rows and text in others, such as ``nodata`` -1 and
-        "nan", the table has the numbers; the Items themselves have both.
+        A column holds one type. Of a field that is a number in some rows and text in others, such as ``nodata`` -1
+        and "nan", the table holds the numbers; the Items themselves hold both.
+
+        Args:
+            target: Parquet file to write or replace.
+
         """
         self._file.flush()
         leading, mixed = _survey(self._path)
@@ -70,21 +75,21 @@ class Rows:
             temporary.unlink(missing_ok=True)
 
 
-def _survey(rows: Path) -> tuple[frozenset[int], set[Place]]:
-    """The numbers of rows that have every field in each of its types between them, and where types are mixed."""
-    seen, leading = set[tuple[Place, type]](), list[int]()
+def _survey(rows: Path) -> tuple[frozenset[int], set[FieldPath]]:
+    """Finds rows that together hold every field in each of its types, and the fields of mixed type."""
+    seen, leading = set[tuple[FieldPath, type]](), list[int]()
     with rows.open("rb") as lines:
         for number, line in enumerate(lines):
-            found = {(place, type(value)) for place, value in _scalars(json.loads(line))}
+            found = {(path, type(value)) for path, value in _scalars(json.loads(line))}
             if not found <= seen:
                 seen |= found
                 leading.append(number)
-    texts = {place for place, kind in seen if kind is str}
-    return frozenset(leading), texts & {place for place, kind in seen if kind in (int, float)}
+    texts = {path for path, kind in seen if kind is str}
+    return frozenset(leading), texts & {path for path, kind in seen if kind in (int, float)}
 
 
-async def _to_parquet(rows: Path, target: Path, leading: frozenset[int], mixed: set[Place]) -> None:
-    """The schema is that of the first batch, so the rows that have every field lead."""
+async def _to_parquet(rows: Path, target: Path, leading: frozenset[int], mixed: set[FieldPath]) -> None:
+    """Writes the rows; the schema is that of the first batch, so the rows that hold every field come first."""
     from rustac import geoparquet_writer  # noqa: PLC0415 - a tenth of a second
 
     async with geoparquet_writer([*_read(rows, mixed, leading.__contains__)], str(target)) as writer:
@@ -92,30 +97,30 @@ async def _to_parquet(rows: Path, target: Path, leading: frozenset[int], mixed: 
             await writer.write([*batch])
 
 
-def _read(rows: Path, mixed: set[Place], wanted: Callable[[int], bool]) -> Iterator[dict[str, Any]]:
-    """Rows by their number, without the texts that stand where other rows have numbers."""
+def _read(rows: Path, mixed: set[FieldPath], wanted: Callable[[int], bool]) -> Iterator[dict[str, Any]]:
+    """Reads the wanted rows, without texts in fields that are numbers in other rows."""
     with rows.open("rb") as lines:
         for number, line in enumerate(lines):
             if wanted(number):
                 yield _pruned(json.loads(line), mixed) if mixed else json.loads(line)
 
 
-def _scalars(value: Any, place: Place = ()) -> Iterator[tuple[Place, str | float]]:
-    """Numbers and texts with their place, the same for all members of a list."""
+def _scalars(value: Any, path: FieldPath = ()) -> Iterator[tuple[FieldPath, str | float]]:
+    """Yields numbers and texts with their path, which is the same for all members of a list."""
     if isinstance(value, dict):
         for key, part in value.items():
-            yield from _scalars(part, (*place, key))
+            yield from _scalars(part, (*path, key))
     elif isinstance(value, list):
         for part in value:
-            yield from _scalars(part, (*place, ""))
+            yield from _scalars(part, (*path, ""))
     elif isinstance(value, str | int | float):
-        yield place, value
+        yield path, value
 
 
-def _pruned(value: Any, mixed: set[Place], place: Place = ()) -> Any:
+def _pruned(value: Any, mixed: set[FieldPath], path: FieldPath = ()) -> Any:
     if isinstance(value, dict):
-        parts = {key: _pruned(part, mixed, (*place, key)) for key, part in value.items()}
+        parts = {key: _pruned(part, mixed, (*path, key)) for key, part in value.items()}
         return {key: part for key, part in parts.items() if not (part is None and value[key] is not None)}
     if isinstance(value, list):
-        return [_pruned(part, mixed, (*place, "")) for part in value]
-    return None if isinstance(value, str) and place in mixed else value
+        return [_pruned(part, mixed, (*path, "")) for part in value]
+    return None if isinstance(value, str) and path in mixed else value

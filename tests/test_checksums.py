@@ -11,7 +11,8 @@ from making import EPOCH, cube_profile, profile_of, write_cube, write_tif
 from services.faults import Fault, FaultProxy
 from test_s3_faults import LARGE, PART, SETTINGS, direct, made, noise, open_uploads, sha
 
-from earthcode_pack import sums as module
+from earthcode_pack import checksums as module
+from earthcode_pack.checksums import checksums, part_size
 from earthcode_pack.errors import UserError
 from earthcode_pack.model import PartSums
 from earthcode_pack.pipeline import open_bundle, prepare, publish
@@ -19,7 +20,6 @@ from earthcode_pack.profile.model import StoreSpec
 from earthcode_pack.storage import Begun, LocalStore
 from earthcode_pack.storage.file_slice import FileSlice
 from earthcode_pack.storage.s3 import S3Store
-from earthcode_pack.sums import part_size, sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,11 +39,11 @@ def of_parts(data: bytes, size: int = PART) -> PartSums:
 def test_of_a_large_file(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGE", 10**6)
     path, digest = made(tmp_path / "a", size)
-    assert sums(path) == (digest, of_parts(path.read_bytes(), 16 * 2**20))
+    assert checksums(path) == (digest, of_parts(path.read_bytes(), 16 * 2**20))
 
 
 def test_a_small_file_has_no_parts(tmp_path: Path) -> None:
-    assert sums(made(tmp_path / "a", 1000)[0]) == (sha(noise(1000)), None)
+    assert checksums(made(tmp_path / "a", 1000)[0]) == (sha(noise(1000)), None)
 
 
 @pytest.mark.parametrize("size", [1, 10_000 * 16 * 2**20, 10_000 * 16 * 2**20 + 1, 5 * 2**40])

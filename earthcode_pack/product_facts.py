@@ -1,4 +1,4 @@
-"""What the Open Science Catalog and the PRR both say of a product: its themes, variables, links, and where it lies."""
+"""Product facts that the records of the Open Science Catalog and the PRR share: themes, variables, links, hrefs."""
 
 from __future__ import annotations
 
@@ -25,59 +25,68 @@ _TYPES = {".pdf": "application/pdf", ".html": "text/html", ".json": "application
 
 
 def themes_field(ids: list[str]) -> list[dict[str, Any]]:
-    """The themes extension's field: one object with all concepts, for ESA's validator looks at the first alone."""
+    """Returns ``themes`` of the themes extension: one object with all concepts.
+
+    ESA's validator reads the first object only.
+    """
     return [{"scheme": THEME_SCHEME, "concepts": [{"id": theme} for theme in ids]}]
 
 
 def osc_variables(profile: Profile) -> list[str]:
-    """The catalogue's variables that the product's variables are, each once."""
+    """Returns the catalogue's ids of the product's variables, without duplicates."""
     return list(dict.fromkeys(spec.osc for spec in profile.product.variables.values() if spec.osc))
 
 
 def cf_parameters(profile: Profile, collection: dict[str, Any]) -> list[dict[str, str]]:
-    """``cf:parameter``: CF name and unit of every variable, the unit as measured and else as the profile states it.
+    """Returns ``cf:parameter``: CF name and unit of every variable.
 
-    A Collection that carries the field itself is believed.
+    Args:
+        profile: States units that were not measured.
+        collection: The STAC Collection; a ``cf:parameter`` of its own is returned as it is.
+
+    Returns:
+        One object for each variable, without duplicates.
+
     """
     stated = collection.get("cf:parameter") or collection.get("summaries", {}).get("cf:parameter")
     if stated:
         return [dict(parameter) for parameter in stated]
-    measured = dict(_measured(collection)) or dict.fromkeys(profile.product.variables)
-    found = [_parameter(profile, name, unit) for name, unit in measured.items()]
-    return [parameter for index, parameter in enumerate(found) if parameter not in found[:index]]
+    specs = profile.product.variables
+    found: list[dict[str, str]] = []
+    for name, measured in (dict(_measured_units(collection)) or dict.fromkeys(specs)).items():
+        spec = specs.get(name)
+        unit = measured or (spec.units if spec else None)
+        parameter = {"name": (spec.standard_name if spec else None) or name} | ({"unit": unit} if unit else {})
+        if parameter not in found:
+            found.append(parameter)
+    return found
 
 
-def _parameter(profile: Profile, name: str, unit: str | None) -> dict[str, str]:
-    spec = profile.product.variables.get(name)
-    unit = unit or (spec.units if spec else None)
-    standard_name = spec.standard_name if spec else None
-    return {"name": standard_name or name} | ({"unit": unit} if unit else {})
+def _measured_units(collection: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Yields name and unit of each data variable: those of the cube, else of the Items' data assets.
 
-
-def _measured(collection: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """Name and unit of each data variable: of the cube where there is one, else of the Items' data assets."""
+    An asset ``data`` holds a variable in each band; other assets are named after their variable.
+    """
     cube = collection.get("cube:variables", {})
     for name, variable in cube.items():
         if variable.get("type", "data") == "data":
             yield name, variable.get("unit")
     for key, asset in {} if cube else collection.get("item_assets", {}).items():
-        if "data" in asset.get("roles", ()):
-            yield from _of_asset(key, asset)
-
-
-def _of_asset(key: str, asset: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """An asset named after its variable; the bands of one that is named ``data``."""
-    bands = asset.get("bands", [])
-    if key != "data" or not bands:
-        yield key, asset.get("unit") or next((band.get("unit") for band in bands), None)
-    for band in bands if key == "data" else ():
-        yield band.get("name", key), band.get("unit") or asset.get("unit")
+        if "data" not in asset.get("roles", ()):
+            continue
+        bands = asset.get("bands", [])
+        if key != "data" or not bands:
+            yield key, asset.get("unit") or next((band.get("unit") for band in bands), None)
+        for band in bands if key == "data" else ():
+            yield band.get("name", key), band.get("unit") or asset.get("unit")
 
 
 def published_at(profile: Profile) -> str:
-    """The absolute href of the folder of this version, without a final slash (contract 4.3).
+    """Returns the absolute href of the folder of this version, without a final slash (contract 4.3).
 
-    Raises ``UserError`` where readers cannot find it by URL.
+    Raises:
+        UserError: If the store has no public URL.
+
     """
     store = profile.store
     if store is None or store.public_href is None:
@@ -86,7 +95,7 @@ def published_at(profile: Profile) -> str:
 
 
 def published_collection(profile: Profile) -> str:
-    """The absolute href of the published STAC Collection: in the store, or at the PRR's STAC API."""
+    """Returns the absolute href of the published STAC Collection: in the store, or at the PRR's STAC API."""
     prr = profile.store.prr if profile.store else None
     if prr is None:
         return f"{published_at(profile)}/collection.json"
@@ -94,7 +103,7 @@ def published_collection(profile: Profile) -> str:
 
 
 def access_href(profile: Profile) -> str:
-    """Where the data is reached: the Collection; at the PRR the page of its browser that shows it."""
+    """Returns the href for access to the data: the Collection, or its page in the PRR's browser."""
     href = published_collection(profile)
     if profile.store is None or profile.store.prr is None:
         return href
@@ -103,7 +112,7 @@ def access_href(profile: Profile) -> str:
 
 
 def documentation_link(profile: Profile) -> dict[str, str] | None:
-    """``via`` "Documentation"; None where the profile names none."""
+    """Returns the link ``via`` "Documentation"; None if the profile names none."""
     href = profile.product.documentation
     if href is None:
         return None
@@ -112,7 +121,7 @@ def documentation_link(profile: Profile) -> dict[str, str] | None:
 
 
 def license_link(profile: Profile, collection: dict[str, Any]) -> dict[str, str]:
-    """The licence's text: the Collection's own link, the profile's, or SPDX's page."""
+    """Returns the link to the licence's text: that of the Collection, of the profile, or SPDX's page."""
     own = next((link for link in collection.get("links", ()) if link.get("rel") == "license"), None)
     if own and "://" in own.get("href", ""):
         return dict(own)
@@ -121,15 +130,20 @@ def license_link(profile: Profile, collection: dict[str, Any]) -> dict[str, str]
 
 
 def citation_link(profile: Profile) -> dict[str, str] | None:
-    """``cite-as`` the DOI; None where there is none."""
+    """Returns the link ``cite-as`` to the DOI; None if there is none."""
     doi = profile.product.doi
     return {"rel": "cite-as", "href": f"https://doi.org/{doi}", "title": f"DOI {doi}"} if doi else None
 
 
-def moment_of(bundle: Bundle) -> str:
-    """The time that records carry: ``SOURCE_DATE_EPOCH``, else when the bundle's run started; RFC 3339 in UTC.
+def record_time(bundle: Bundle) -> str:
+    """Returns the time stamp of catalogue records, as RFC 3339 in UTC.
 
-    Raises ``UserError`` where neither is known: "now" would change the bytes with every run.
+    It is ``SOURCE_DATE_EPOCH``, else the start of the bundle's run: the current time would change the bytes with
+    every run.
+
+    Raises:
+        UserError: If neither is known.
+
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     started = datetime.fromtimestamp(int(epoch), UTC).isoformat() if epoch else bundle.provenance().get("started")
@@ -141,10 +155,10 @@ def moment_of(bundle: Bundle) -> str:
     return rfc3339(datetime.fromisoformat(started))
 
 
-def size_in_words(size: int) -> str:
-    """Decimal units, and the bytes.
+def format_size(size: int) -> str:
+    """Formats a size in decimal units and in bytes.
 
-    >>> size_in_words(1234567)
+    >>> format_size(1234567)
     '1.2 MB (1234567 bytes)'
     """
     power = min((len(str(size)) - 1) // 3, len(_UNITS) - 1)

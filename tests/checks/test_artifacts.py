@@ -10,7 +10,7 @@ import rasterio
 from builders import PERIOD, make_tiff, profile_of, run
 from rasterio.enums import ColorInterp as C
 
-from earthcode_pack.checks.validity_facts import nodata_findings, transparency_findings
+from earthcode_pack.checks.artifacts import nodata_findings, transparency_findings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""The rules of the Open Science Catalog: its records, and how the files of a checkout fit each other.
+"""Rules of the Open Science Catalog: its records, and their agreement with each other.
 
 Sources: the catalogue's own validator (github ESA-EarthCODE/open-science-catalog-validation), the reviews of its data
 stewards, and EarthCODE's documentation. What the validator refuses, and what contradicts another file of the
