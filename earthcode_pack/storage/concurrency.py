@@ -119,25 +119,34 @@ def as_completed[T, R](work: Callable[[T], R], items: Iterable[T], threads: int)
     After a failure, or where the caller goes, no other item is begun, and what is under way is cancelled; the results
     of what ended come before the failure is raised.
     """
-    stop = Event()
+    stop, failures = Event(), list[BaseException]()
+
+    def guarded(item: T) -> R:
+        check_cancelled()
+        try:
+            return work(item)
+        except BaseException as error:
+            failures.append(error)
+            stop.set()
+            raise
+
     with cancelled_by(stop):
-        call = carried(work)
+        call = carried(guarded)
 
     def completed(futures: list[Future[R]]) -> Iterator[R]:
         left = set(futures)
         for future in futures_as_completed(futures):
-            if (error := future.exception()) is not None:
+            if future.exception() is not None:
                 break
             left.discard(future)
             yield future.result()
         else:
             return
-        stop.set()
         pool.shutdown(cancel_futures=True)  # of these futures ``as_completed`` would never hear
         for future in left:
             if not future.cancelled() and future.exception() is None:
                 yield future.result()
-        raise error
+        raise failures[0] if failures else Cancelled
 
     with ThreadPoolExecutor(threads, "earthcode-pack-requests") as pool:
         try:
