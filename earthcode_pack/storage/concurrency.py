@@ -120,25 +120,38 @@ def as_completed[T, R](work: Callable[[T], R], items: Iterable[T], threads: int)
     of what ended come before the failure is raised.
     """
     stop, failures = Event(), list[BaseException]()
+
+    def guarded(item: T) -> R:
+        check_cancelled()
+        try:
+            return work(item)
+        except BaseException as error:
+            failures.append(error)
+            stop.set()
+            raise
+
     with cancelled_by(stop):
-        call = carried(work)
+        call = carried(guarded)
 
     def completed(futures: list[Future[R]]) -> Iterator[R]:
+        left = set(futures)
         for future in futures_as_completed(futures):
-            error = None if future.cancelled() else future.exception()
-            if error is not None:
-                failures.append(error)
-                stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-            elif not future.cancelled():
+            if future.exception() is not None:
+                break
+            left.discard(future)
+            yield future.result()
+        else:
+            return
+        pool.shutdown(cancel_futures=True)  # of these futures ``as_completed`` would never hear
+        for future in left:
+            if not future.cancelled() and future.exception() is None:
                 yield future.result()
+        raise failures[0] if failures else Cancelled
 
     with ThreadPoolExecutor(threads, "earthcode-pack-requests") as pool:
         try:
             for batch in batched(items, _BATCH):
                 yield from completed([pool.submit(call, item) for item in batch])
-                if failures:
-                    raise failures[0]
         finally:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
