@@ -155,11 +155,14 @@ def refuse_links(folder: Path, follow: Sequence[str] | None = None, name: str | 
     """
     within = [os.path.realpath(top) for top in (str(folder), *(follow or ()))]
     for top, below, names in walk(folder):
-        for path in (Path(top, name) for name in (*below, *names)):
-            what = f"{name or folder.name}: {path.relative_to(folder).as_posix()}"
-            if not path.is_symlink():
-                _refuse_kind(path.lstat().st_mode, what)
+        for entry in (*below, *names):
+            path = Path(top, entry)
+            mode = os.lstat(path).st_mode
+            if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
                 continue
+            what = f"{name or folder.name}: {path.relative_to(folder).as_posix()}"
+            if not stat.S_ISLNK(mode):
+                _refuse_kind(mode, what)
             target = os.path.realpath(path)
             if not any(target == root or target.startswith(root.rstrip("/") + os.sep) for root in within):
                 allow = "" if follow is None else f", or allow it: source.follow: [{Path(target).parent}]"
