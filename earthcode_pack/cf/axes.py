@@ -1,4 +1,4 @@
-"""What the dimensions of a variable mean, and which variables lie on a map: by CF metadata alone.
+"""Roles of dimensions and variables by CF metadata: which axes they are, and which variables lie on a map.
 
 Clauses are those of the CF conventions 1.11.
 """
@@ -108,7 +108,7 @@ def _axes_among(dataset: xr.Dataset, name: str, places: Places) -> Axes | None:
 
 
 def _is_horizontal(dataset: xr.Dataset, dim: str) -> bool:
-    """Whether a dimension has coordinates that are places, not numbers of rows or columns."""
+    """Tells whether a dimension has coordinates that are places, not numbers of rows or columns."""
     attrs = dataset.variables[dim].attrs if dim in dataset.variables else {}
     units = str(attrs.get("units", "")).lower()
     return (
@@ -139,7 +139,7 @@ def data_variables(dataset: xr.Dataset) -> list[str]:
 
 
 def _is_coordinate(dataset: xr.Dataset, name: str) -> bool:
-    """Whether a variable beside others says itself that it is a coordinate or an identifier (4, 9.5)."""
+    """Tells whether a variable beside others says itself that it is a coordinate or an identifier (4, 9.5)."""
     attrs = dataset.variables[name].attrs
     return bool({"axis", "positive", "cf_role", "sample_dimension", "instance_dimension"} & set(attrs)) or (
         has_reference(attrs.get("units"))
@@ -205,7 +205,7 @@ def _refuse_mesh(dataset: xr.Dataset, name: str, lat: str) -> None:
 
 
 def _kind(dataset: xr.Dataset, y: str, x: str, time: str | None) -> GridKind:
-    """By the featureType (9.4); without one, two dimensions make cells, and places along the time axis a path."""
+    """Finds the kind of places by the featureType (9.4), else two dimensions are cells, and one along time a path."""
     feature = str(dataset.attrs.get("featureType", "")).lower()
     if feature not in _FEATURES:
         return "curvilinear" if y else "track" if x and x == time else "points"
@@ -231,7 +231,7 @@ def _coordinate(dataset: xr.Dataset, name: str, dims: list[str], kind: str, ever
 
 
 def _is(dataset: xr.Dataset, name: str, kind: str) -> bool:
-    """Whether a variable is a latitude, or a longitude: by standard name, units or, where it has neither, its name."""
+    """Tells whether a variable is a latitude or longitude: by standard name, units or, without either, its name."""
     attrs: dict[str, Any] = dict(dataset.variables[name].attrs)
     if dataset.variables[name].dtype.kind not in "iuf":
         return False

@@ -1,4 +1,4 @@
-"""What the values of categorical data mean: by the profile, by CF flags (CF 3.5), by a colour table.
+"""Meanings of categorical values: by the profile, by CF flags (CF 3.5), by a colour table.
 
 Neither raster attribute tables nor category names are read: GDAL keeps those of a GeoTIFF beside it, in ``.aux.xml``,
 and what lies beside a file is none of its bytes.
@@ -78,7 +78,7 @@ def _bits(stated: Any, dtype: str) -> list[int]:
 
 
 def _has_no_gap(mask: int) -> bool:
-    """Whether its bits stand side by side."""
+    """Tells whether its bits stand side by side."""
     lowest = mask & -mask
     return mask > 0 and (mask + lowest) & mask == 0
 
@@ -108,7 +108,7 @@ def _numbers(stated: Any) -> list[int]:
 
 
 def contradiction(described: Mapping[str, JsonValue], attrs: Mapping[str, JsonValue]) -> str | None:
-    """In words the first value that the profile calls otherwise than the file's flags; None where there is none.
+    """Words the first value that the profile and the file's flags name differently; None where they agree.
 
     Letters' case and what parts words do not matter, and the profile's title will do as well.
     """
@@ -133,7 +133,7 @@ def colored(classes: Classes, table: Mapping[int, tuple[int, ...]] | None) -> Cl
 
 
 def of_table(table: Mapping[int, tuple[int, ...]] | None, values: Iterable[tuple[int, int]]) -> Classes:
-    """What a colour table alone says of the values that occur (value, count): their colours, and no names.
+    """Makes classes of the values that occur (value, count) by a colour table alone: with colours, without names.
 
     Each is called by its number and marked as ``unnamed``.
     """

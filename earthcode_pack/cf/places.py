@@ -32,7 +32,7 @@ _REMEDY_SIZE = "give latitude and longitude CF bounds (CF 7.1)"
 
 
 def grid_of(dataset: xr.Dataset, axes: Axes, crs: CRS, *, outlined: bool = False) -> Grid:
-    """Where the cells or places of a dataset lie; ``outlined`` draws the outline of those that need one.
+    """Finds where the cells or places of a dataset lie; ``outlined`` draws the outline of those that need one.
 
     Raises ``Unreadable`` where it does not say.
     """
@@ -101,7 +101,7 @@ def _cells(dataset: xr.Dataset, axes: Axes, lon: Array, lat: Array) -> tuple[Box
 
 
 def _places(axes: Axes, lon: Array, lat: Array) -> tuple[Box, Callable[[], str]]:
-    """Of a path, straight in the plane between its places; a path of one place is that place."""
+    """Outlines a path, straight in the plane between its places; a path of one place is that place."""
     if axes.kind == "track":
         paths = list(_paths(lon, lat))
         if paths:

@@ -41,7 +41,7 @@ def table() -> Table:
 
 
 def known(name: str) -> bool:
-    """Whether the table holds a name, or an alias, with a modifier of appendix C or without.
+    """Tells whether the table holds a name, or an alias, with a modifier of appendix C or without.
 
     >>> known("air_temperature"), known("air_temperature standard_error"), known("temperature")
     (True, True, False)
@@ -51,7 +51,7 @@ def known(name: str) -> bool:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two names are one, by the table's aliases.
+    """Tells whether two names are one, by the table's aliases.
 
     >>> same("air_pressure_at_sea_level", "air_pressure_at_mean_sea_level"), same("air_temperature", "sea_ice_speed")
     (True, False)
@@ -99,7 +99,7 @@ def nearest(name: str, n: int = 3) -> list[str]:
 
 @lru_cache(maxsize=512)
 def _nearest(name: str, n: int) -> tuple[str, ...]:
-    """By letters, then those that hold all its words or words that begin so, the shortest first."""
+    """Finds the nearest names by letters, then those with all its words or their beginnings, the shortest first."""
     plain = "_".join(name.lower().replace("-", " ").split())
     close = difflib.get_close_matches(plain, table().units, n=n, cutoff=0.75)
     begun = [f"_{word}" for word in plain.split("_") if word]
@@ -108,7 +108,7 @@ def _nearest(name: str, n: int) -> tuple[str, ...]:
 
 
 def is_stated(name: object) -> TypeGuard[str]:
-    """Whether an attribute holds a name at all; cfgrib writes ``unknown`` where it has none."""
+    """Tells whether an attribute holds a name at all; cfgrib writes ``unknown`` where it has none."""
     return isinstance(name, str) and name.strip() not in ("", _NOT_A_NAME)
 
 

@@ -82,7 +82,7 @@ def _offset(zone: str | None) -> str:
 
 
 def advice(units: str) -> str:
-    """What to do about units that cannot be decoded."""
+    """Words the remedy for units that cannot be decoded."""
     stated = _UNITS.fullmatch(units)
     if stated and stated[1].lower() in _OF_UDUNITS:
         return (
@@ -93,7 +93,7 @@ def advice(units: str) -> str:
 
 
 def length(units: str) -> int | None:
-    """How long the unit is, in microseconds; None where that is not known."""
+    """Returns the length of the unit in microseconds; None where it is not known."""
     stated = _UNITS.fullmatch(units)
     return _LENGTHS.get(stated[1].lower()) if stated else None
 
@@ -114,7 +114,7 @@ def in_microseconds(values: Any, units: str) -> tuple[Any, str]:
 
 
 def fuzz(values: Any, units: str) -> float:
-    """How far a time can be off because its number has no more digits, in microseconds: half a unit in the last place.
+    """Returns the rounding of a time in microseconds: half a unit in the last place of its number.
 
     0 for integers, and for whole numbers of whatever type, which are exact.
     """

@@ -261,7 +261,7 @@ def _day(moment: Any) -> tuple[int, int, int]:
 
 
 def lacks_days(dataset: xr.Dataset, dim: str) -> bool:
-    """Whether the axis holds a date that the Gregorian calendar lacks."""
+    """Tells whether the axis holds a date that the Gregorian calendar lacks."""
     if dim not in dataset.variables or not has_reference(dataset[dim].attrs.get("units")):
         return False
     return units_and_calendar(dataset[dim])[1] not in _REAL and any(
@@ -308,11 +308,11 @@ def converted(values: np.ndarray[Any, Any], given: Timing, wanted: Timing, name:
 
 
 def days_that_lack(dim: str) -> str:
-    """In words what became of such dates."""
+    """Words the note on dates that the Gregorian calendar lacks."""
     return f"{dim}: dates that the Gregorian calendar lacks (30 February) are the last day of their month in STAC"
 
 
 def names_an_interval(attrs: dict[str, Any], dim: str) -> bool:
-    """Whether ``cell_methods`` says that values stand for intervals of time (CF 7.3), such as ``time: mean``."""
+    """Tells whether ``cell_methods`` says that values stand for intervals of time (CF 7.3), such as ``time: mean``."""
     methods = str(attrs.get("cell_methods", ""))
     return bool(re.search(rf"\b{re.escape(dim)}\s*:\s*(?!point)\w+", methods))

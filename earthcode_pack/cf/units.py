@@ -61,7 +61,7 @@ _KNOWN = {*_COMMON, *_OF_CF}  # without asking UDUNITS
 
 
 def is_unit(text: str) -> bool:
-    """Whether UDUNITS reads a text as a unit, or CF has one of this name.
+    """Tells whether UDUNITS reads a text as a unit, or CF has one of this name.
 
     What nobody means as it is read (``degrees C``: degrees times coulomb) is none.
 
@@ -73,7 +73,7 @@ def is_unit(text: str) -> bool:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two texts denote one unit: ``m/s`` and ``m s-1``, ``K`` and ``kelvin``, ``psu`` and ``1e-3``.
+    """Tells whether two texts denote one unit: ``m/s`` and ``m s-1``, ``K`` and ``kelvin``, ``psu`` and ``1e-3``.
 
     Where UDUNITS reads neither, and this module does not know what they mean, they are one only if they are equal.
     """
@@ -83,7 +83,7 @@ def same(one: str, other: str) -> bool:
 
 
 def convertible(one: str, other: str) -> bool:
-    """Whether values in one unit can be expressed in the other; False where UDUNITS reads either not.
+    """Tells whether values in one unit can be expressed in the other; False where UDUNITS reads either not.
 
     >>> convertible("degC", "K"), convertible("m", "s"), convertible("%", "1")
     (True, False, True)
@@ -159,7 +159,7 @@ def meanings(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _is_one(one: str, other: str) -> bool:
-    """Whether 0 and 1 of the one are 0 and 1 of the other: a scale and an offset have no more to say."""
+    """Tells whether 0 and 1 of the one are 0 and 1 of the other: a scale and an offset have no more to say."""
     a, b = _parsed(one), _parsed(other)
     if a is None or b is None:
         return False
@@ -173,12 +173,12 @@ def _is_one(one: str, other: str) -> bool:
 
 
 def _is_time_reference(unit: Any) -> bool:
-    """Whether a unit counts from an instant, which UDUNITS writes as ``day since 1970-01-01 00:00:00 UTC``."""
+    """Tells whether a unit counts from an instant, which UDUNITS writes as ``day since 1970-01-01 00:00:00 UTC``."""
     return " since " in str(unit)
 
 
 def _is_angle(unit: Any) -> bool:
-    """Whether a unit is made of angles, by the names that UDUNITS writes it with."""
+    """Tells whether a unit is made of angles, by the names that UDUNITS writes it with."""
     return _ANGLES.search(str(unit)) is not None
 
 

@@ -63,7 +63,7 @@ def _refuse_words_for_numbers(name: str, attrs: dict[str, Any]) -> None:
 
 
 def _chunks(variable: xr.Variable | xr.DataArray, attrs: dict[str, Any]) -> tuple[int, ...]:
-    """What one decoding gives: a chunk by the names of NetCDF and Zarr, or one map, which is a message of a GRIB."""
+    """Returns the shape decoded at once: a chunk of NetCDF and Zarr, or one map, which is a message of a GRIB."""
     found = variable.encoding.get("chunksizes") or variable.encoding.get("chunks") or ()
     if "GRIB_gridType" in attrs:
         found = (*(1 for _ in variable.shape[:-2]), *variable.shape[-2:])

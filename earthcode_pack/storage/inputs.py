@@ -299,7 +299,7 @@ def _with_protocol(fs: Any, path: str, href: str) -> str:
 
 
 def _remote_size(found: Tree, path: str) -> int:
-    """From the listing; a server that does not tell is read to the end."""
+    """Returns the size by the listing; where a server does not tell, the object is read to the end."""
     known = found.fs.info(path).get("size")
     return int(known) if known is not None else sum(len(block) for block in found.blocks(path))
 

@@ -56,7 +56,7 @@ class RetryPolicy:
 
     @classmethod
     def within(cls, seconds: float, setting: str = "") -> RetryPolicy:
-        """With as many attempts as fit into a time, for pauses are half of ``longest`` on average."""
+        """Returns a policy with as many attempts as fit into a time: pauses are half of ``longest`` on average."""
         return cls(seconds, attempts=8 + int(2 * seconds / cls.longest), setting=setting)
 
     def wait(self, attempt: int) -> float:

@@ -279,5 +279,5 @@ class S3Store:
 
 
 def _slowed(timeouts: Timeouts, rate: float | None) -> Timeouts:
-    """With the time that requests take which share a rate."""
+    """Returns timeouts with the time added that requests take which share a rate."""
     return timeouts if rate is None else replace(timeouts, slowest=min(timeouts.slowest, rate / (2 * MOST)))

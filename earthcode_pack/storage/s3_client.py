@@ -405,7 +405,7 @@ def _next_objects(page: Any) -> dict[str, Any]:
 
 
 def _next_uploads(page: Any) -> dict[str, Any]:
-    """By the last one of the page: servers do not agree whether ``NextKeyMarker`` is encoded."""
+    """Returns the marker of the next page by the last upload: servers differ in encoding ``NextKeyMarker``."""
     last = page["Uploads"][-1] if page.get("Uploads") else {}
     return {"KeyMarker": last.get("Key"), "UploadIdMarker": last.get("UploadId")}
 

@@ -1,4 +1,4 @@
-"""What an upload would do: what is in the store already, by three witnesses: the file, the ledger, the store."""
+"""Comparison of a product with the store, by three witnesses: the file, the ledger, the store."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Difference(Value):
 
 
 class Place(NamedTuple):
-    """Where a bundle's product goes: the store, what comes before its keys, and a name of both for the ledger."""
+    """Destination of a product: the store, the prefix of its keys, and a name of both for the ledger."""
 
     store: Store
     prefix: str
@@ -49,7 +49,7 @@ class Place(NamedTuple):
 
 
 def place_of(profile: Profile, store: Store) -> Place:
-    """Where a product goes in a store."""
+    """Returns the destination of a product in a store."""
     return Place(store, published_prefix(profile), place_name(profile))
 
 
@@ -102,17 +102,17 @@ def _is_there(product: Path, place: Place, listed: dict[str, Listed], rows: dict
 
 
 def listing(place: Place) -> dict[str, Listed]:
-    """What lies below the prefix, by keys relative to the product."""
+    """Lists the objects below the prefix, by keys relative to the product."""
     return {found.key.removeprefix(place.prefix): found for found in place.store.listing(place.prefix)}
 
 
 def is_right(entry: Entry, stored: Stored | None) -> bool:
-    """Whether a stored object is the one that the manifest names; one whose sha256 nobody states is not."""
+    """Tells whether a stored object is the one that the manifest names; one whose sha256 nobody states is not."""
     return stored is not None and (stored.size, stored.sha256) == (entry.size, entry.sha256)
 
 
 def agree(entry: Entry, row: Row, found: Listed) -> bool:
-    """Whether manifest, ledger and listing name the same object.
+    """Tells whether manifest, ledger and listing name the same object.
 
     Size and ETag tell it. A store without ETags (a disk) has the time of writing instead, to the second.
     """
@@ -129,7 +129,7 @@ def _plain(etag: str | None) -> str:
 
 
 def is_same_file(path: Path, row: Row) -> bool:
-    """Whether a file is, by size, time and inode, the one that was read when it was sent."""
+    """Tells whether a file is, by size, time and inode, the one that was read when it was sent."""
     return identity(path) == (row.size, row.mtime_ns, row.inode)
 
 

@@ -77,7 +77,7 @@ class Ahead:
                 self._submit(self._send, entry, file.parts)
 
     def _submit[**P, R](self, work: Callable[P, R], *given: P.args, **named: P.kwargs) -> Future[R]:
-        """In the pool, in the context of the caller, until ``cut``."""
+        """Submits a call to the pool, in the context of the caller, until ``cut``."""
         with cancelled_by(self._cut):
             context = copy_context()
         return self._pool.submit(lambda: context.run(work, *given, **named))
@@ -172,7 +172,7 @@ class Ahead:
             self._give_up(error)
 
     def _may_send(self, entry: Entry) -> bool:
-        """Not over what is there in this size already: ``upload`` asks what that is."""
+        """Refuses to overwrite an object of the same size: ``upload`` compares it."""
         if not all(map(is_data, self._listed)):
             return False
         found = self._listed.get(entry.key)
@@ -184,7 +184,7 @@ class Ahead:
         return (found is None or found.size != entry.size) and (self._bundle.product / entry.key).is_file()
 
     def _is_theirs(self, entry: Entry) -> bool:
-        """Whether a worker has put these bytes; the ledger knows then of which file here that is true as well."""
+        """Tells whether a worker has put these bytes; the ledger knows then of which file here that is true as well."""
         receipt = self._theirs.get(entry.key)
         if receipt is None or (receipt.size, receipt.sha256) != (entry.size, entry.sha256):
             return False

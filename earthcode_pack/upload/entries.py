@@ -1,4 +1,4 @@
-"""What is to be published, by the manifest, and where it lies once it is."""
+"""Objects to publish, by the manifest, and their place once published."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def published_prefix(profile: Profile) -> str:
 
 
 def published_href(profile: Profile) -> str | None:
-    """Where the Collection is found once published: below ``public_href``, else the store's own; None without one."""
+    """Returns the href of the published Collection, below ``public_href`` or the store's own; None without a store."""
     store = profile.store
     base = store and (store.public_href or store.href)
     return f"{base.rstrip('/')}/{published_prefix(profile)}{COLLECTION}" if base else None
@@ -52,7 +52,7 @@ def product_entries(bundle: Bundle) -> dict[str, Entry]:
 
 
 def entries_of(manifest: bytes, where: str) -> tuple[Entry, ...]:
-    """What a manifest names, and itself. Raises ``UserError`` for what is none, or names a hostile key."""
+    """Returns the entries of a manifest, and its own. Raises ``UserError`` for what is none, or names a hostile key."""
     try:
         named = _ENTRIES.validate_json(manifest)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is known of each object of an upload, in SQLite: a process may end at any moment, the next one goes on from it.
+"""State of each object of an upload, in SQLite: a process may end at any moment, and the next one resumes from it.
 
 One file per bundle and machine, ``.work/ledger.sqlite``, in the bundle or in the mirror of one at a URL. It is one of
 three witnesses, beside the file and the store: an object counts as published where they agree, and a ledger that is
@@ -38,7 +38,7 @@ CREATE TABLE errors (place TEXT PRIMARY KEY, message TEXT NOT NULL) WITHOUT ROWI
 
 
 class State(StrEnum):
-    """How far an object is."""
+    """State of an object."""
 
     PLANNED = "planned"  # it will be put; it may have arrived, and an upload of it may be open
     LEFT = "left"  # it was to be put, and the upload ended before it was begun
@@ -64,7 +64,7 @@ class Row(NamedTuple):
 
     @property
     def is_put(self) -> bool:
-        """Whether the store was seen to have it."""
+        """Tells whether the store was seen to have it."""
         return self.state not in (State.PLANNED, State.LEFT)
 
 
@@ -73,7 +73,7 @@ _SLOTS = ", ".join("?" * (len(Row._fields) + 1))
 
 
 def ledger_path(bundle: Bundle, node: str | None = None) -> Path:
-    """Where the ledger of a bundle lies; ``node`` names one of several machines that upload parts of it."""
+    """Returns the path of a bundle's ledger; ``node`` names one of several machines that upload parts of it."""
     return bundle.root / ".work" / (f"ledger-{node}.sqlite" if node else "ledger.sqlite")
 
 
@@ -140,7 +140,7 @@ class Ledger:
                     self._noted.append((key, None))
 
     def note_error(self, message: str | None) -> None:
-        """What the last upload ended with, in words; None where it succeeded."""
+        """Notes the error that the upload ended with, in words; None where it succeeded."""
         with self._lock:
             if message != self._error:
                 self._error = message

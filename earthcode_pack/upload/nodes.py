@@ -84,7 +84,7 @@ def _is_there(sender: Sender, listed: Mapping[str, Listed], entry: Entry) -> boo
 
 
 def receipts_of(ledger: Ledger, entries: Iterable[Entry]) -> tuple[Receipt, ...]:
-    """What a ledger vouches for, of these, by key."""
+    """Returns the receipts of a ledger for these entries, by key."""
     rows = (ledger.get(entry.key) for entry in entries)
     return merge(receipt for row in rows if row is not None and (receipt := receipt_of(row)) is not None)
 
@@ -146,7 +146,7 @@ def entry_of(key: str, size: int, sha256: str) -> Entry:
 
 
 def take_over(bundle: Bundle, store: Store, said: Iterable[Sent]) -> tuple[Receipt, ...]:
-    """What workers put of a bundle's data and a listing finds as they put it: their receipts, merged.
+    """Merges the receipts of workers for the data that a listing finds as they put it.
 
     The bundle's own ledger knows all of it then, also what is no part of the product any more.
     """
@@ -161,7 +161,7 @@ def take_over(bundle: Bundle, store: Store, said: Iterable[Sent]) -> tuple[Recei
 
 
 def _is_still(receipt: Receipt, entries: Mapping[str, Entry], listed: Mapping[str, Listed]) -> bool:
-    """Whether a receipt is of a file of the product as it is, and of the object that is there."""
+    """Tells whether a receipt is of a file of the product as it is, and of the object that is there."""
     entry = entries.get(receipt.key)
     is_ours = entry is not None and (entry.size, entry.sha256) == (receipt.size, receipt.sha256)
     return is_ours and _agrees(_row_of(receipt), listed.get(receipt.key))

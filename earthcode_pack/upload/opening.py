@@ -1,4 +1,4 @@
-"""What is published is opened as a reader would: GeoTIFF with GDAL, Zarr with zarr, NetCDF with HDF5's library."""
+"""Opening of published data as a reader would: GeoTIFF with GDAL, Zarr with zarr, NetCDF with HDF5's library."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def _is_inside(key: str, folders: set[str]) -> bool:
 
 
 def belongs(key: str, thing: str) -> bool:
-    """Whether a key is that of a thing that is opened, or lies in it."""
+    """Tells whether a key is that of a thing that is opened, or lies in it."""
     return key == thing or key.startswith(f"{thing}/")
 
 
 def open_finding(window: ReaderConfig, key: str) -> Finding | None:
-    """What comes of opening a file or store and reading a little at its beginning and end; None where that works."""
+    """Opens a file or store and reads a little at its beginning and end; a finding where that fails, else None."""
     opener = _opener(key) or (_zarr, "zarr")
     try:
         with warnings.catch_warnings():

@@ -41,7 +41,7 @@ class Sender:
 
     @contextmanager
     def planned(self, entries: Iterable[Entry]) -> Iterator[None]:
-        """As ``plan``; of those that were not begun in the end it is noted that what lies there is not of this."""
+        """Plans as ``plan``; what was not begun in the end is noted as not put by this upload."""
         wanted = list(entries)
         self.plan(wanted)
         try:
@@ -127,7 +127,7 @@ def begun_of(row: Row) -> Begun | None:
 
 
 def receipt_of(row: Row) -> Receipt | None:
-    """What a row vouches for; None while the object is only planned."""
+    """Makes the receipt of a row; None while the object is only planned."""
     if not row.is_put or row.verified_at is None:
         return None
     at = datetime.fromisoformat(row.verified_at)

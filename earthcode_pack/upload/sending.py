@@ -118,7 +118,7 @@ class _Run:
             self._verify()
 
     def _prepare_end(self, missing: set[str]) -> None:
-        """What precedes the Collection: nothing is left half sent, and all the rest is there now, whoever put it."""
+        """Prepares the Collection: nothing is left half sent, and all other objects are there, whoever put them."""
         if missing or not self._is_published:
             self._sender.sweep({*self._entries, *self._ledger.rows()})
         if not self._is_published:
@@ -151,7 +151,7 @@ class _Run:
         return None if found is None else hashlib.sha256(found).hexdigest()
 
     def _missing(self) -> set[str]:
-        """What is to be put; of the rest it is noted that it is there."""
+        """Returns the entries to put, and notes those that are there."""
         unsure = [entry for entry in self._entries.values() if not self._is_agreed(entry)]
         asked = [entry for entry in unsure if self._has_size(entry)]
         right = zip(asked, each(self._is_right, asked, self._place.store.max_concurrency), strict=True)
@@ -207,7 +207,7 @@ class _Run:
         return self._sender.send(entry)
 
     def _put_again(self, keys: list[str]) -> None:
-        """What was there, and is gone or another by now, as far as the files are on this machine."""
+        """Puts objects again that were removed or changed since the listing, where their files are on this machine."""
         again = [key for key in keys if (self._bundle.product / key).is_file()]
         if again:
             logger.warning("%d objects were removed or changed meanwhile, and are sent again", len(again))
@@ -231,7 +231,7 @@ class _Run:
             raise OutsideError(f"{where}: what is stored is not what was sent", "run again: it resumes")
 
     def _wrong(self) -> list[str]:
-        """What is not in the store as it should be, of what is doubtful, which the rest of it is no more."""
+        """Returns doubtful entries that are not in the store as they should be; the others are doubtful no longer."""
         few = len(self._doubtful) <= len(self._entries) / _PAGE  # then asking for each costs no more than a listing
         listed = {} if few else listing(self._place)
         unlike = [self._entries[key] for key in sorted(self._doubtful) if not self._is_as_sent(key, listed.get(key))]
@@ -242,7 +242,7 @@ class _Run:
         return wrong
 
     def _is_as_sent(self, key: str, found: Listed | None) -> bool:
-        """Whether a listing shows the object that the store was seen to have: by ETag, else by size and time."""
+        """Tells whether a listing shows the object that the store was seen to have: by ETag, else by size and time."""
         row = self._ledger.get(key)
         if row is None or found is None or found.size != row.size:
             return False
@@ -258,7 +258,7 @@ class _Run:
     # --- what is told -----------------------------------------------------------------------------------------------
 
     def _receipts(self) -> tuple[Receipt, ...]:
-        """Of what is there, in the order of publishing."""
+        """Returns the receipts of all objects that are there, in the order of publishing."""
         rows = self._ledger.rows()
         ordered = (rows[key] for stage in self._stages for key in stage if key in rows)
         return tuple(receipt for row in ordered if (receipt := receipt_of(row)) is not None)

@@ -1,4 +1,4 @@
-"""In which order the objects of a product appear: none refers to what is not there yet."""
+"""Order in which the objects of a product appear: none refers to what is not there yet."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def order(keys: Iterable[str]) -> list[list[str]]:
 
 
 def is_data(key: str) -> bool:
-    """Whether nothing is wrong with an object being there before everything else: it refers to nothing.
+    """Tells whether nothing is wrong with an object being there before everything else: it refers to nothing.
 
     >>> is_data("data/a.zarr/t/c/0"), is_data("data/a.zarr/t/zarr.json"), is_data("items/a.json")
     (True, False, False)

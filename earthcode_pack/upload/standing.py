@@ -1,4 +1,4 @@
-"""Where an upload stands, by its ledger alone: no request is made."""
+"""Status of an upload by its ledger alone: no request is made."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Standing(Value):
 
 
 def standing(bundle: Bundle) -> Standing | None:
-    """Where the upload of a bundle to its profile's store stands; None where this machine has not begun one."""
+    """Returns the status of a bundle's upload to its profile's store; None where this machine has not begun one."""
     profile = bundle.profile()
     if not ledger_path(bundle).is_file():
         return None

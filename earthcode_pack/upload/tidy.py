@@ -1,4 +1,4 @@
-"""What this project put and no reader has seen is removed again; nothing else ever is."""
+"""Removal of objects that this package put and no reader has seen; nothing else is ever removed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ logger = logging.getLogger("earthcode_pack")
 
 
 class Removed(NamedTuple):
-    """What was removed from a store: keys relative to the product, their bytes, and open uploads."""
+    """Objects removed from a store: keys relative to the product, their bytes, and open uploads."""
 
     objects: tuple[str, ...] = ()
     size: int = 0
@@ -73,7 +73,7 @@ def withdraw(sender: Sender) -> Removed:
 
 
 def _is_begun_by_another(place: Place, rows: dict[str, Row], listed: dict[str, Listed]) -> bool:
-    """Whether a manifest of somebody else is there: what it names may be the very objects that are known here."""
+    """Tells whether a manifest of somebody else is there: what it names may be the very objects that are known here."""
     row, found = rows.get(MANIFEST), listed.get(MANIFEST)
     if found is None or (row is not None and _is_ours(place, row, found)):
         return False
@@ -102,7 +102,7 @@ def remove_objects(place: Place, ledger: Ledger, listed: dict[str, Listed], keys
 
 
 def _is_ours(place: Place, row: Row, found: Listed) -> bool:
-    """Whether an object is the one that a row tells of; a planned one may have arrived unnoticed.
+    """Tells whether an object is the one that a row tells of; a planned one may have arrived unnoticed.
 
     What was left over by an upload was put by somebody else, though it has the same bytes.
     """

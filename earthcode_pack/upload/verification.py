@@ -1,4 +1,4 @@
-"""What is published against its manifest: there, as large, the same bytes; and readers can open it."""
+"""Verification of a published product against its manifest: presence, size, bytes; and readers can open it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class _Published(NamedTuple):
-    """Where the objects are, for this program and for others, what comes before their keys, and what should be."""
+    """Published objects: their store for this program and for readers, their prefix, and the manifest's entries."""
 
     reader: Reader
     window: ReaderConfig
@@ -36,7 +36,7 @@ class _Published(NamedTuple):
 
 
 def verify(target: Bundle | Path | str, read: bool = False, *, sample: int | None = None) -> tuple[Finding, ...]:
-    """What is published against its manifest: presence, size and sha256; nothing found is all right.
+    """Verifies a published product against its manifest: presence, size and sha256; no finding means that all is right.
 
     ``target`` is a bundle, whose own manifest counts, or the href of a published version (its folder, manifest or
     Collection), whose published one does. The sha256 is the one the storage states, of a path that of its bytes. With
@@ -71,7 +71,7 @@ def _chosen(entries: Iterable[Entry], sample: int | None) -> set[str]:
 
 
 def _opened(there: _Published, chosen: set[str], wrong: set[str]) -> list[Finding]:
-    """What does not open, of the data that was read; what is known to be missing or wrong is not tried."""
+    """Finds the data that does not open, of what was read; what is known to be missing or wrong is not tried."""
     things = openable(entry.key for entry in there.entries)
     tried = [
         thing

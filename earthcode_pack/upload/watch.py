@@ -1,4 +1,4 @@
-"""Whether somebody else publishes a version while objects of it are put."""
+"""Watch for somebody else who publishes the same version during an upload."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Watch:
         self._next, self._lock = 0.0, Lock()
 
     def glance(self) -> None:
-        """As ``look``, unless that was a moment ago, or another thread is at it; the first look is waited for."""
+        """Looks as ``look`` does, unless it was done just now or another thread is at it; waits for the first."""
         if time.monotonic() < self._next or not self._lock.acquire(blocking=not self._next):
             return
         try:
@@ -56,6 +56,6 @@ class Watch:
 
 
 def taken_by_another(place: Place, key: str) -> VersionTaken:
-    """What is raised where the object of this key is another one's."""
+    """Makes the error for an object that belongs to another upload."""
     where = place.store.href(place.prefix + key)
     return VersionTaken(f"{where}: another product is published as this version", "raise product.version")

@@ -53,7 +53,7 @@ _KEPT = 8  # nodes of this process that nobody uses at the moment
 
 
 class Errand(Value):
-    """Where workers of one run put data; it travels with each part and holds no secret."""
+    """Upload specification for the workers of one run; it travels with each part and holds no secret."""
 
     store: StoreSpec
     prefix: str
@@ -62,7 +62,7 @@ class Errand(Value):
 
 
 def writer(bundle: Bundle, profile: Profile) -> Callable[[Part], Record | Failure]:
-    """What writes a part of a run that sends ahead: ``convert.write``, and where the workdir is a URL a putting one.
+    """Returns the function that writes a part of a run that uploads ahead: ``convert.write``, or one that also puts.
 
     A store on a disk would be another one on each machine: its data goes up from the machine that runs.
     """
@@ -74,7 +74,7 @@ def writer(bundle: Bundle, profile: Profile) -> Callable[[Part], Record | Failur
 
 
 def write_and_put(errand: Errand, part: Part) -> Record | Failure:
-    """As ``convert.write``; a process other than the run's puts the data of the part too, and says so in the record."""
+    """Writes as ``convert.write`` does; on another machine it puts the data of the part too, and records that."""
     return convert.write(part, partial(_put, errand))
 
 
@@ -123,7 +123,7 @@ def _let_go() -> None:
 
 
 class _Node:
-    """What a process of a node knows of the store during one run. Any thread may call."""
+    """State of the store as a process of a node knows it during one run. Thread-safe."""
 
     def __init__(self, errand: Errand) -> None:
         self._errand, self._name = errand, platform.node()
@@ -174,12 +174,12 @@ class _Node:
         return receipts_of(sender.ledger, entries)
 
     def _refuse_published(self) -> None:
-        """Nothing goes where objects are that refer to data: the version is published, or was begun to be."""
+        """Refuses to put where objects are that refer to data: the version is published, or was begun to be."""
         if not all(map(is_data, self._listed)):
             raise VersionTaken(f"{self._place.name}: it is published, or begun to be", "raise product.version")
 
     def _give_up(self, error: Exception) -> None:
-        """Nothing more is put by this process in this run; words without a secret say why."""
+        """Stops all further uploads of this process in this run; ``why`` holds no secret."""
         self._trouble = str(error) if isinstance(error, EarthcodePackError) else type(error).__name__
         logger.warning("this worker puts nothing more into the store: %s", self._trouble)
 

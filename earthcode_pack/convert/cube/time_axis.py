@@ -32,7 +32,7 @@ class Notes:
 
 
 class Run(NamedTuple):
-    """Some steps of a file, its header, and units and calendar of its time coordinates by name."""
+    """Steps of a file, with its header, and units and calendar of its time coordinates by name."""
 
     source: Input
     header: xr.Dataset

@@ -1,4 +1,4 @@
-"""What a file says, held against what the profile states: period, CRS, names, units and nodata."""
+"""Agreement of a file with the profile: period, CRS, names, units and nodata."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def agreed_crs(measured: CRS | None, stated: CrsSpec | None, name: str) -> CRS:
 
 
 def _leaves_open(measured: CRS, wanted: CRS) -> bool:
-    """Whether a file states the ellipsoid and no datum, and the profile names one on that ellipsoid."""
+    """Tells whether a file states the ellipsoid and no datum, and the profile names one on that ellipsoid."""
     if measured.datum is None or measured.datum.name not in ("undefined", "unknown"):
         return False
     if not (measured.is_geographic and wanted.is_geographic) or measured.is_derived or wanted.is_derived:
@@ -199,7 +199,7 @@ def _refuse_other_classes(variable: Variable, stated: list[ClassSpec], file: str
 
 
 def difference(one: Variable, other: Variable) -> str | None:
-    """In words what two files say differently of one variable, units or standard name; None where they do not.
+    """Words the units or standard name that differ between two files for one variable; None where they agree.
 
     What one of them leaves out is no difference.
     """

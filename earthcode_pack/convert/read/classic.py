@@ -25,7 +25,7 @@ _CDF_5 = 5
 
 
 class _Broken(Exception):
-    """What the header says cannot be."""
+    """The header contradicts itself or the file."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _Entry:
 
     @property
     def nbytes(self) -> int:
-        """Of the whole variable, or of one record, without what fills it up."""
+        """Size in bytes of the whole variable, or of one record, without padding."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 

@@ -251,7 +251,7 @@ def _refuse_ragged(dataset: xr.Dataset, name: str) -> None:
 
 
 def _time_notes(dataset: xr.Dataset, time_dim: str, found: tuple[Variable, ...], name: str) -> Iterator[Finding]:
-    """What the time axis leaves open: intervals without bounds, and dates that only a model's calendar has."""
+    """Notes what the time axis leaves open: intervals without bounds, and dates that only a model's calendar has."""
     bare = bounds_of(dataset[time_dim].attrs) is None
     for variable in found if bare else ():
         if times.names_an_interval(variable.attrs, time_dim):
@@ -351,7 +351,7 @@ def _cube_periods(
 
 
 def _measured_periods(dataset: xr.Dataset, time_dim: str | None, variable: str, profile: Profile) -> tuple[Period, ...]:
-    """Of the time axis, along rows or places, or of a single time; none for one step that only a file's name dates."""
+    """Returns the periods of the time axis, of rows or places, or of a single time; none where only a name dates."""
     if time_dim is None:
         return times.period_along(dataset, variable) or times.scalar_time(dataset)
     bare = time_dim not in dataset.variables and dataset.sizes[time_dim] == 1

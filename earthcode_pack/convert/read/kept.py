@@ -1,4 +1,4 @@
-"""What one part has read and the next ones need again: the latest used, up to a limit of bytes."""
+"""A cache of arrays that several parts read: least recently used, bounded in bytes."""
 
 from __future__ import annotations
 

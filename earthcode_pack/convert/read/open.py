@@ -43,7 +43,7 @@ NOT_UTF_8 = "not_utf_8"  # in the encoding of a dataset: which attributes were r
 
 
 def driver_of(path: Path) -> Driver:
-    """What the bytes are, whatever the name says.
+    """Recognises the format by the bytes, whatever the name says.
 
     Raises ``Unreadable`` for anything but the formats that this package opens.
     """

@@ -74,7 +74,7 @@ class Plain:
 
     @property
     def nbytes(self) -> int:
-        """What this description takes in memory, about."""
+        """Approximate size in memory of this description."""
         return 1000
 
     @property
@@ -120,7 +120,7 @@ def _span(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> in
 
 
 def packed_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Of values that lie one after the other, the last dimension running fastest.
+    """Returns the strides of values that lie one after the other, the last dimension running fastest.
 
     >>> packed_strides((31, 10, 20), 4)
     (800, 80, 4)

@@ -96,7 +96,7 @@ def refuse_nowhere(grid: Grid, name: str) -> None:
 
 
 def _limit(crs: CRS, axis: str) -> float:
-    """How far a coordinate can be from zero, in the units of a CRS."""
+    """Returns the largest distance of a coordinate from zero, in the units of a CRS."""
     unit = crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1.0
     if not crs.is_geographic:
         return _FARTHEST / (unit or 1.0)

@@ -32,7 +32,7 @@ _HIDDEN = "_nc4_non_coord_"  # netCDF-C's name for a variable that is called lik
 
 
 class _Place(NamedTuple):
-    """Where the bytes of a chunk lie, and a bit for each filter that it was spared."""
+    """Place of the bytes of a chunk, and a bit for each filter that was not applied."""
 
     offset: int
     size: int
@@ -59,12 +59,12 @@ class Chunked:
 
     @property
     def nbytes(self) -> int:
-        """What this description takes in memory, about."""
+        """Approximate size in memory of this description."""
         return 1000 + self.numbers.nbytes + self.places.nbytes
 
     @property
     def chunk_bytes(self) -> int:
-        """Of a chunk without its filters."""
+        """Size of a chunk without its filters."""
         return math.prod(self.chunk) * self.dtype.itemsize
 
     def reading(self, box: Box, out: Array) -> Iterator[Work]:
@@ -88,7 +88,7 @@ class Chunked:
                     raise Unreadable(f"{self.path.name}: {self.name}: the chunk at {at}: {error}", REMEDY) from error
 
     def _copy(self, descriptor: int, corner: tuple[int, ...], box: Box, out: Array) -> None:
-        """What the box has of one chunk; a chunk that it has whole is decoded where it belongs."""
+        """Copies the part of one chunk that lies in the box; a whole chunk is decoded in place."""
         within, wanted = zip(*map(_overlap, corner, self.chunk, self.shape, box), strict=True)
         target, place = out[within], self._place(corner)
         if place is None:
@@ -133,7 +133,7 @@ def _grid(shape: tuple[int, ...], chunk: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def stored(path: Path, name: str) -> Chunked | Plain | None:
-    """How a variable lies in its file; None where HDF5 has to read it: other filters, types and layouts.
+    """Describes how a variable lies in its file; None where HDF5 has to read it: other filters, types and layouts.
 
     Reads metadata alone. Raises what h5py raises for a file that it does not open.
     """
@@ -148,7 +148,7 @@ def stored(path: Path, name: str) -> Chunked | Plain | None:
 
 
 def _is_simple(file: h5py.File, dataset: h5py.Dataset) -> bool:
-    """Whether the bytes are in this file at the places it says, and are numbers as numpy has them."""
+    """Tells whether the bytes are in this file at the places it says, and are numbers as numpy has them."""
     kind = np.dtype(dataset.dtype.str)
     return (
         kind.str[1:] in _TYPES
@@ -220,7 +220,7 @@ def _places(dataset: h5py.Dataset, grid: tuple[int, ...]) -> tuple[Array, Array]
 
 
 def _is_undefined(dataset: h5py.Dataset, found: Chunked) -> bool:
-    """Whether chunks are missing, and HDF5 was told to fill nothing in."""
+    """Tells whether chunks are missing, and HDF5 was told to fill nothing in."""
     made = dataset.id.get_create_plist()
     told = (
         made.get_fill_time() != h5py.h5d.FILL_TIME_NEVER and made.fill_value_defined() != h5py.h5d.FILL_VALUE_UNDEFINED
@@ -229,7 +229,7 @@ def _is_undefined(dataset: h5py.Dataset, found: Chunked) -> bool:
 
 
 def _may_be_bare(found: Chunked) -> bool:
-    """Whether a chunk at an edge may have been spared all filters, which HDF5 can do without a note in its mask."""
+    """Tells whether a chunk at an edge may lie unfiltered, which HDF5 can do without a note in its mask."""
     grid = _grid(found.shape, found.chunk)
     whole = found.numbers[found.places[:, 1] == found.chunk_bytes]
     corners = np.unravel_index(whole, grid)
