@@ -136,7 +136,9 @@ def _compile(url: str, folder: Path | None) -> tuple[jsonschema_rs.Validator, di
     missing: dict[str, str] = {}
     _collect(url, folder, documents, missing)
     schema = documents[url]
-    dialect = schema.get("$schema", _DRAFT_7) if isinstance(schema, dict) else _DRAFT_7
+    if not isinstance(schema, dict):
+        return jsonschema_rs.Draft7Validator(True), missing  # the URL may be no URL at all
+    dialect = schema.get("$schema", _DRAFT_7)
     registry = jsonschema_rs.Registry(list(documents.items()), draft=jsonschema_rs.Draft7)
     start, lookup = {"$schema": dialect, "$ref": url}, documents.__getitem__  # instead of the network
     validator = jsonschema_rs.validator_for(start, registry=registry, validate_formats=False, retriever=lookup)

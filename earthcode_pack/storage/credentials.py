@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from earthcode_pack.errors import OutsideError
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_REGION = "us-east-1"
 _S3 = {"addressing_style": "path", "payload_signing_enabled": True}
+_CREATING = Lock()  # a session creates one client at a time
 
 
 class Keys(NamedTuple):
@@ -130,23 +133,31 @@ class Access(NamedTuple):
     def client(self, timeouts: Timeouts) -> Any:
         """Returns botocore's client: path style, every payload signed, each request made once."""
         from botocore.config import Config  # noqa: PLC0415 - heavy
-        from botocore.session import Session  # noqa: PLC0415
 
         named: dict[str, str | None] = {}
         session = self.session
         if session is None:  # AWS_PROFILE is not asked for keys that are known
-            session, keys = Session(session_vars={"profile": (None, None, None, None)}), self.keys()
+            session, keys = _session_without_profile(), self.keys()
             named = {"aws_access_key_id": keys.access, "aws_secret_access_key": keys.secret}
             named["aws_session_token"] = keys.token
         session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
-        return session.create_client(
-            "s3",
-            region_name=self.region,
-            endpoint_url=self.endpoint,
-            verify=self.ca,
-            config=Config(**botocore_options(timeouts), s3=_S3),
-            **named,
-        )
+        with _CREATING:
+            return session.create_client(
+                "s3",
+                region_name=self.region,
+                endpoint_url=self.endpoint,
+                verify=self.ca,
+                config=Config(**botocore_options(timeouts), s3=_S3),
+                **named,
+            )
+
+
+@cache
+def _session_without_profile() -> Any:
+    """The session of all clients whose keys are known: it reads botocore's description of S3 once, in 0.1 s of CPU."""
+    from botocore.session import Session  # noqa: PLC0415 - heavy
+
+    return Session(session_vars={"profile": (None, None, None, None)})
 
 
 def access(spec: StoreSpec, keys: Keys | None = None) -> Access:

@@ -146,6 +146,13 @@ def test_what_is_no_https_url_is_not_looked_for(url, tmp_path):
         load_schema(url, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["a\x00b.tif", "0000-00-00T00:00:00Z", "://", "http://[", "%", ""])
+def test_an_extension_that_is_no_url_is_unavailable(name, item, tmp_path):
+    book = SchemaValidator(tmp_path)
+    book.findings(item | {"stac_extensions": [name]}, "a")
+    assert name in {finding.subject for finding in book.unavailable_findings()}
+
+
 def test_after_one_failure_the_network_is_not_tried_again(monkeypatch, tmp_path):
     monkeypatch.delenv("EARTHCODE_PACK_OFFLINE")
     monkeypatch.setenv("EARTHCODE_PACK_SCHEMA_HOSTS", "gone.invalid,gone.example")
