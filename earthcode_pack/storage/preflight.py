@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import uuid
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from earthcode_pack.storage.s3_client import S3Client
 
 _PROBE = b"earthcode-pack"
+# The same names each time: what a killed run left is overwritten and removed by the next.
+_NAME, _CHANGED_NAME = ".earthcode-pack-probe", ".earthcode-pack-changed-probe"
+_TIMES = 5  # that a probe is put again, which another run with the same prefix removed before it was read
 _SKEW = 15 * 60  # s; S3 refuses signatures that are older (RequestTimeTooSkewed)
 _ODD = ("400", "InvalidRequest", "InvalidArgument")  # a refusal that does not say that it was for the bytes
 
@@ -32,21 +35,29 @@ class Preflight:
 
     def run(self, where: str) -> None:
         """Puts, reads and deletes a tiny object, and looks at the clock. Raises what stands in the way."""
-        name = self._new_name()
-        answer = self._soon(lambda: self._client.ask("put_object", name, Body=_PROBE))
+        name = self._prefix + _NAME
+        answer = self._put(name)
         try:
             self._look_at_clock(answer)
             self.is_proving()
-            if self._soon(lambda: self._read(name)) != _PROBE:
+            read = self._soon(lambda: self._read(name))
+            for _ in range(_TIMES):
+                if read is None:
+                    self._put(name)
+                    read = self._soon(lambda: self._read(name))
+            if read != _PROBE:
                 raise OutsideError(f"{where}: what is read there is not what was put", "check the storage")
         finally:
             self._soon(lambda: self._client.ask("delete_object", name))
+
+    def _put(self, name: str) -> dict[str, Any]:
+        return self._soon(lambda: self._client.ask("put_object", name, Body=_PROBE))
 
     def is_proving(self) -> bool:
         """Tells whether the server refuses a payload that is not the signed one: it is sent one, once."""
         with self._trying:
             if self._proves is None:
-                self._proves = self._is_refused(self._new_name())
+                self._proves = self._is_refused(self._prefix + _CHANGED_NAME)
         return self._proves
 
     def _is_refused(self, name: str) -> bool:
@@ -67,9 +78,15 @@ class Preflight:
                 raise _Answered(False) from None
             raise
 
-    def _read(self, name: str) -> bytes:
+    def _read(self, name: str) -> bytes | None:
+        """Reads an object; None where there is none."""
         parts: list[bytes] = []
-        self._client.read(name, parts.append)
+        try:
+            self._client.read(name, parts.append)
+        except Refused as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
         return b"".join(parts)
 
     def _soon[T](self, attempt: Callable[[], T]) -> T:
@@ -83,9 +100,6 @@ class Preflight:
             return
         if abs((datetime.fromtimestamp(self._clock(), UTC) - there).total_seconds()) > _SKEW:
             raise Refused(403, "RequestTimeTooSkewed")
-
-    def _new_name(self) -> str:
-        return f"{self._prefix}.earthcode-pack-{uuid.uuid4().hex}"
 
 
 class _Changing(io.BytesIO):
