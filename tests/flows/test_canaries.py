@@ -90,7 +90,9 @@ def test_credentials_of_the_environment_are_left_nowhere(profile, tmp_path, monk
         monkeypatch.setenv(name, f"{CANARY}{number}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", GONE)
-    monkeypatch.setattr("earthcode_pack.catalogs.prr.http_client.PATIENCE", _once("earthcode_pack.catalogs.prr.web"))
+    monkeypatch.setattr(
+        "earthcode_pack.catalogs.prr.http_client.PATIENCE", _once("earthcode_pack.catalogs.prr.http_client")
+    )
     (tmp_path / "raw" / "bad.tif").write_bytes(b"no TIFF")
     whole = profile | {"source": profile["source"] | {"href": "raw/ndvi_*.tif"}}
     with command_lines() as listed, caplog.at_level("DEBUG"):
