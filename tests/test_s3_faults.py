@@ -446,6 +446,24 @@ def test_preflight_leaves_nothing(request: pytest.FixtureRequest, server: str) -
     assert "Contents" not in boto3.Session().client("s3").list_objects_v2(Bucket=bucket)
 
 
+@pytest.mark.parametrize("server", ["bucket", "rgw_bucket"])
+def test_probes_of_a_killed_run_are_removed_by_the_next(request: pytest.FixtureRequest, server: str) -> None:
+    bucket = request.getfixturevalue(server)
+    client = boto3.Session().client("s3")
+    names = [".earthcode-pack-probe", ".earthcode-pack-changed-probe"]
+    for name in names[: 1 if server == "rgw_bucket" else 2]:  # RGW stores no changed body
+        client.put_object(Bucket=bucket, Key=f"pre/{name}", Body=b"left")
+    S3Store(StoreSpec(href=f"s3://{bucket}/pre"), settings=SETTINGS).preflight()
+    assert "Contents" not in client.list_objects_v2(Bucket=bucket)
+
+
+def test_preflights_of_one_prefix_at_once_all_pass(rgw_bucket: str) -> None:
+    stores = [S3Store(StoreSpec(href=f"s3://{rgw_bucket}/pre"), settings=SETTINGS) for _ in range(8)]
+    with ThreadPoolExecutor(len(stores)) as pool:
+        assert list(pool.map(S3Store.preflight, stores)) == [None] * len(stores)
+    assert "Contents" not in boto3.Session().client("s3").list_objects_v2(Bucket=rgw_bucket)
+
+
 def test_what_is_public_can_be_read_by_anybody(rgw: Rgw, rgw_bucket: str, tmp_path: Path) -> None:
     path, digest = made(tmp_path / "a", LARGE)
     read = build_opener(ProxyHandler({})).open

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PROBE = b"earthcode-pack"
 # The same names each time: what a killed run left is overwritten and removed by the next.
 _NAME, _CHANGED_NAME = ".earthcode-pack-probe", ".earthcode-pack-changed-probe"
-_TIMES = 5  # that a probe is put again, which another run with the same prefix removed before it was read
+_TIMES = 5  # that a probe is read; another run with the same prefix may remove it before
 _SKEW = 15 * 60  # s; S3 refuses signatures that are older (RequestTimeTooSkewed)
 _ODD = ("400", "InvalidRequest", "InvalidArgument")  # a refusal that does not say that it was for the bytes
 
@@ -40,11 +40,10 @@ class Preflight:
         try:
             self._look_at_clock(answer)
             self.is_proving()
-            read = self._soon(lambda: self._read(name))
-            for _ in range(_TIMES):
-                if read is None:
-                    self._put(name)
-                    read = self._soon(lambda: self._read(name))
+            tries = 1
+            while (read := self._soon(lambda: self._read(name))) is None and tries < _TIMES:
+                self._put(name)
+                tries += 1
             if read != _PROBE:
                 raise OutsideError(f"{where}: what is read there is not what was put", "check the storage")
         finally:
